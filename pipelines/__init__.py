@@ -1,0 +1,1 @@
+"""Log to bronze to silver: what came in, kept whole; what is true of it, one row an event."""
