@@ -17,7 +17,7 @@ _WHOLE = re.compile(r"(?:\d+(?:d|h|ms|m|s))+", re.ASCII)
 
 
 def parse_duration(text: object) -> timedelta:
-    """The duration that `text` names; `0` needs no unit, a timedelta stays. Raises ValueError saying what is expected."""
+    """The duration that `text` names; `0` needs no unit, a timedelta stays. Raises ValueError with what is expected."""
     if isinstance(text, timedelta):
         if text < timedelta(0):
             raise ValueError(EXPECTED)

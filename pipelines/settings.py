@@ -141,6 +141,10 @@ class Settings(BaseSettings):
                 f"Kafka settings are given ({', '.join(sorted(self.kafka_settings))}), but ANIMEVERSE_LOG_URL is "
                 f"{self.log_url}: expected kafka://host:port, or none of them"
             )
+        if {"bootstrap.servers", "metadata.broker.list"} & set(self.kafka_settings):
+            raise SettingsError(
+                f"the brokers' address is given twice: expected it in ANIMEVERSE_LOG_URL ({self.log_url}) only"
+            )
         if self.catalog_settings and self.catalog_path is not None:
             raise SettingsError(
                 f"catalog settings are given ({', '.join(sorted(self.catalog_settings))}), but ANIMEVERSE_CATALOG_URL "

@@ -1,4 +1,4 @@
-"""Where things are: addresses of the log, the catalog and the lake. Each parser raises ValueError with what it expects."""
+"""Addresses of the log, the catalog and the lake. Each parser raises ValueError with what it expects."""
 
 import re
 from pathlib import Path
@@ -44,7 +44,7 @@ def parse_catalog_url(url: str) -> str:
     found = _sqlite_url(url) if url else ""
     if found is None:
         raise ValueError(
-            "http(s)://host[:port]/path of a REST catalog or sqlite:///path; tokens and passwords go to ANIMEVERSE_CATALOG_…"
+            "http(s)://host[:port]/path of a REST catalog or sqlite:///path (who you are goes to ANIMEVERSE_CATALOG_…)"
         )
     return found
 
