@@ -1,0 +1,216 @@
+"""The Online Retail example: every line of the published table is in one event, with its own numbers."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "online_retail"
+PUBLISHED = ROOT.parent / "shared" / "data" / "online_retail.parquet"
+
+COLUMNS = ["InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"]
+# Lines as they were published: a sale with an exact copy and a second time, a guest, a write-off, a price of 0, a bad
+# debt, a cancellation in summer time, a customer who moves, a product that is renamed.
+LINES = [
+    ("536365", "85123A", "WHITE HEART ", "6", "2010-12-01 08:26:00", "2.55", "12431.0", "Australia"),
+    ("536365", "85123A", "WHITE HEART ", "6", "2010-12-01 08:26:00", "2.55", "12431.0", "Australia"),
+    ("536365", "71053", 'LETTER "A"', "2", "2010-12-01 08:27:00", "0.001", "12431.0", "Australia"),
+    ("536544", "85123A", "CREAM HEART", "1", "2010-12-01 14:32:00", "5.06", None, "United Kingdom"),
+    ("536589", "21777", None, "-10", "2010-12-01 16:50:00", "0.0", None, "United Kingdom"),
+    ("537032", "21275", "?", "3", "2010-12-03 16:50:00", "0.0", None, "United Kingdom"),
+    ("544193", "71053", 'LETTER "A"', "1", "2011-02-17 08:23:00", "3.39", "12431.0", "Belgium"),
+    ("A563186", "B", "Adjust bad debt", "1", "2011-08-12 14:51:00", "-11062.06", None, "United Kingdom"),
+    ("C570867", "85123A", "WHITE HEART ", "-2", "2011-10-12 16:17:00", "2.55", "12431.0", "Belgium"),
+]
+
+
+def mapped(path: Path, out: Path) -> dict[str, list[dict[str, Any]]]:
+    """The events of each topic that the command writes for the table at `path`; decimals exact."""
+    command = [sys.executable, str(EXAMPLE / "to_events.py"), str(path), "--out", str(out)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    return {
+        file.stem: [json.loads(row, parse_float=Decimal) for row in file.read_text().splitlines()]
+        for file in out.glob("*.ndjson")
+    }
+
+
+def table(rows: Sequence[tuple[str | None, ...]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.String), orient="row")
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("retail") / "sample.parquet"
+    table(LINES).write_parquet(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def events(sample: Path) -> dict[str, list[dict[str, Any]]]:
+    return mapped(sample, sample.parent / "events")
+
+
+def signed_lines(events: list[dict[str, Any]]) -> list[tuple[str, int, str, int, Decimal]]:
+    """Every line of every event as the file has it: invoice, place, product, signed quantity, price."""
+    return [
+        (
+            event["transaction_id"],
+            item["line_number"],
+            item["product_id"],
+            -item["quantity"] if event["event_type"] == "return" else item["quantity"],
+            Decimal(item["unit_price"]),
+        )
+        for event in events
+        for item in event["items"]
+    ]
+
+
+def lines_of(path: Path) -> list[tuple[str, int, str, int, Decimal]]:
+    """The same straight from the file."""
+    places: Counter[str] = Counter()
+    lines = []
+    for invoice, product, quantity, price in (
+        pl.read_parquet(path).select("InvoiceNo", "StockCode", "Quantity", "UnitPrice").iter_rows()
+    ):
+        places[invoice] += 1
+        lines.append((invoice, places[invoice], product, int(quantity), Decimal(price)))
+    return lines
+
+
+def test_every_line_is_in_one_event_with_its_own_quantity_and_price(
+    sample: Path, events: dict[str, list[dict[str, Any]]]
+) -> None:
+    assert signed_lines(events["pos-transactions"]) == lines_of(sample)
+
+
+def test_an_invoice_is_one_event_with_the_files_ids_and_its_first_lines_time_with_an_offset(
+    events: dict[str, list[dict[str, Any]]],
+) -> None:
+    heads = [
+        (event["event_id"], event["transaction_id"], event["event_type"], event["event_time"], event["customer_id"])
+        for event in events["pos-transactions"]
+    ]
+    assert heads == [
+        ("536365", "536365", "sale", "2010-12-01T08:26:00+00:00", "12431"),
+        ("536544", "536544", "sale", "2010-12-01T14:32:00+00:00", None),
+        ("536589", "536589", "return", "2010-12-01T16:50:00+00:00", None),
+        ("537032", "537032", "sale", "2010-12-03T16:50:00+00:00", None),
+        ("544193", "544193", "sale", "2011-02-17T08:23:00+00:00", "12431"),
+        ("A563186", "A563186", "sale", "2011-08-12T14:51:00+01:00", None),
+        ("C570867", "C570867", "return", "2011-10-12T16:17:00+01:00", "12431"),
+    ]
+
+
+def test_prices_are_the_text_of_the_file(sample: Path) -> None:
+    text = (sample.parent / "events" / "pos-transactions.ndjson").read_text()
+    assert '"unit_price":0.001}' in text
+    assert '"unit_price":-11062.06}' in text
+
+
+def test_a_customer_has_one_change_when_first_seen_and_one_for_each_move(
+    events: dict[str, list[dict[str, Any]]],
+) -> None:
+    changes = [
+        (event["event_id"], event["customer_id"], event["country"], event["signup_date"])
+        for event in events["customer-profiles"]
+    ]
+    assert changes == [
+        ("12431/536365", "12431", "Australia", "2010-12-01"),
+        ("12431/544193", "12431", "Belgium", "2010-12-01"),
+    ]
+
+
+def test_a_product_has_its_usual_name_and_price_and_no_cost_at_the_time_of_any_sale(
+    events: dict[str, list[dict[str, Any]]],
+) -> None:
+    products = {event["product_id"]: event for event in events["product-catalog"]}
+    assert {key: (event["name"], event["list_price"]) for key, event in products.items()} == {
+        "21275": ("?", Decimal("0.0")),
+        "21777": ("unknown", Decimal("0.0")),
+        "71053": ('LETTER "A"', Decimal("3.39")),
+        "85123A": ("WHITE HEART", Decimal("2.55")),
+        "B": ("Adjust bad debt", Decimal("-11062.06")),
+    }
+    assert {event["event_time"] for event in products.values()} == {"2011-10-12T16:18:00+01:00"}
+
+
+def test_an_invoice_with_both_signs_becomes_a_sale_and_a_return(tmp_path: Path) -> None:
+    rows = [
+        ("1", "a", "A", "2", "2011-01-05 10:00:00", "1.5", None, "France"),
+        ("1", "b", "B", "-1", "2011-01-05 10:00:00", "1.5", None, "France"),
+    ]
+    table(rows).write_parquet(tmp_path / "mixed.parquet")
+    events = mapped(tmp_path / "mixed.parquet", tmp_path)["pos-transactions"]
+    assert [(event["event_id"], event["transaction_id"], event["event_type"]) for event in events] == [
+        ("1", "1", "sale"),
+        ("1-R", "1", "return"),
+    ]
+    assert signed_lines(events) == [("1", 1, "a", 2, Decimal("1.5")), ("1", 2, "b", -1, Decimal("1.5"))]
+
+
+def test_text_that_is_no_number_and_missing_values_go_out_as_they_are_for_silver_to_refuse(tmp_path: Path) -> None:
+    rows = [
+        ("1", "a", "A", "two", "5 January", "1,50", None, "France"),
+        (None, None, None, None, None, None, None, None),
+    ]
+    table(rows).write_parquet(tmp_path / "broken.parquet")
+    first, second = mapped(tmp_path / "broken.parquet", tmp_path)["pos-transactions"]
+    assert first["event_time"] == "5 January"
+    assert first["items"] == [{"line_number": 1, "product_id": "a", "quantity": "two", "unit_price": "1,50"}]
+    assert second["transaction_id"] is None
+    assert second["items"] == [{"line_number": 1, "product_id": None, "quantity": None, "unit_price": None}]
+    assert json.loads((tmp_path / "mapping.json").read_text())["lines_dropped"] == 0
+
+
+def test_a_csv_as_it_circulates_gives_the_same_events(sample: Path, events: dict[str, Any], tmp_path: Path) -> None:
+    frame = pl.read_parquet(sample).with_columns(
+        pl.col("InvoiceDate").str.to_datetime("%Y-%m-%d %H:%M:%S").dt.to_string("%-m/%-d/%Y %-H:%M"),
+        pl.col("CustomerID").str.strip_suffix(".0"),
+        pl.col("Country").replace("Belgium", "£"),
+    )
+    (tmp_path / "sample.csv").write_bytes(frame.write_csv().encode("cp1252"))
+    expected = json.loads(json.dumps(events, default=str).replace("Belgium", "\\u00a3"))
+    assert json.loads(json.dumps(mapped(tmp_path / "sample.csv", tmp_path), default=str)) == expected
+
+
+def test_the_account_adds_up(sample: Path, events: dict[str, Any]) -> None:
+    account = json.loads((sample.parent / "events" / "mapping.json").read_text())
+    assert account["lines_in_events"] == account["file"]["lines"] == sum(fate["lines"] for fate in account["fates"])
+    assert sum(Decimal(fate["amount"]) for fate in account["fates"]) == Decimal(account["file"]["amount"])
+    assert Decimal(account["file"]["amount"]) == sum(q * p for _, _, _, q, p in lines_of(sample))
+    assert account["exact_copies_kept"] == 2
+    assert account["not_carried"] == {
+        "lines_with_other_times": 1,
+        "lines_with_other_customers": 0,
+        "lines_with_other_countries": 0,
+        "lines_with_other_descriptions": 2,
+    }
+
+
+def test_a_file_without_the_columns_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("InvoiceNo,StockCode\n1,a\n")
+    command = [sys.executable, str(EXAMPLE / "to_events.py"), str(tmp_path / "other.csv"), "--out", str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "missing: Description, Quantity, InvoiceDate, UnitPrice, CustomerID, Country" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PUBLISHED.exists(), reason="the published table is not beside the repository")
+def test_the_whole_published_table_is_in_the_events_to_the_last_line_and_digit(tmp_path: Path) -> None:
+    events = mapped(PUBLISHED, tmp_path)
+    sent = signed_lines(events["pos-transactions"])
+    assert len(events["pos-transactions"]) == 25_900
+    assert len(sent) == 541_909
+    assert Counter(sent) == Counter(lines_of(PUBLISHED))
+    assert sum(quantity * price for _, _, _, quantity, price in sent) == Decimal("9747747.934")
+    assert len({event["customer_id"] for event in events["customer-profiles"]}) == 4_372
+    assert len(events["product-catalog"]) == 4_070
