@@ -1,0 +1,57 @@
+# `make demo` and `make test` need nothing but Python 3.11+ and make: everything else is installed into .venv, pinned
+# with hashes in requirements.lock. `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+STAMP := $(VENV)/installed
+
+EVENTS ?= 200000
+DAYS ?= 60
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format types check lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+demo: $(STAMP) ## fill a warehouse and show it: EVENTS=200000 DAYS=60, ARGS=--fresh to start over
+	@$(RUN) animeverse demo --events $(EVENTS) --days $(DAYS) $(ARGS)
+
+test: $(STAMP) ## run the tests; ARGS='-k watermark' for some of them
+	@$(RUN) pytest -n 2 $(ARGS)
+
+lint: $(STAMP) ## look for faults and untidy files
+	@$(RUN) ruff check
+	@$(RUN) ruff format --check
+
+format: $(STAMP) ## tidy the files
+	@$(RUN) ruff check --fix
+	@$(RUN) ruff format
+
+types: $(STAMP) ## check the types, strictly
+	@$(RUN) mypy
+
+check: lint types test ## lint, types and test
+
+lock: $(STAMP) ## choose the newest versions that pyproject.toml allows
+	@$(RUN) uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal \
+		--python-version 3.11 --custom-compile-command 'make lock' --upgrade --quiet -o requirements.lock
+
+install: $(STAMP) ## make .venv and install what is locked
+
+clean: ## remove what was built or installed, never data
+	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv comes by pip, by the hashes of its own lines in the lock; then uv installs all the rest, which takes seconds.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, \
+	$(PYTHON) is $$($(PYTHON) --version 2>&1): make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "installing into $(VENV) ..." >&2
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@awk '/^uv==/ { on = 1; print; next } /^[^ ]/ { on = 0 } on' requirements.lock > $(VENV)/uv.lock
+	@$(RUN) uv --version > /dev/null 2>&1 || $(RUN) pip install --quiet --require-hashes --no-deps -r $(VENV)/uv.lock
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(RUN) uv pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(RUN) uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
