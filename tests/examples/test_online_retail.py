@@ -1,5 +1,6 @@
 """The Online Retail example: every line of the published table is in one event, with its own numbers."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -201,6 +202,44 @@ def test_a_file_without_the_columns_is_refused_by_name(tmp_path: Path) -> None:
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 2
     assert "missing: Description, Quantity, InvoiceDate, UnitPrice, CustomerID, Country" in done.stderr
+
+
+@pytest.fixture
+def reconcile(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    return importlib.import_module("reconcile")
+
+
+def test_a_lost_a_doubled_and_a_changed_line_are_each_named(
+    reconcile: Any, sample: Path, events: dict[str, list[dict[str, Any]]]
+) -> None:
+    lines = reconcile.published(sample)
+    sent = [reconcile.Line(*line) for line in signed_lines(events["pos-transactions"])]
+    assert reconcile.differences(lines, sent, {}, {}) == []
+    assert reconcile.differences(lines, sent[1:], {"a reason": sent[:1]}, {}) == []
+    assert reconcile.differences(lines, sent[1:], {}, {}) == [f"in the file, but not in gold and quarantine: {sent[0]}"]
+    assert reconcile.differences(lines, sent, {"a reason": sent[:1]}, {}) == [
+        f"in the file, but 2 times in gold and quarantine: {sent[0]}"
+    ]
+    changed = sent[0]._replace(quantity=7)
+    assert reconcile.differences(lines, [changed, *sent[1:]], {}, {}) == [
+        f"in the file, but not in gold and quarantine: {sent[0]}",
+        f"not in the file: {changed}",
+    ]
+
+
+def test_a_month_that_differs_by_the_last_digit_is_named(
+    reconcile: Any, sample: Path, events: dict[str, list[dict[str, Any]]]
+) -> None:
+    lines = reconcile.published(sample)
+    sent = [reconcile.Line(*line) for line in signed_lines(events["pos-transactions"])]
+    amounts = {"2010-12": "35.662", "2011-02": "3.39", "2011-08": "-11062.06", "2011-10": "-5.1"}
+    months: list[dict[str, Any]] = [{"part": month, "amount": Decimal(amount)} for month, amount in amounts.items()]
+    assert reconcile.differences(lines, sent, {}, {"month": months}) == []
+    months[0]["amount"] += Decimal("0.0001")
+    assert reconcile.differences(lines, sent, {}, {"month": months}) == [
+        "month 2010-12: 35.662 in the file, 35.6621 in gold"
+    ]
 
 
 @pytest.mark.slow
