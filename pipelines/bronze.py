@@ -1,0 +1,184 @@
+"""Log to bronze: each record as it came; in the same commit where to read on and whose log it was (R20-R23)."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from pipelines.contracts import CONTRACTS
+from pipelines.errors import LogIdentityError
+from pipelines.lake import Lake, LakeTable, encode
+from pipelines.log.interface import Log, TopicState
+from pipelines.schemas import BRONZE
+
+Clock = Callable[[], datetime]
+
+# Bounds only for the columns that readers filter by: a value's first 16 bytes say nothing and cost space.
+_PROPERTIES: Mapping[str, str] = {
+    "write.metadata.metrics.default": "none",
+    **{
+        f"write.metadata.metrics.column.{column}": "full"
+        for column in ("partition", "offset", "timestamp", "ingested_at", "batch_id")
+    },
+}
+
+
+def bronze_name(topic: str) -> str:
+    """`bronze.<topic_with_underscores>`."""
+    return f"bronze.{CONTRACTS[topic].table}"
+
+
+def ensure_bronze(lake: Lake, topic: str) -> LakeTable:
+    """The topic's bronze table, made where it is not there."""
+    return lake.ensure(bronze_name(topic), BRONZE, day_of="ingested_at", properties=_PROPERTIES)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What a bronze table covers: its last batch, the offset to read next by partition, and whose log it was."""
+
+    batch_id: int
+    next_offsets: Mapping[int, int]
+    log_id: str | None
+    topic_id: str | None
+
+    @classmethod
+    def of(cls, table: LakeTable) -> "Position":
+        """As the table's newest stamped snapshot says; the beginning for an empty table."""
+        stamp = table.stamp()
+        if "offsets" not in stamp:
+            return cls(0, {}, None, None)
+        offsets = {int(partition): int(offset) for partition, offset in json.loads(stamp["offsets"]).items()}
+        return cls(int(stamp["batch-id"]), offsets, stamp.get("log-id"), stamp.get("topic-id"))
+
+    def stamp(self) -> dict[str, str]:
+        """The position as a snapshot's summary holds it."""
+        found = {
+            "batch-id": str(self.batch_id),
+            "offsets": encode({str(partition): offset for partition, offset in sorted(self.next_offsets.items())}),
+        }
+        if self.log_id is not None:
+            found["log-id"] = self.log_id
+        if self.topic_id is not None:
+            found["topic-id"] = self.topic_id
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class BronzeBatch:
+    """One committed batch of one topic, rows in (partition, offset) order, schema BRONZE."""
+
+    topic: str
+    batch_id: int
+    rows: pa.Table
+    snapshot_id: int
+    started_at: datetime
+    committed_at: datetime
+
+    @property
+    def first_batch_id(self) -> int:
+        """The first batch of these rows: `batch_id` itself unless several were read together."""
+        return int(self.rows.column("batch_id")[0].as_py())
+
+
+class BronzeWriter:
+    """Reads one topic from the log into its bronze table, batch by batch. One thread, one holder."""
+
+    def __init__(self, lake: Lake, log: Log, topic: str) -> None:
+        self.topic = topic
+        self.table = ensure_bronze(lake, topic)
+        self.position = Position.of(self.table)
+        self._log = log
+        self._identify(log.topic_state(topic))
+
+    def _identify(self, state: TopicState) -> None:
+        """Where to read each partition; stops when this is not the topic that bronze was read from."""
+        at = self.position
+        if at.log_id is not None and (at.log_id, at.topic_id) != (self._log.identity, state.topic_id):
+            what = "the log" if at.log_id != self._log.identity else "the topic"
+            raise LogIdentityError(
+                f"{what} of {self.topic} is not the one that {self.table.name} was read from: expected log "
+                f"{at.log_id}, topic {at.topic_id}; found log {self._log.identity}, topic {state.topic_id}. Was it "
+                "deleted and made anew, or does ANIMEVERSE_LOG_URL point elsewhere? Nothing was read. Point it back, "
+                "or start a new home."
+            )
+        self._topic_id = state.topic_id
+        self._positions = {
+            partition: at.next_offsets.get(partition, first) for partition, first in state.first_offsets.items()
+        }
+
+    def lag(self) -> int:
+        """Offsets between what bronze has and the end of the log; holes in the log count."""
+        ends = self._log.topic_state(self.topic).end_offsets
+        return sum(max(0, end - self._positions.get(partition, 0)) for partition, end in ends.items())
+
+    def reload(self) -> None:
+        """Go on from what the table says now, after another writer committed; sees new partitions, too."""
+        self.table.reload()
+        self.position = Position.of(self.table)
+        self._identify(self._log.topic_state(self.topic))
+
+    def next_batch(self, max_records: int, clock: Clock, wait: float = 0.0) -> BronzeBatch | None:
+        """Poll and commit one batch; None when the log has nothing new (then nothing is committed).
+
+        Raises what the log's `poll` and the table's `append` raise; nothing is committed then.
+        """
+        started_at = clock()
+        polled = self._log.poll(self.topic, self._positions, max_records, wait)
+        if not polled.records.num_rows:
+            return None
+        ingested_at = clock()
+        return self._commit(polled.records, {**self._positions, **polled.next_offsets}, started_at, ingested_at)
+
+    def _commit(
+        self, records: pa.Table, next_offsets: Mapping[int, int], started_at: datetime, ingested_at: datetime
+    ) -> BronzeBatch:
+        batch_id = self.position.batch_id + 1
+        position = Position(
+            batch_id, {**self.position.next_offsets, **next_offsets}, self._log.identity, self._topic_id
+        )
+        rows = bronze_rows(records, ingested_at, batch_id)
+        snapshot_id = self.table.append(rows, position.stamp() | {"started-at": started_at.isoformat()})
+        self.position = position
+        self._positions = dict(next_offsets)
+        committed_at = self.table.committed_at()
+        assert committed_at is not None
+        return BronzeBatch(self.topic, batch_id, rows, snapshot_id, started_at, committed_at)
+
+
+def bronze_rows(records: pa.Table, ingested_at: datetime, batch_id: int) -> pa.Table:
+    """Log records (schema RECORDS) as bronze rows."""
+    count = records.num_rows
+    columns = [records.column(field.name) for field in BRONZE if field.name in records.schema.names]
+    columns.append(pa.repeat(pa.scalar(ingested_at, BRONZE.field("ingested_at").type), count))
+    columns.append(pa.repeat(pa.scalar(batch_id, pa.int64()), count))
+    return pa.Table.from_arrays(columns, schema=BRONZE)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCommit:
+    """Where and when a batch was committed, as far as the retained snapshots know."""
+
+    snapshot_id: int
+    started_at: datetime | None
+    committed_at: datetime
+
+
+def batch_commits(table: LakeTable) -> dict[int, BatchCommit]:
+    """Batch id -> its commit, for the snapshots that are retained."""
+    found: dict[int, BatchCommit] = {}
+    for snapshot_id, committed_at, stamp in table.stamps():
+        if "batch-id" in stamp:
+            started = stamp.get("started-at")
+            found.setdefault(
+                int(stamp["batch-id"]),
+                BatchCommit(snapshot_id, datetime.fromisoformat(started) if started else None, committed_at),
+            )
+    return found
+
+
+def utc_now() -> datetime:
+    """The real clock, for the edge."""
+    return datetime.now(UTC)

@@ -1,0 +1,35 @@
+"""The header of a released record: `animeverse-release: <topic>/<partition>/<offset>` of what was quarantined (R27)."""
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+RELEASE_HEADER = "animeverse-release"
+_PLACE = re.compile(rb"([a-z-]+)/(-?\d{1,10})/(\d{1,19})")
+
+
+def release_mask(rows: pa.Table) -> npt.NDArray[np.bool_]:
+    """Which records carry the header, whatever it names."""
+    headers = rows.column("headers")
+    if headers.null_count == len(headers):
+        return np.zeros(len(headers), bool)
+    mask = np.zeros(len(headers), bool)
+    full = pc.fill_null(pc.greater(pc.list_value_length(headers), 0), False).to_numpy()
+    for row in np.flatnonzero(full):
+        mask[row] = any(header["key"] == RELEASE_HEADER for header in headers[int(row)].as_py())
+    return mask
+
+
+def origins(topic: str, rows: pa.Table, mask: npt.NDArray[np.bool_]) -> dict[int, tuple[int, int]]:
+    """Row -> (partition, offset) that its header names, for well-formed headers of this topic; the first one counts."""
+    found: dict[int, tuple[int, int]] = {}
+    for row in np.flatnonzero(mask):
+        headers = rows.column("headers")[int(row)].as_py()
+        value = next(header["value"] for header in headers if header["key"] == RELEASE_HEADER)
+        match = _PLACE.fullmatch(value or b"")
+        if match and match[1].decode() == topic and int(match[2]) < 2**31 and int(match[3]) < 2**63:
+            found[int(row)] = (int(match[2]), int(match[3]))
+    return found

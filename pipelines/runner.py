@@ -1,0 +1,495 @@
+"""The micro-batch loop: log -> bronze -> silver -> gold, until caught up or for ever.
+
+Three stages overlap: while one round's records are judged, the next round is read from the log and committed to
+bronze, and the rounds before it are refreshed into gold. Each stage alone decides what it has done by what its own
+tables say, so the process may end between any two lines.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from pipelines.bronze import BronzeBatch, BronzeWriter, Clock
+from pipelines.changes import PARTITIONS, SilverChanges
+from pipelines.contracts import TOPICS
+from pipelines.errors import CommitConflictError, DriftFrozenError, RetryableError
+from pipelines.faults import fault_point
+from pipelines.homelock import home_lock
+from pipelines.lake import Lake
+from pipelines.ledger import Ledger
+from pipelines.log.interface import Log
+from pipelines.log.open import open_log
+from pipelines.schemas import silver_tables
+from pipelines.settings import Settings
+from pipelines.silver import Outcome, Quarantine, SilverTopic
+from pipelines.times import from_micros, micros
+
+LAYERS = ("bronze", "silver", "gold")
+_KEEP_SNAPSHOTS, _EXPIRE_ABOVE = 30, 60
+_FLUSH_EVERY = 2.0  # seconds between writes of the ledger while there is work
+_IDLE_WAIT = (0.01, 0.05)  # seconds between looks at a log with nothing new: at first, and after a while
+_BACKOFF = (0.5, 10.0)
+
+
+class Refresh(Protocol):
+    """What a refresh says of itself."""
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """By step."""
+
+
+class GoldWriter(Protocol):
+    """The one writer of gold; `warehouse.build.Warehouse` is it. It comes in as an argument: layers look down only."""
+
+    def reflected(self) -> Mapping[str, int]:
+        """Silver snapshots that the last refresh reflects, by full table name."""
+
+    def refresh(self, changes: SilverChanges, now: datetime) -> Refresh:
+        """One refresh, committed and published."""
+
+    def reset(self) -> None:
+        """Forget all, so that the next refresh builds from nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a layer is: records done since the start, and how many there are (None: nobody knows)."""
+
+    layer: str
+    done: int
+    total: int | None = None
+    note: str | None = None  # something a person should read
+
+
+@dataclass(slots=True)
+class TopicReport:
+    """What a run did with one topic's records."""
+
+    polled: int = 0
+    accepted_on_time: int = 0
+    accepted_late: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class RunReport:
+    """What a run did. `seconds` are those of each step, summed; steps overlap."""
+
+    topics: dict[str, TopicReport] = field(default_factory=lambda: {topic: TopicReport() for topic in TOPICS})
+    rounds: int = 0
+    refreshes: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def polled(self) -> int:
+        """Records read from the log."""
+        return sum(topic.polled for topic in self.topics.values())
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Add the time of the block to the step."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - began
+
+    def count(self, outcome: Outcome) -> None:
+        """Add an outcome's verdicts."""
+        report = self.topics[outcome.topic]
+        for entry in outcome.ledger:
+            for line in entry["partitions"]:
+                report.accepted_on_time += line["accepted_on_time"]
+                report.accepted_late += line["accepted_late"]
+                report.duplicates += line["duplicates"]
+                report.quarantined += line["quarantined"]
+                for reason, rows in line["reasons"].items():
+                    report.reasons[reason] = report.reasons.get(reason, 0) + rows
+
+
+@dataclass(slots=True)
+class _Appended:
+    """Rows that a silver table got since gold last asked, and between which snapshots."""
+
+    base: int | None
+    snapshot: int | None
+    rows: list[pa.Table] = field(default_factory=list)
+
+
+def run(
+    settings: Settings,
+    layers: Collection[str],
+    *,
+    follow: bool,
+    gold: GoldWriter | None,
+    clock: Clock,
+    progress: Callable[[Progress], None],
+    stop: threading.Event,
+) -> RunReport:
+    """Run the layers until nothing is left to do, or until `stop` is set.
+
+    With `follow`, what a retry may mend is retried with backoff, and said through `progress`. Raises LakehouseError;
+    a second run on a home raises AlreadyRunningError, drift under `freeze` raises DriftFrozenError at the end.
+    """
+    report = RunReport()
+    with home_lock(settings.home):
+        wait = _BACKOFF[0]
+        while True:
+            began = report.rounds
+            try:
+                _Run(settings, layers, follow, gold, clock, progress, stop, report).until_done()
+                return report
+            except RetryableError as error:
+                if not follow or stop.is_set():
+                    raise
+                wait = _BACKOFF[0] if report.rounds > began else min(wait * 2, _BACKOFF[1])
+                progress(Progress("all", report.polled, None, f"{error} Trying again in {wait:.0f} s."))
+                if stop.wait(wait):
+                    return report
+
+
+class _Run:
+    """One attempt: everything it holds is loaded from the tables, so a new one goes on after any error."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        layers: Collection[str],
+        follow: bool,
+        gold: GoldWriter | None,
+        clock: Clock,
+        progress: Callable[[Progress], None],
+        stop: threading.Event,
+        report: RunReport,
+    ) -> None:
+        self._settings, self._layers, self._follow = settings, layers, follow
+        self._gold = gold if "gold" in layers else None
+        self._clock, self._progress, self._stop, self._report = clock, progress, stop, report
+        self._lake = Lake.open(settings)
+        self._silver: dict[str, SilverTopic] = {}
+        self._frozen: dict[str, DriftFrozenError] = {}
+        self._appended: dict[str, _Appended] = {}
+        self._refreshing: Future[datetime] | None = None
+        self._in_refresh: dict[str, int] = {}  # topic -> last batch that the refresh under way covers
+        self._gold_asked = False
+        self._flushed_at = time.monotonic()
+        self._total: int | None = None
+
+    def until_done(self) -> None:
+        """The whole attempt."""
+        log: Log | None = None
+        readers, refreshers = ThreadPoolExecutor(1, "bronze"), ThreadPoolExecutor(1, "gold")
+        self._refreshers = refreshers
+        try:
+            writers: list[BronzeWriter] = []
+            if "bronze" in self._layers:
+                log = readers.submit(self._open_log).result()
+                writers = readers.submit(self._open_bronze, log).result()
+            if "silver" in self._layers:
+                self._open_silver()
+            if "silver" in self._layers:
+                self._catch_up_silver()
+            self._rounds(writers, readers)
+            self._finish_gold()
+            self._flush(force=True)
+        finally:
+            if log is not None:
+                readers.submit(log.close).result()
+            readers.shutdown(wait=True, cancel_futures=True)
+            refreshers.shutdown(wait=True, cancel_futures=True)
+            self._lake.close()
+        for error in self._frozen.values():
+            raise error
+
+    def _open_silver(self) -> None:
+        self._quarantine = Quarantine(self._lake)
+        self._ledger = Ledger(self._lake)
+        for topic in TOPICS:
+            self._silver[topic] = SilverTopic(self._lake, topic, self._settings.policy(topic))
+
+    # bronze; the log belongs to the one reading thread
+
+    def _open_log(self) -> Log:
+        log = open_log(self._settings.log_url, kafka=self._settings.kafka, topic_prefix=self._settings.topic_prefix)
+        try:
+            log.ensure_topics(list(TOPICS), self._settings.partitions)
+        except BaseException:
+            log.close()
+            raise
+        return log
+
+    def _open_bronze(self, log: Log) -> list[BronzeWriter]:
+        writers = [BronzeWriter(self._lake, log, topic) for topic in TOPICS]
+        if not self._follow:
+            self._total = sum(writer.lag() for writer in writers)
+        return writers
+
+    def _rounds(self, writers: list[BronzeWriter], readers: ThreadPoolExecutor) -> None:
+        """Rounds until the log has nothing new (or for ever); the next is read while this one is judged."""
+        if not writers:
+            while "silver" in self._layers and self._follow and not self._stop.wait(_IDLE_WAIT[1] * 4):
+                self._catch_up_silver()
+            return
+        reading = readers.submit(self._read_round, writers)
+        idle_since = time.monotonic()
+        while True:
+            batches = reading.result()
+            if self._stop.is_set() or (not batches and not self._follow):
+                break
+            reading = readers.submit(self._read_round, writers, self._wait(idle_since) if not batches else 0.0)
+            if batches:
+                idle_since = time.monotonic()
+                self._report.rounds += 1
+            if "silver" in self._layers:
+                self._judge_round(batches)
+            self._refresh_when_free()
+            self._flush(force=False)
+        if batches and "silver" in self._layers:
+            self._judge_round(batches)
+
+    def _wait(self, idle_since: float) -> float:
+        return _IDLE_WAIT[0] if time.monotonic() - idle_since < 1.0 else _IDLE_WAIT[1]
+
+    def _read_round(self, writers: list[BronzeWriter], wait: float = 0.0) -> list[BronzeBatch]:
+        if wait and self._stop.wait(wait):
+            return []
+        found = []
+        for writer in writers:
+            if self._stop.is_set():
+                break
+            with self._report.timed("bronze"):
+                try:
+                    batch = writer.next_batch(self._settings.batch_size, self._clock)
+                except CommitConflictError:
+                    writer.reload()
+                    batch = writer.next_batch(self._settings.batch_size, self._clock)
+            if batch is not None:
+                fault_point("bronze.committed")
+                found.append(batch)
+                self._report.topics[writer.topic].polled += batch.rows.num_rows
+                self._progress(Progress("bronze", self._report.polled, self._total))
+        return found
+
+    # silver
+
+    def _catch_up_silver(self) -> None:
+        """Consume what bronze holds and silver has not: after a crash, or bronze run alone."""
+        for topic, silver in self._silver.items():
+            if topic in self._frozen:
+                continue
+            for batch in silver.pending(self._settings.batch_size):
+                if self._stop.is_set():
+                    return
+                self._judge_round([batch])
+                self._refresh_when_free()
+                if topic in self._frozen:
+                    break
+        self._gold_asked = True
+
+    def _judge_round(self, batches: list[BronzeBatch]) -> None:
+        with self._report.timed("silver"):
+            try:
+                self._commit_round(batches)
+            except CommitConflictError:
+                # Somebody else consumed these batches, or part of them: take the tables as they are and go on.
+                self._quarantine.reload()
+                for silver in self._silver.values():
+                    silver.reload()
+                self._appended.clear()
+                for batch in batches:
+                    for missing in self._silver[batch.topic].pending(self._settings.batch_size):
+                        self._commit_round([missing])
+            except BaseException:
+                self._appended.clear()
+                raise
+
+    def _commit_round(self, batches: list[BronzeBatch]) -> None:
+        outcomes = []
+        for batch in batches:
+            if batch.topic in self._frozen:
+                continue
+            outcome = self._work_out(batch)
+            if outcome is not None:
+                outcomes.append(outcome)
+        if not outcomes:
+            return
+        fault_point("silver.worked_out")
+        self._quarantine.commit(outcomes)
+        fault_point("silver.quarantine_committed")
+        for outcome in outcomes:
+            silver = self._silver[outcome.topic]
+            before = {table.name: table.snapshot_id for table in silver.tables}
+            silver.commit(outcome)
+            self._note_appended(silver, before, outcome)
+            self._report.count(outcome)
+        self._gold_asked = True
+        done = sum(
+            report.accepted_on_time + report.accepted_late + report.duplicates + report.quarantined
+            for report in self._report.topics.values()
+        )
+        self._progress(Progress("silver", done, self._total))
+
+    def _work_out(self, batch: BronzeBatch) -> Outcome | None:
+        silver = self._silver[batch.topic]
+        try:
+            if batch.first_batch_id > silver.consumed + 1:
+                # Batches between were committed by somebody else: consume them in order first.
+                for missing in silver.pending(self._settings.batch_size):
+                    if missing.batch_id < batch.first_batch_id:
+                        self._commit_round([missing])
+            return silver.work_out(batch, self._quarantine, self._clock)
+        except DriftFrozenError as error:
+            self._frozen[batch.topic] = error
+            silver.reload()
+            self._progress(Progress("silver", 0, None, str(error)))
+            return None
+
+    def _note_appended(self, silver: SilverTopic, before: Mapping[str, int | None], outcome: Outcome) -> None:
+        if self._gold is None:
+            return
+        for table, rows in silver.appended(outcome).items():
+            name = table.name
+            known = self._appended.get(name)
+            if known is None or known.snapshot != before[name]:
+                known = self._appended[name] = _Appended(before[name], None)
+            known.rows.append(rows)
+            known.snapshot = table.snapshot_id
+
+    # gold
+
+    def _refresh_when_free(self) -> None:
+        """Hand over what silver has got since, unless a refresh is under way; what waits is handed over together."""
+        if self._refreshing is not None and self._refreshing.done():
+            self._refreshed()
+        if self._gold is not None and self._gold_asked and self._refreshing is None:
+            self._start_refresh()
+
+    def _start_refresh(self) -> None:
+        assert self._gold is not None
+        self._gold_asked = False
+        appended, self._appended = self._appended, {}
+        self._in_refresh = {topic: silver.consumed for topic, silver in self._silver.items()}
+        state = (
+            {topic: (silver.partitions, silver.policy_of(silver.consumed)) for topic, silver in self._silver.items()}
+            if self._silver
+            else None
+        )
+        self._refreshing = self._refreshers.submit(self._refresh, self._gold, appended, state)
+
+    def _refreshed(self) -> None:
+        assert self._refreshing is not None
+        done, self._refreshing = self._refreshing, None
+        gold_at = done.result()
+        self._flush_through(self._in_refresh, gold_at)
+
+    def _finish_gold(self) -> None:
+        if self._refreshing is not None:
+            self._refreshed()
+        if self._gold is not None and not self._stop.is_set() and (self._gold_asked or not self._silver):
+            self._start_refresh()
+            self._refreshed()
+
+    def _refresh(self, gold: GoldWriter, appended: Mapping[str, _Appended], state: Any) -> datetime:
+        with self._report.timed("gold"):
+            changes = self._changes(gold, appended, state)
+            if changes is not None:
+                gold.refresh(changes, self._clock())
+                self._report.refreshes += 1
+                self._progress(Progress("gold", self._report.refreshes, None))
+        return self._clock()
+
+    def _changes(self, gold: GoldWriter, appended: Mapping[str, _Appended], state: Any) -> SilverChanges | None:
+        """Silver since the last refresh: from what this run appended where that is the whole of it, else from Iceberg."""
+        reflected = gold.reflected()
+        tables: dict[str, pa.Table] = {}
+        snapshots: dict[str, int] = {}
+        for name in (name for topic in TOPICS for name in silver_tables(topic)):
+            known = appended.get(name)
+            short = name.removeprefix("silver.")
+            if known is not None and known.base == reflected.get(name) and known.snapshot is not None:
+                tables[short] = pa.concat_tables(known.rows, promote_options="permissive")
+                snapshots[name] = known.snapshot
+                continue
+            table = self._lake.find(name)
+            if table is None or table.snapshot_id is None:
+                continue
+            rows = table.read_appended(reflected.get(name))
+            if rows is None:  # the snapshot is expired: start over
+                gold.reset()
+                return self._changes(gold, {}, state)
+            tables[short], snapshots[name] = rows, table.snapshot_id
+        if not snapshots or (dict(reflected) == snapshots):
+            return None
+        partitions = _partition_rows(state if state is not None else stored_state(self._lake))
+        return SilverChanges(tables, snapshots, partitions)
+
+    # ledger and housekeeping
+
+    def _flush_through(self, through: Mapping[str, int], gold_at: datetime) -> None:
+        """Entries that gold reflects now: they are written with the time, when it is time to."""
+        for topic, silver in self._silver.items():
+            for entry in silver.ledger:
+                if entry["batch_id"] <= through.get(topic, 0):
+                    entry.setdefault("gold_at", gold_at)
+
+    def _flush(self, *, force: bool) -> None:
+        if not self._silver or not (force or time.monotonic() - self._flushed_at > _FLUSH_EVERY):
+            return
+        self._flushed_at = time.monotonic()
+        ready = {
+            topic: [entry for entry in silver.ledger if force or self._gold is None or "gold_at" in entry]
+            for topic, silver in self._silver.items()
+        }
+        with self._report.timed("ledger"):
+            self._ledger.flush(ready)
+            flushed = self._ledger.flushed()
+            for topic, silver in self._silver.items():
+                silver.ledger = [entry for entry in silver.ledger if entry["batch_id"] > flushed.get(topic, 0)]
+            self._expire()
+
+    def _expire(self) -> None:
+        """Appends slow down with the snapshots retained (library_facts.md); those that gold needs stay."""
+        pinned = list(self._gold.reflected().values()) if self._gold is not None and self._refreshing is None else None
+        for silver in self._silver.values():
+            for table in silver.tables:
+                if table.snapshot_count > _EXPIRE_ABOVE and pinned is not None:
+                    table.expire(keep=_KEEP_SNAPSHOTS, pinned=pinned)
+        for table in (self._quarantine.table, *self._ledger.tables):
+            if table.snapshot_count > _EXPIRE_ABOVE:
+                table.expire(keep=_KEEP_SNAPSHOTS)
+
+
+def stored_state(lake: Lake) -> dict[str, Any]:
+    """Topic -> (per-partition state, policy), as the anchors hold them."""
+    from pipelines.silver import read_state
+
+    return {topic: found for topic in TOPICS if (found := read_state(lake, topic)) is not None}
+
+
+def _partition_rows(state: Mapping[str, Any]) -> pa.Table:
+    return pa.Table.from_pylist(
+        [
+            {
+                "topic": topic,
+                "partition": partition,
+                "high": None if pair.high is None else from_micros(pair.high),
+                "last_record_at": None if pair.last_record_at is None else from_micros(pair.last_record_at),
+                "out_of_orderness": micros(policy.out_of_orderness),
+                "allowed_lateness": micros(policy.allowed_lateness),
+                "idle_timeout": micros(policy.idle_timeout),
+            }
+            for topic, (partitions, policy) in state.items()
+            for partition, pair in sorted(partitions.items())
+        ],
+        schema=PARTITIONS,
+    )

@@ -1,0 +1,478 @@
+"""Bronze to silver, one batch at a time. Source: design.md section 4, R14-R29.
+
+Each silver table says in its snapshots up to which bronze batch it has consumed. Of a topic's tables the anchor
+(`silver.<topic>`) is committed last and carries the state of the fold; a run starts there, and a table that is ahead,
+because the last run died between two commits, skips what it has. So repeating a batch adds nothing.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from pipelines.bronze import BatchCommit, BronzeBatch, batch_commits, ensure_bronze
+from pipelines.contracts import CONTRACTS, VERSION, Contract
+from pipelines.errors import DriftFrozenError
+from pipelines.evolve import drifts, evolve
+from pipelines.faults import fault_point
+from pipelines.judge import Judged, horizon, judge
+from pipelines.lake import Lake, LakeTable, encode
+from pipelines.ledger import entries
+from pipelines.parse import Layouts, Parsed, ParseRules, parse
+from pipelines.released import origins, release_mask
+from pipelines.schemas import POS_ITEMS, QUARANTINE, silver_schema
+from pipelines.seen import NO_FLOOR, SeenIds
+from pipelines.settings import Policy
+from pipelines.times import from_micros
+from pipelines.warnings import warn_counts
+from pipelines.watermark import PartitionState
+
+QUARANTINE_NAME = "silver.quarantine"
+_RECENT_BYTES = 64 << 20  # records kept at hand to compare copies with
+_SORT = [("batch_id", "ascending"), ("partition", "ascending"), ("offset", "ascending")]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyEntry:
+    """A policy and the first bronze batch it holds for."""
+
+    from_batch: int
+    contract_version: int
+    policy: Policy
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the table property."""
+        return {
+            "from_batch": self.from_batch,
+            "contract_version": self.contract_version,
+            "policy": json.loads(self.policy.to_json()),
+        }
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> "PolicyEntry":
+        """What `to_dict` gave."""
+        return cls(found["from_batch"], found["contract_version"], Policy.from_json(json.dumps(found["policy"])))
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run of bronze batches of one topic comes to; nothing of it is committed yet."""
+
+    topic: str
+    through: int  # last bronze batch
+    bronze_snapshot_id: int | None
+    partitions: Mapping[int, PartitionState]
+    accepted: pa.Table  # silver columns and batch_id
+    items: pa.Table | None
+    quarantined: pa.Table  # quarantine columns and batch_id
+    new_columns: Sequence[str]
+    ledger: list[dict[str, Any]] = field(default_factory=list)  # see ledger.py
+
+
+class SilverTopic:
+    """One topic's silver tables, held between batches with the state of the fold. One thread, one holder."""
+
+    def __init__(self, lake: Lake, topic: str, policy: Policy) -> None:
+        self.contract: Contract = CONTRACTS[topic]
+        self.topic = topic
+        self._lake = lake
+        self.bronze = ensure_bronze(lake, topic)
+        first = PolicyEntry(1, VERSION, policy)
+        self.anchor = lake.ensure(
+            f"silver.{self.contract.table}",
+            silver_schema(topic),
+            day_of="event_time",
+            properties={"animeverse.policies": encode([first.to_dict()])},
+        )
+        self.items = (
+            lake.ensure("silver.pos_items", POS_ITEMS, day_of="event_time") if topic == "pos-transactions" else None
+        )
+        self._layouts = Layouts()
+        self._fixed = tuple(silver_schema(topic).names)
+        self._load_state()
+        self._take_policy(policy)
+
+    def _load_state(self) -> None:
+        stamp = self.anchor.stamp()
+        state = json.loads(stamp["state"]) if "state" in stamp else {}
+        self.consumed = int(stamp.get("consumed", 0))
+        self.partitions: Mapping[int, PartitionState] = {
+            int(partition): PartitionState(*pair) for partition, pair in state.items()
+        }
+        self.ledger: list[dict[str, Any]] = json.loads(stamp.get("ledger", "[]"))
+        self._name_snapshot(self.anchor.snapshot_id)
+        self.evolved = tuple(name for name in self.anchor.columns if name not in self._fixed)
+        self.policies = [PolicyEntry.from_dict(e) for e in json.loads(self.anchor.properties()["policies"])]
+        floor = NO_FLOOR if self.contract.is_master else horizon(self.partitions, self.policies[-1].policy)
+        self._seen = SeenIds(self._load_ids, floor)
+        self._recent: list[pa.Table] = []
+
+    def reload(self) -> None:
+        """Forget what is held and take the tables as they are now: after a commit that did not happen."""
+        for table in (self.bronze, self.anchor, self.items):
+            if table is not None:
+                table.reload()
+        self._load_state()
+
+    def _take_policy(self, policy: Policy) -> None:
+        """R18: a change holds from the next bronze batch on, and the table remembers since when."""
+        last = self.policies[-1]
+        if last.policy == policy and last.contract_version == VERSION:
+            return
+        next_batch = max(int(self.bronze.stamp().get("batch-id", 0)), self.consumed) + 1
+        kept = [entry for entry in self.policies if entry.from_batch < next_batch]
+        self.policies = [*kept, PolicyEntry(next_batch, VERSION, policy)]
+        self.anchor.set_properties({"policies": encode([entry.to_dict() for entry in self.policies])})
+
+    def policy_of(self, batch_id: int) -> Policy:
+        """The policy that holds for a bronze batch."""
+        held = (entry.policy for entry in reversed(self.policies) if entry.from_batch <= batch_id)
+        return next(held, self.policies[0].policy)
+
+    @property
+    def tables(self) -> tuple[LakeTable, ...]:
+        """The topic's silver tables, the anchor last."""
+        return (self.anchor,) if self.items is None else (self.items, self.anchor)
+
+    def appended(self, outcome: Outcome) -> dict[LakeTable, pa.Table]:
+        """The rows of an outcome by table, without `batch_id`."""
+        found = {} if self.items is None or outcome.items is None else {self.items: _after(outcome.items, 0)}
+        return found | {self.anchor: _after(outcome.accepted, 0)}
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether bronze holds batches that silver has not consumed."""
+        return int(self.bronze.stamp().get("batch-id", 0)) > self.consumed
+
+    def pending(self, max_records: int) -> Iterator[BronzeBatch]:
+        """Bronze rows not consumed yet, some whole batches at a time, about `max_records` records each."""
+        self.bronze.reload()
+        last = int(self.bronze.stamp().get("batch-id", 0))
+        ranges = sorted(
+            (
+                found.lower if found.lower is not None else 0,
+                found.upper if found.upper is not None else last,
+                found.rows,
+            )
+            for found in self.bronze.file_ranges("batch_id")
+            if found.upper is None or found.upper > self.consumed
+        )
+        low, high, rows = self.consumed + 1, self.consumed, 0
+        for first, upper, count in ranges:
+            if first > high and rows and rows + count > max_records:
+                yield self._read_batches(low, high)
+                low, rows = high + 1, 0
+            high, rows = max(high, upper), rows + count
+        if low <= last:
+            yield self._read_batches(low, last)
+
+    def _read_batches(self, low: int, high: int) -> BronzeBatch:
+        rows = self.bronze.read_between("batch_id", low, high).sort_by(_SORT)
+        commits = batch_commits(self.bronze)
+        snapshot_id = self.bronze.snapshot_id
+        assert snapshot_id is not None
+        newest = commits.get(high)
+        moment = newest.committed_at if newest else self.bronze.committed_at()
+        assert moment is not None
+        started = newest.started_at if newest and newest.started_at else moment
+        return BronzeBatch(self.topic, high, rows, snapshot_id, started, moment)
+
+    def work_out(self, batch: BronzeBatch, quarantine: "Quarantine", clock: Callable[[], datetime]) -> Outcome | None:
+        """The outcome of the batches up to `batch.batch_id`; None where they are consumed already.
+
+        Raises DriftFrozenError under policy `freeze`. Changes what is held: call `commit`, or `reload` on any error.
+        """
+        if batch.batch_id <= self.consumed:
+            return None
+        rows = batch.rows.filter(pa.compute.greater(batch.rows.column("batch_id"), self.consumed))
+        self._remember(rows)
+        state = dict(self.partitions)
+        parts = []
+        stopped: set[tuple[int, int]] = set()
+        for piece in self._pieces(rows):
+            judged = self._judge(piece, state, quarantine, stopped)
+            state = dict(judged.partitions)
+            parts.append((piece, judged))
+            if release_mask(rows).any():
+                places = piece.select(["partition", "offset"]).take(judged.quarantined["row"].to_arrow())
+                stopped.update(zip(*(column.to_pylist() for column in places.columns), strict=True))
+        evolved, new_columns, accepted_parts, quarantined_parts, ledger = list(self.evolved), [], [], [], []
+        commits = self._commits(batch)
+        for piece, judged in parts:
+            accepted, new = evolve(judged.accepted, evolved, reserved=self._reserved)
+            evolved += new
+            new_columns += new
+            accepted_parts.append(self._with_lineage(accepted, piece))
+            quarantined_parts.append(self._quarantine_rows(judged.quarantined, piece, clock()))
+            ledger += self._ledger(piece, judged, commits)
+        accepted = pl.concat(accepted_parts, how="diagonal") if len(accepted_parts) > 1 else accepted_parts[0]
+        quarantined = pl.concat(quarantined_parts)
+        return Outcome(
+            topic=self.topic,
+            through=batch.batch_id,
+            bronze_snapshot_id=batch.snapshot_id,
+            partitions=state,
+            accepted=accepted.drop("items", strict=False).to_arrow(),
+            items=_exploded(accepted).to_arrow() if self.items is not None else None,
+            quarantined=quarantined.to_arrow(),
+            new_columns=new_columns,
+            ledger=ledger,
+        )
+
+    @property
+    def _reserved(self) -> tuple[str, ...]:
+        return (*self._fixed, *(contract_field.name for contract_field in self.contract.fields))
+
+    def _remember(self, rows: pa.Table) -> None:
+        self._recent.append(rows.select(["partition", "offset", "value"]))
+        while len(self._recent) > 1 and sum(table.nbytes for table in self._recent) > _RECENT_BYTES:
+            self._recent.pop(0)
+
+    def _pieces(self, rows: pa.Table) -> Iterator[pa.Table]:
+        """Runs of whole batches under one policy; a batch with release headers begins a piece of its own, so that
+        what earlier batches quarantined is known (R27)."""
+        batch_ids = rows.column("batch_id").to_numpy()
+        starts = {0}
+        starts.update(
+            int(np.searchsorted(batch_ids, entry.from_batch)) for entry in self.policies if entry.from_batch > 0
+        )
+        for row in np.flatnonzero(release_mask(rows)):
+            starts.add(int(np.searchsorted(batch_ids, batch_ids[row])))
+        cuts = [*sorted(start for start in starts if start < len(batch_ids)), len(batch_ids)]
+        for first, end in pairwise(cuts):
+            if end > first:
+                yield rows.slice(first, end - first)
+
+    def _judge(
+        self,
+        piece: pa.Table,
+        state: Mapping[int, PartitionState],
+        quarantine: "Quarantine",
+        stopped: set[tuple[int, int]],
+    ) -> Judged:
+        policy = self.policy_of(piece.column("batch_id")[0].as_py())
+        values = piece.column("value").combine_chunks()
+        parsed = parse(self.contract, values, ParseRules(policy.currency, policy.min_event_time), self._layouts)
+        if policy.drift != "evolve":
+            parsed = self._held_to_known_fields(parsed, piece, policy)
+        released = self._released(piece, quarantine, stopped)
+        return judge(self.contract, piece, parsed, state, policy, self._seen, self._fetch, released)
+
+    def _released(
+        self, piece: pa.Table, quarantine: "Quarantine", stopped: set[tuple[int, int]]
+    ) -> npt.NDArray[np.bool_] | None:
+        """Which records carry a release header that names a record of this topic quarantined in an earlier batch.
+
+        `stopped` are those of this call that the table does not hold yet. None: no header at all.
+        """
+        mask = release_mask(piece)
+        if not mask.any():
+            return None
+        claimed = origins(self.topic, piece, mask)
+        places = sorted(set(claimed.values()))
+        known = (quarantine.holds(self.topic, places) | stopped) & self._before(places, piece)
+        honest = np.zeros(len(mask), bool)
+        honest[[row for row, place in claimed.items() if place in known]] = True
+        return honest
+
+    def _before(self, places: Sequence[tuple[int, int]], piece: pa.Table) -> set[tuple[int, int]]:
+        """Those of the places that an earlier bronze batch than the piece's first holds."""
+        first = piece.column("batch_id")[0].as_py()
+        rows = self._read_places(places, ["partition", "offset", "batch_id"])
+        return {(row["partition"], row["offset"]) for row in rows if row["batch_id"] < first}
+
+    def _held_to_known_fields(self, parsed: Parsed, piece: pa.Table, policy: Policy) -> Parsed:
+        drifted = parsed.events.filter(pl.col("_extra").is_not_null())
+        if not len(drifted):
+            return parsed
+        if policy.drift == "freeze":
+            row = drifted["row"][0]
+            fields = ", ".join(drifts(drifted.head(1)))
+            partition, offset = piece.column("partition")[row].as_py(), piece.column("offset")[row].as_py()
+            raise DriftFrozenError(
+                f"{self.topic}: unknown field {fields} at partition {partition}, offset {offset}, and the drift policy "
+                f"is freeze. silver.{self.contract.table} stopped before this batch; bronze goes on. Go on with "
+                f"ANIMEVERSE_DRIFT__{self.contract.table.upper()}=evolve (new columns) or =quarantine, or teach the "
+                "contract the field."
+            )
+        rejects = drifted.select(
+            "row",
+            "event_id",
+            reasons=pl.lit(["schema_drift"], dtype=pl.List(pl.String)),
+            detail=pl.format("unknown fields: {}", "_extra"),
+        )
+        return Parsed(
+            parsed.events.filter(pl.col("_extra").is_null()), pl.concat([parsed.rejects, rejects]).sort("row")
+        )
+
+    def _with_lineage(self, accepted: pl.DataFrame, piece: pa.Table) -> pl.DataFrame:
+        row = accepted["row"]
+
+        def column(name: str) -> pl.Series:
+            return pl.Series(pl.from_arrow(piece.column(name)))[row]
+
+        return accepted.drop("row", "money_rounded").with_columns(
+            _partition=column("partition"),
+            _offset=column("offset"),
+            _recorded_at=column("timestamp"),
+            _ingested_at=column("ingested_at"),
+            batch_id=column("batch_id"),
+        )
+
+    def _quarantine_rows(self, quarantined: pl.DataFrame, piece: pa.Table, now: datetime) -> pl.DataFrame:
+        names = ["partition", "offset", "timestamp", "key", "headers", "value", "batch_id"]
+        rows = pl.DataFrame(pl.from_arrow(piece.select(names).take(pa.array(quarantined["row"].to_arrow()))))
+        return rows.with_columns(
+            quarantined.select("event_id", "reasons", "detail"),
+            topic=pl.lit(self.topic),
+            quarantined_at=pl.lit(now).cast(pl.Datetime("us", "UTC")),
+        ).select(*QUARANTINE.names, "batch_id")
+
+    def _commits(self, batch: BronzeBatch) -> Mapping[int, BatchCommit]:
+        own = {batch.batch_id: BatchCommit(batch.snapshot_id, batch.started_at, batch.committed_at)}
+        return own if batch.batch_id == self.consumed + 1 else batch_commits(self.bronze) | own
+
+    def _ledger(self, piece: pa.Table, judged: Judged, commits: Mapping[int, BatchCommit]) -> list[dict[str, Any]]:
+        warned = warn_counts(self.contract, judged.accepted, piece)
+        return entries(piece, judged, warned, commits)
+
+    def commit(self, outcome: Outcome) -> int:
+        """Commit the topic's own tables, the anchor last; the anchor's new snapshot id.
+
+        The quarantine's rows must be committed before. On CommitConflictError or StoreUnavailableError: `reload`.
+        """
+        if self.items is not None and outcome.items is not None:
+            ahead = int(self.items.stamp().get("consumed", 0))
+            fresh = _after(outcome.items, ahead)
+            if fresh.num_rows:
+                self.items.append(fresh, {"consumed": str(outcome.through)})
+            fault_point("silver.items_committed")
+        carried = [{key: value for key, value in entry.items() if key != "gold_at"} for entry in self.ledger]
+        stamp = {
+            "consumed": str(outcome.through),
+            "bronze-snapshot-id": str(outcome.bronze_snapshot_id),
+            "state": encode({str(p): [s.high, s.last_record_at] for p, s in sorted(outcome.partitions.items())}),
+            "ledger": json.dumps([*carried, *outcome.ledger], separators=(",", ":")),
+        }
+        snapshot_id = self.anchor.append(
+            _after(outcome.accepted, self.consumed), stamp, new_text_columns=outcome.new_columns
+        )
+        fault_point("silver.anchor_committed")
+        self.consumed = outcome.through
+        self.partitions = outcome.partitions
+        self.evolved = (*self.evolved, *outcome.new_columns)
+        self.ledger = [*self.ledger, *outcome.ledger]
+        self._name_snapshot(snapshot_id)
+        return snapshot_id
+
+    def _name_snapshot(self, snapshot_id: int | None) -> None:
+        """Ledger entries could not name the commit that carried them: that is the newest one."""
+        committed_at = self.anchor.committed_at()
+        for entry in self.ledger:
+            if entry["silver_snapshot_id"] is None:
+                entry["silver_snapshot_id"] = snapshot_id
+                entry["silver_at"] = committed_at.isoformat() if committed_at else None
+
+    def _load_ids(self, event_ids: Sequence[str] | None, since: int, before: int | None) -> pl.DataFrame:
+        columns = ["event_id", "event_time", "_partition", "_offset"]
+        low = None if since == NO_FLOOR else from_micros(since)
+        high = None if before is None else from_micros(before - 1)
+        found = pl.DataFrame(pl.from_arrow(self.anchor.read_between("event_time", low, high, columns)))
+        found = found.with_columns(pl.col("event_id").cast(pl.String))
+        return found if event_ids is None else found.filter(pl.col("event_id").is_in(list(event_ids)))
+
+    def _fetch(self, places: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], bytes]:
+        """Records' bytes by (partition, offset): from what is at hand, else from bronze."""
+        wanted = pl.DataFrame(
+            places, schema={"partition": pl.Int32, "offset": pl.Int64}, orient="row"
+        )  # each place once
+        found: dict[tuple[int, int], bytes] = {}
+        for table in reversed(self._recent):
+            if not len(wanted):
+                return found
+            at_hand = pl.DataFrame(pl.from_arrow(table))
+            hits = wanted.join(at_hand, on=["partition", "offset"], how="inner", maintain_order="left")
+            found.update({(partition, offset): value for partition, offset, value in hits.iter_rows()})
+            wanted = wanted.join(hits, on=["partition", "offset"], how="anti", maintain_order="left")
+        for row in self._read_places(list(wanted.iter_rows()), ["partition", "offset", "value"]):
+            found[row["partition"], row["offset"]] = row["value"]
+        return found
+
+    def _read_places(self, places: Sequence[tuple[int, int]], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Bronze rows of these (partition, offset)."""
+        for partition, offsets in _by_partition(places).items():
+            yield from self.bronze.read_in("offset", offsets, columns, {"partition": partition})
+
+
+def _by_partition(places: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for partition, offset in sorted(places):
+        found.setdefault(partition, []).append(offset)
+    return found
+
+
+def read_state(lake: Lake, topic: str) -> tuple[Mapping[int, PartitionState], Policy] | None:
+    """A topic's per-partition state and the policy in force, as its anchor holds them; None where there is none."""
+    anchor = lake.find(f"silver.{CONTRACTS[topic].table}")
+    if anchor is None:
+        return None
+    stamp = anchor.stamp()
+    policies = [PolicyEntry.from_dict(entry) for entry in json.loads(anchor.properties()["policies"])]
+    consumed = int(stamp.get("consumed", 0))
+    policy = next((entry.policy for entry in reversed(policies) if entry.from_batch <= consumed), policies[0].policy)
+    state = json.loads(stamp.get("state", "{}"))
+    return {int(partition): PartitionState(*pair) for partition, pair in state.items()}, policy
+
+
+class Quarantine:
+    """`silver.quarantine`: one table for all topics, so one commit a micro-batch. One thread, one holder."""
+
+    def __init__(self, lake: Lake) -> None:
+        self.table = lake.ensure(QUARANTINE_NAME, QUARANTINE, day_of="quarantined_at")
+
+    def reload(self) -> None:
+        """Take the table as it is now."""
+        self.table.reload()
+
+    def commit(self, outcomes: Sequence[Outcome]) -> None:
+        """Append the outcomes' quarantined records, each once, whichever run worked them out."""
+        consumed: dict[str, int] = json.loads(self.table.stamp().get("consumed", "{}"))
+        parts = []
+        for outcome in outcomes:
+            fresh = _after(outcome.quarantined, consumed.get(outcome.topic, 0))
+            if fresh.num_rows:
+                parts.append(fresh)
+                consumed[outcome.topic] = outcome.through
+        if parts:
+            self.table.append(pa.concat_tables(parts), {"consumed": encode(consumed)})
+
+    def holds(self, topic: str, places: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+        """Those of the places (partition, offset) whose records are quarantined."""
+        found: set[tuple[int, int]] = set()
+        for partition, offsets in _by_partition(places).items():
+            equal = {"topic": topic, "partition": partition}
+            rows = self.table.read_in("offset", offsets, ["partition", "offset"], equal)
+            found.update((row["partition"], row["offset"]) for row in rows)
+        return found
+
+
+def _after(rows: pa.Table, batch_id: int) -> pa.Table:
+    return rows.filter(pa.compute.greater(rows.column("batch_id"), batch_id)).drop_columns(["batch_id"])
+
+
+def _exploded(accepted: pl.DataFrame) -> pl.DataFrame:
+    """One row a line of `items`; each event has at least one (the contract)."""
+    columns = [*POS_ITEMS.names, "batch_id"]
+    return (
+        accepted.select("items", *(name for name in columns if name in accepted.columns))
+        .explode("items")
+        .unnest("items")
+        .select(columns)
+    )

@@ -1,0 +1,27 @@
+"""Times as microseconds since the epoch, UTC: exact integers, and the way back."""
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+FIRST = datetime.min.replace(tzinfo=UTC)
+LAST = datetime.max.replace(tzinfo=UTC)
+
+
+def micros(duration: timedelta) -> int:
+    """A duration in microseconds."""
+    return duration // _MICROSECOND
+
+
+def to_micros(moment: datetime) -> int:
+    """Microseconds since the epoch of a time with zone."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_micros(moment: int) -> datetime:
+    """The time in UTC; what lies before year 1 or after year 9999 is cut to the first or last moment of them."""
+    if moment <= to_micros(FIRST):
+        return FIRST
+    if moment >= to_micros(LAST):
+        return LAST
+    return _EPOCH + timedelta(microseconds=moment)

@@ -1,0 +1,47 @@
+"""Warn rules: records that are kept and counted by rule (R10). Those of gold are counted there."""
+
+import polars as pl
+import pyarrow as pa
+
+from pipelines.contracts import Contract
+
+
+def warn_counts(contract: Contract, accepted: pl.DataFrame, records: pa.Table) -> pl.DataFrame:
+    """batch_id, rule, rows: how many accepted records met each warn rule. `accepted.row` is an index into records."""
+    row = accepted["row"]
+    keys = pl.Series(pl.from_arrow(records.column("key")))[row]
+    rules = {
+        "money_rounded": accepted["money_rounded"],
+        "key_mismatch": (keys != accepted[contract.key_field].cast(pl.Binary)).fill_null(False),
+    }
+    if contract.topic == "pos-transactions":
+        rules["store_missing"] = accepted.select(
+            (pl.col("channel") == "store") & (pl.col("store_id").fill_null("").str.strip_chars(" \t\r\n") == "")
+        ).to_series()
+        rules["discount_exceeds_line"] = _discounts_exceed(accepted)
+    flags = pl.DataFrame(rules)
+    if not any(flags[rule].any() for rule in rules):
+        return pl.DataFrame(schema={"batch_id": pl.Int64, "rule": pl.String, "rows": pl.UInt32})
+    batch = pl.Series(pl.from_arrow(records.column("batch_id")))[row].alias("batch_id")
+    return (
+        flags.with_columns(batch)
+        .unpivot(index="batch_id", variable_name="rule", value_name="met")
+        .filter("met")
+        .group_by("batch_id", "rule")
+        .agg(pl.len().alias("rows"))
+        .sort("batch_id", "rule")
+    )
+
+
+def _discounts_exceed(accepted: pl.DataFrame) -> pl.Series:
+    # 18 + 19 digits: the product always fits decimal(38, 4)
+    lines = (
+        accepted.select("items")
+        .with_row_index("event")
+        .filter(pl.col("items").list.eval(pl.element().struct.field("discount_amount").is_not_null()).list.any())
+        .explode("items")
+        .unnest("items")
+    )
+    amount = pl.col("unit_price").cast(pl.Decimal(38, 4)) * pl.col("quantity").cast(pl.Decimal(38, 0))
+    events = lines.filter(pl.col("discount_amount").cast(pl.Decimal(38, 4)) > amount)["event"]
+    return pl.int_range(len(accepted), dtype=pl.UInt32, eager=True).is_in(events.unique().to_list())
