@@ -1,0 +1,226 @@
+"""Layouts: the ways in which producers write a topic's events, learned from samples, each turned into one regex.
+
+A value that matches a layout's pattern is a valid event as far as a regular expression can tell, and holds nothing that
+could be read in two ways: known names, each once, in one order and in their own case; texts without escapes; numbers
+short enough for their column, in plain digits; times and dates whose digits are in range. What it cannot tell (30
+February, a time before the first one allowed, a line_number twice, exactly one subject) pipelines.fast checks.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from threading import Lock
+
+from pipelines.contracts import Contract, Field
+from pipelines.jsontext import InvalidJsonError, Json, read
+from pipelines.values import ParseRules
+
+_PLAIN = r'[^"\\\x00-\x1f]'
+_TEXT = f'"{_PLAIN}*"'
+_FILLED_TEXT = rf'"[^"\\\x00-\x20]{_PLAIN}*"'  # begins with what is no white space
+_AMOUNT = r"(?:0|[1-9][0-9]{0,12})(?:\.[0-9]{1,4})?"
+# Years 1900-2099: within the range of any date
+_DAY = r"(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_TIME = rf'"{_DAY}T{_CLOCK}:[0-5][0-9](?:\.[0-9]{{1,6}})?(?:Z|[+-]{_CLOCK})"'
+_TEXTS = rf"\[(?:{_TEXT}(?:, ?{_TEXT})*)?\]"
+# Of an extra field: numbers that DuckDB writes again as they came, for it keeps no token
+_SCALAR = rf"(?:{_TEXT}|0|-?[1-9][0-9]{{0,8}}(?:\.[0-9]{{0,2}}[1-9])?|true|false)"
+_EXTRA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}").fullmatch
+_MAX_EXTRAS = 16
+_MAX_VALUES = 20  # an integer range up to this size is written out
+_MAX_LAYOUTS = 16  # kept for a topic
+STYLES = ((":", ","), (": ", ", "))  # colon and comma, as JSON is written without spaces and by Python
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The order in which members are written, of the record and of a line of `items`, and the spacing."""
+
+    names: tuple[str, ...]
+    line_names: tuple[str, ...]  # empty where the topic has no lines
+    colon: str
+    comma: str
+
+    def extras(self, contract: Contract) -> tuple[str, ...]:
+        """Names that the contract does not know, in their order."""
+        known = {field.name for field in contract.fields}
+        return tuple(name for name in self.names if name not in known)
+
+    def covers(self, other: "Layout", contract: Contract) -> bool:
+        """Whether every value of the other layout matches this one, too, so that the other is not needed."""
+        same = (self.colon, self.comma, self.extras(contract)) == (other.colon, other.comma, other.extras(contract))
+        lines = _is_subsequence(other.line_names, self.line_names)
+        return same and self.names[0] == other.names[0] and _is_subsequence(other.names, self.names) and lines
+
+
+def _is_subsequence(part: tuple[str, ...], whole: tuple[str, ...]) -> bool:
+    rest = iter(whole)
+    return all(name in rest for name in part)
+
+
+def derive(contract: Contract, value: str) -> Iterator[Layout]:
+    """Layouts that a sample value may have; whether it does, only their pattern says. None for a value that is odd."""
+    try:
+        tree = read(value.encode())
+    except InvalidJsonError:
+        return
+    if type(tree) is not tuple or not tree:
+        return
+    names = tuple(name for name, _ in tree)
+    known = {field.name for field in contract.fields}
+    extras = [name for name in names if name not in known]
+    # DuckDB matches names whatever their case: none may differ from another in case alone
+    unlike = len({name.lower() for name in (*known, *extras)}) == len(known) + len(extras)
+    if len(set(names)) != len(names) or not unlike or len(extras) > _MAX_EXTRAS or not all(map(_EXTRA_NAME, extras)):
+        return
+    lines: Json = next((v for n, v in tree if n == "items" and contract.topic == "pos-transactions"), None)
+    line_names: tuple[str, ...] = ()
+    if type(lines) is list:
+        line_names = max((tuple(n for n, _ in line) for line in lines if type(line) is tuple), key=len, default=())
+    for colon, comma in STYLES:
+        yield Layout(names, line_names, colon, comma)
+
+
+def pattern(contract: Contract, rules: ParseRules, layout: Layout) -> str | None:
+    """The regex (Rust's flavour) that matches whole values of this layout; None where it cannot be proved plain."""
+    groups: dict[tuple[object, ...], list[str]] = {}
+    for event_type in contract.event_types:
+        is_delete = contract.is_master and event_type == "delete"
+        needs = tuple((field.is_required(event_type), field.is_bounded(event_type)) for field in contract.fields)
+        groups.setdefault((is_delete, needs), []).append(event_type)
+    written = [_event(contract, rules, layout, tuple(event_types)) for event_types in groups.values()]
+    choices = [text for text in written if text is not None]
+    return rf"\A(?:{'|'.join(choices)})\z" if choices else None
+
+
+def _event(contract: Contract, rules: ParseRules, layout: Layout, event_types: tuple[str, ...]) -> str | None:
+    """An event of types that have the same rules; None where the layout lacks what they require."""
+    event_type = event_types[0]
+    by_name = {field.name: field for field in contract.fields}
+    names: tuple[str, ...] = layout.names
+    if contract.is_master and event_type == "delete":
+        names = tuple(name for name in names if name in contract.delete_fields)
+        needed = set(contract.delete_fields)
+    else:
+        needed = {field.name for field in contract.fields if field.is_required(event_type)}
+    if not needed <= set(names):
+        return None
+    members: list[tuple[str, str, bool]] = []
+    for name in names:
+        field = by_name.get(name)
+        if field is None:
+            members.append((name, _SCALAR, True))
+            continue
+        text = _lines(field, rules, layout) if field.kind == "lines" else _value(field, event_type, rules, event_types)
+        if text is None:
+            return None
+        members.append((name, text, name in needed))
+    return _object(members, layout)
+
+
+def _lines(field: Field, rules: ParseRules, layout: Layout) -> str | None:
+    by_name = {line.name: line for line in field.lines}
+    needed = {line.name for line in field.lines if line.is_required(None)}
+    names = layout.line_names
+    if not needed <= set(names) <= set(by_name) or len(set(names)) != len(names):
+        return None
+    members: list[tuple[str, str, bool]] = []
+    for name in names:
+        text = _value(by_name[name], None, rules, ())
+        if text is None:
+            return None
+        members.append((name, text, name in needed))
+    line = _object(members, layout)
+    return rf"\[{line}(?:{layout.comma}{line})*\]"
+
+
+def _object(members: list[tuple[str, str, bool]], layout: Layout) -> str:
+    """`members`: name, the regex of its value, is it required. The first is always there, though it may be null."""
+    text = r"\{"
+    for position, (name, value, required) in enumerate(members):
+        may_be_null = value if required else f"(?:null|{value})"
+        member = f'{layout.comma if position else ""}"{name}"{layout.colon}{may_be_null}'
+        text += member if required or not position else f"(?:{member})?"
+    return text + r"\}"
+
+
+def _value(field: Field, event_type: str | None, rules: ParseRules, event_types: tuple[str, ...]) -> str | None:
+    """The regex of a value that is not null; None where no regex is known."""
+    low, high = (field.minimum, field.maximum) if field.is_bounded(event_type) else (None, None)
+    if field.kind == "text":
+        return _FILLED_TEXT if field.is_required(event_type) else _TEXT
+    if field.kind == "enum":
+        values = event_types if field.name == "event_type" else field.values or (rules.currency,)
+        plain = all(re.fullmatch(f"{_PLAIN}+", value) for value in values)
+        return f'"(?:{"|".join(map(re.escape, values))})"' if plain else None
+    if field.kind == "integer":
+        return _integer(low, high)
+    if field.kind == "money":
+        return f'(?:{_AMOUNT}|"{_AMOUNT}")' if low == 0 and high is None else None
+    if field.kind == "time":
+        return _TIME
+    if field.kind == "date":
+        return f'"{_DAY}"'
+    if field.kind == "boolean":
+        return "(?:true|false)"
+    return _TEXTS if field.kind == "texts" else None
+
+
+def _integer(low: int | None, high: int | None) -> str | None:
+    if high is not None:
+        if low is None or low < 0 or high - low >= _MAX_VALUES:
+            return None
+        return f"(?:{'|'.join(map(str, range(low, high + 1)))})"
+    positive = "[1-9][0-9]{0,17}"
+    if low is None:
+        return f"(?:0|-?{positive})"
+    return {0: f"(?:0|{positive})", 1: positive}.get(low)
+
+
+@dataclass(slots=True)
+class Screen:
+    """A layout in use: its pattern and how many records it let through."""
+
+    layout: Layout
+    pattern: str
+    extras: tuple[str, ...]
+    hits: int = 0
+
+
+class Layouts:
+    """What this process has learned of how its topics are written. It changes how fast records are read, never how.
+
+    Threads may share one.
+    """
+
+    def __init__(self) -> None:
+        self._screens: dict[tuple[str, str], list[Screen]] = {}
+        self._lock = Lock()
+
+    def screens(self, contract: Contract, rules: ParseRules) -> list[Screen]:
+        """Screens of the topic, the most used first."""
+        with self._lock:
+            known = self._screens.get((contract.topic, rules.currency), [])
+            return sorted(known, key=lambda screen: -screen.hits)
+
+    def candidates(self, contract: Contract, rules: ParseRules, value: str) -> Iterator[Screen]:
+        """Screens not known yet that the value may match."""
+        known = {screen.layout for screen in self.screens(contract, rules)}
+        for layout in derive(contract, value):
+            if layout not in known and (text := pattern(contract, rules, layout)) is not None:
+                yield Screen(layout, text, layout.extras(contract))
+
+    def keep(self, contract: Contract, rules: ParseRules, screen: Screen) -> None:
+        """Remember a screen; what it covers is forgotten, and where there are too many, the least used one."""
+        with self._lock:
+            known = self._screens.setdefault((contract.topic, rules.currency), [])
+            known[:] = [old for old in known if not screen.layout.covers(old.layout, contract)]
+            if len(known) >= _MAX_LAYOUTS:
+                known.remove(min(known, key=lambda old: old.hits))
+            known.append(screen)
+
+    def note(self, screen: Screen, hits: int) -> None:
+        """Count records that a screen let through; what is long ago counts less and less."""
+        with self._lock:
+            screen.hits = screen.hits * 7 // 8 + hits
