@@ -1,0 +1,253 @@
+"""The command line. Commands are thin: they read the settings, call a package, show the result.
+
+Nothing heavy is imported before a command runs, so that help comes at once. Data goes to stdout, all else to stderr;
+0 is fine, 1 a check that failed or machinery that broke, 2 wrong use.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from pipelines.errors import LakehouseError
+
+if TYPE_CHECKING:
+    from pipelines.settings import Settings
+
+
+def _examples(*lines: str) -> str:
+    """What stands below a command's help, line by line as it is typed."""
+    return "\b\n" + "\n".join(["Examples:", *(f"  {line}" for line in lines)])
+
+
+app = typer.Typer(
+    name="animeverse",
+    help="A whole streaming lakehouse on one node, in which every number can be proved.",
+    epilog=_examples("animeverse demo", "animeverse COMMAND --help"),
+    no_args_is_help=True,
+    rich_markup_mode=None,  # Rich's help takes 0.2 s to import
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+Format = Literal["table", "csv", "json"]
+
+
+def main() -> None:
+    """Run the command; what a user can mend is told without a traceback."""
+    try:
+        app()
+    except LakehouseError as error:
+        print(f"animeverse: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us has enough
+        sys.exit(0)
+    except OSError as error:
+        print(f"animeverse: {error.strerror or error}: {error.filename or 'no file named'}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+
+
+def _settings(context: typer.Context, **overrides: Any) -> "Settings":
+    from pipelines.settings import load_settings
+
+    return load_settings(home=context.obj, **overrides)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))  # noqa: T201
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("animeverse"))  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    home: Annotated[Path | None, typer.Option(help="Where all local state is (default: ANIMEVERSE_HOME).")] = None,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """What holds for every command."""
+    context.obj = home
+
+
+@app.command(
+    epilog=_examples("animeverse demo", "animeverse demo --events 50000 --days 14 --seed 7", "animeverse demo --fresh")
+)
+def demo(
+    context: typer.Context,
+    events: Annotated[int, typer.Option(min=1, help="How many events, master data included.")] = 200_000,
+    days: Annotated[int, typer.Option(min=1, help="Over how many days up to now.")] = 60,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 1,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete the home that a demo made, and start over.")] = False,
+) -> None:
+    """Fill a lakehouse with a lively history and show it.
+
+    Produces events with all that goes wrong with them, runs all layers, proves the numbers and prints them.
+    """
+    from animeverse.demo import run as run_demo
+
+    raise typer.Exit(run_demo(_settings(context), events=events, days=days, seed=seed, fresh=fresh))
+
+
+@app.command(
+    epilog=_examples(
+        "animeverse run", "animeverse run all --follow", "animeverse run bronze --once --batch-size 10000 --json"
+    )
+)
+def run(
+    context: typer.Context,
+    layer: Annotated[Literal["bronze", "silver", "gold", "all"], typer.Argument(help="Which layer.")] = "all",
+    follow: Annotated[bool, typer.Option("--follow/--once", help="For ever, or until caught up.")] = False,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Most records a topic in a micro-batch (ANIMEVERSE_BATCH_SIZE).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run micro-batches through bronze, silver and gold.
+
+    Until the log has nothing new, or for ever. Ctrl-C stops it and nothing is lost.
+    """
+    from animeverse.stopping import stop_on_signals
+
+    settings = _settings(context, batch_size=batch_size)
+    with stop_on_signals("stopping; what is not committed will be done by the next run") as stop:
+        from animeverse import running
+
+        report, took = running.run(settings, layer, follow=follow, stop=stop)
+    if as_json:
+        _print_json(running.as_json(report, took))
+    else:
+        running.print_report(report, took)
+
+
+@app.command(epilog=_examples("animeverse status", "animeverse status --json"))
+def status(context: typer.Context, as_json: Json = False) -> None:
+    """Show lag, watermark, freshness, rows and storage."""
+    from animeverse.state import print_status
+    from pipelines.status import status as read_status
+
+    found = read_status(_settings(context))
+    _print_json(found) if as_json else print_status(found)
+
+
+@app.command(epilog=_examples("animeverse verify", "animeverse verify --rebuild --json"))
+def verify(
+    context: typer.Context,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Build silver and gold anew beside, and compare.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Prove that nothing is lost and nothing counts twice.
+
+    Counts again from the log, the tables and gold themselves. Exit code 1 when a check fails.
+    """
+    from pipelines.verify import verify as run_checks
+
+    from animeverse.proofs import print_checks
+
+    checks = run_checks(_settings(context), rebuild=rebuild)
+    if as_json:
+        _print_json([{"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks])
+    else:
+        print_checks(checks)
+    raise typer.Exit(0 if all(check.ok for check in checks) else 1)
+
+
+@app.command(epilog=_examples("animeverse reconcile", "animeverse reconcile --json"))
+def reconcile(context: typer.Context, as_json: Json = False) -> None:
+    """Show that all adds up, and what late data changed.
+
+    The conservation law for each topic, then the restatements. Exit code 1 when something does not add up.
+    """
+    from pipelines.reconcile import reconcile as count_all
+
+    from animeverse.proofs import print_reconciliation
+
+    found = count_all(_settings(context))
+    _print_json(found.to_dict()) if as_json else print_reconciliation(found)
+    raise typer.Exit(0 if found.ok else 1)
+
+
+@app.command(
+    epilog=_examples(
+        'animeverse query "from marts.daily_summary order by date desc limit 7"',
+        'animeverse query "select topic, reasons, count(*) from silver.quarantine group by all" --format json',
+    )
+)
+def query(
+    context: typer.Context,
+    sql: Annotated[str, typer.Argument(help="One SQL query, in DuckDB's dialect.")],
+    how: Annotated[Format, typer.Option("--format", help="How to print the rows.")] = "table",
+) -> None:
+    """Ask all layers as one DuckDB database.
+
+    The schemas are gold, marts, ops, silver and bronze; all is read-only. Wrong SQL: exit code 2.
+    """
+    from animeverse.query import Session
+    from animeverse.repl import show
+
+    with Session(_settings(context)) as session:
+        show(session.run(sql), how)
+
+
+@app.command(epilog=_examples("animeverse sql", "animeverse sql --format csv < report.sql > report.csv"))
+def sql(
+    context: typer.Context,
+    how: Annotated[Format, typer.Option("--format", help="How to print the rows.")] = "table",
+) -> None:
+    """Type SQL line by line, over the same database.
+
+    With history and the arrow keys; statements from a pipe are read, too, up to the first that fails.
+    """
+    from animeverse.repl import run as run_shell
+
+    run_shell(_settings(context), how)
+
+
+@app.command(
+    epilog=_examples(
+        "animeverse contracts --topic pos-transactions", "animeverse contracts --format json-schema > contracts.json"
+    )
+)
+def contracts(
+    context: typer.Context,
+    topic: Annotated[str | None, typer.Option(help="Only this topic's.")] = None,
+    how: Annotated[Literal["table", "json-schema"], typer.Option("--format", help="For people or programs.")] = "table",
+) -> None:
+    """Show what an event of each topic must look like."""
+    from animeverse.state import print_contract
+    from pipelines.contract_docs import json_schema
+    from pipelines.contracts import CONTRACTS
+
+    chosen = [CONTRACTS[name] for name in _topics([topic] if topic else [])]
+    currency = _settings(context).currency
+    if how == "json-schema":
+        schemas = {contract.topic: json_schema(contract, currency) for contract in chosen}
+        _print_json(schemas[topic] if topic else schemas)
+    else:
+        for contract in chosen:
+            print_contract(contract, currency)
+
+
+def _topics(names: list[str]) -> list[str]:
+    """The topics named, or all. Raises UsageError with the nearest right name."""
+    import difflib
+
+    from pipelines.contracts import TOPICS
+    from pipelines.errors import UsageError
+
+    for name in names:
+        if name not in TOPICS:
+            near = difflib.get_close_matches(name, TOPICS, n=1, cutoff=0.3)
+            raise UsageError(f"{name} is no topic: " + (f"did you mean {near[0]}?" if near else ", ".join(TOPICS)))
+    return names or list(TOPICS)
