@@ -42,7 +42,7 @@ class Checked:
     reasons: set[str] = field(default_factory=set)
     row: dict[str, Any] = field(default_factory=dict)
     event: Object | None = None  # None when the value could not be parsed
-    extras: dict[str, Value] = field(default_factory=dict)  # top-level members that the contract does not name
+    extras: dict[str, Value] = field(default_factory=dict)  # what the contract does not name; `items`: that of lines
     drift: list[str] = field(default_factory=list)  # their names, and `items.<name>` of those in lines
     warnings: set[str] = field(default_factory=set)
 
@@ -73,8 +73,9 @@ def check(topic: str, value: bytes | None, policy: Policy) -> Checked:
         checked.warnings.add("store_missing")
     if event_type != "delete":
         known = {member.name for member in members(topic)}
-        checked.extras = {name: one for name, one in event.members if name not in known}
-        checked.drift[:0] = checked.extras
+        unknown = {name: one for name, one in event.members if name not in known}
+        checked.drift[:0] = unknown
+        checked.extras = unknown | checked.extras
     return checked
 
 
@@ -173,6 +174,7 @@ def _lines(value: Value, path: str, policy: Policy, checked: Checked) -> list[di
     if not value:
         raise BadValueError("range")
     rows: list[dict[str, Any]] = []
+    unknown: list[Value] = []
     numbers: list[int] = []
     for line in value:
         if not isinstance(line, Object):
@@ -181,10 +183,14 @@ def _lines(value: Value, path: str, policy: Policy, checked: Checked) -> list[di
         row = {one.name: _read(one, line.get(one.name), f"{path}.{one.name}", policy, checked) for one in LINE}
         rows.append(row)
         numbers += _integers(line.get("line_number"))
-        checked.drift += [f"{path}.{name}" for name in line.names() if name not in row]
+        extras = Object(tuple((name, one) for name, one in line.members if name not in row))
+        checked.drift += [f"{path}.{name}" for name in extras.names()]
+        unknown.append(extras)
         quantity, price, discount = row["quantity"], row["unit_price"], row["discount_amount"]
         if None not in (quantity, price, discount) and discount > product(quantity, price):
             checked.warnings.add("discount_exceeds_line")
+    if any(one != Object(()) for one in unknown):
+        checked.extras["items"] = unknown
     if len(set(numbers)) != len(numbers):
         checked.reasons.add("rule:line_number")
     return rows

@@ -145,7 +145,7 @@ def evolved_names(silver: Silver, topic: str) -> list[str]:
     names: dict[str, None] = {}
     for one in silver.accepted(topic):
         for name, value in one.extras.items():
-            if value is not None and re.fullmatch("[a-z][a-z0-9_]{0,62}", name):
+            if name != "items" and value is not None and re.fullmatch("[a-z][a-z0-9_]{0,62}", name):
                 names[name] = None
     return list(names)
 

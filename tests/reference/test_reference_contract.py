@@ -8,6 +8,7 @@ import pytest
 
 from .contract import Policy, check
 from .contract_table import BUSINESS, KEYS, LINE, TOPICS, members
+from .rfc8259 import Object
 from .samples import Raw, encode, event
 
 POS, CINEMA, STOCK, REVIEW, CUSTOMER, PRODUCT, TITLE = TOPICS
@@ -290,7 +291,7 @@ def test_warn_rules_keep_the_record_and_name_themselves(claim: str) -> None:
 def test_r3_and_r29_unknown_members_are_drift_and_kept_whole() -> None:
     checked = check(POS, encode(event(POS, Event_ID="x", note=None, items=line(gift=True))), Policy())
     assert checked.drift == ["Event_ID", "note", "items.gift"]
-    assert checked.extras == {"Event_ID": "x", "note": None}
+    assert checked.extras == {"Event_ID": "x", "note": None, "items": [Object((("gift", True),))]}
 
 
 def test_r18_currency_and_least_event_time_are_settings() -> None:
