@@ -31,6 +31,7 @@ from pyiceberg.exceptions import (
 )
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo, GreaterThanOrEqual, In, LessThanOrEqual
 from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import assign_fresh_schema_ids
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.transforms import DayTransform
@@ -275,6 +276,24 @@ class LakeTable:
         with _told(f"reading table {self.name}"):
             return self._table.incremental_append_scan(from_snapshot_id_exclusive=after_snapshot_id).to_arrow()
 
+    def read_streamed(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """All rows in pieces, so that memory stays bounded; no order is promised."""
+        if self.snapshot_id is None:
+            return
+        with _told(f"reading table {self.name}"):
+            yield from self._table.scan(selected_fields=tuple(columns)).to_arrow_batch_reader()
+
+    def file_paths(self) -> list[str]:
+        """Locations of the current data files."""
+        if self.snapshot_id is None:
+            return []
+        with _told(f"planning table {self.name}"):
+            return [task.file.file_path for task in self._table.scan().plan_files()]
+
+    def missing_files(self) -> list[str]:
+        """Data files that the current snapshot names and the store does not have."""
+        return [path for path in self.file_paths() if not self._table.io.new_input(path).exists()]
+
     def file_ranges(self, column: str) -> list[FileRange]:
         """Data files with the bounds of an integer column, in no order."""
         if self.snapshot_id is None:
@@ -329,6 +348,12 @@ class LakeTable:
             self._commit(work, None)
             self.reload()
         return len(old)
+
+    def totals(self) -> dict[str, int]:
+        """Rows, files and bytes as the current snapshot counts them: total-records, total-data-files, …"""
+        snapshot = self._table.current_snapshot()
+        summary = snapshot.summary.additional_properties if snapshot and snapshot.summary else {}
+        return {key: int(value) for key, value in summary.items() if key.startswith("total-")}
 
     @property
     def snapshot_count(self) -> int:
@@ -400,7 +425,7 @@ class Lake:
                 self.catalog.create_namespace(name.split(".")[0])
             with contextlib.suppress(TableAlreadyExistsError):
                 spec = PartitionSpec()
-                iceberg = self.catalog._convert_schema_if_needed(schema)
+                iceberg = assign_fresh_schema_ids(self.catalog._convert_schema_if_needed(schema))
                 if day_of is not None:
                     source = iceberg.find_field(day_of).field_id
                     spec = PartitionSpec(PartitionField(source, 1000, DayTransform(), f"{day_of}_day"))

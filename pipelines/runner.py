@@ -19,7 +19,7 @@ import pyarrow as pa
 from pipelines.bronze import BronzeBatch, BronzeWriter, Clock
 from pipelines.changes import PARTITIONS, SilverChanges
 from pipelines.contracts import TOPICS
-from pipelines.errors import CommitConflictError, DriftFrozenError, RetryableError
+from pipelines.errors import CommitConflictError, DriftFrozenError, PermanentError, RetryableError
 from pipelines.faults import fault_point
 from pipelines.homelock import home_lock
 from pipelines.lake import Lake
@@ -409,29 +409,19 @@ class _Run:
         return self._clock()
 
     def _changes(self, gold: GoldWriter, appended: Mapping[str, _Appended], state: Any) -> SilverChanges | None:
-        """Silver since the last refresh: from what this run appended where that is the whole of it, else from Iceberg."""
+        """Silver since the last refresh: what this run appended where that is the whole of it, else from Iceberg."""
         reflected = gold.reflected()
-        tables: dict[str, pa.Table] = {}
-        snapshots: dict[str, int] = {}
-        for name in (name for topic in TOPICS for name in silver_tables(topic)):
-            known = appended.get(name)
-            short = name.removeprefix("silver.")
-            if known is not None and known.base == reflected.get(name) and known.snapshot is not None:
-                tables[short] = pa.concat_tables(known.rows, promote_options="permissive")
-                snapshots[name] = known.snapshot
-                continue
-            table = self._lake.find(name)
-            if table is None or table.snapshot_id is None:
-                continue
-            rows = table.read_appended(reflected.get(name))
-            if rows is None:  # the snapshot is expired: start over
-                gold.reset()
-                return self._changes(gold, {}, state)
-            tables[short], snapshots[name] = rows, table.snapshot_id
-        if not snapshots or (dict(reflected) == snapshots):
-            return None
-        partitions = _partition_rows(state if state is not None else stored_state(self._lake))
-        return SilverChanges(tables, snapshots, partitions)
+        at_hand = {
+            name: (pa.concat_tables(known.rows, promote_options="permissive"), known.snapshot)
+            for name, known in appended.items()
+            if known.base == reflected.get(name) and known.snapshot is not None
+        }
+        try:
+            changes = silver_changes(self._lake, reflected, at_hand, state)
+        except SnapshotGoneError:
+            gold.reset()
+            changes = silver_changes(self._lake, {}, None, state)
+        return None if not changes.snapshots or dict(reflected) == dict(changes.snapshots) else changes
 
     # ledger and housekeeping
 
@@ -467,6 +457,38 @@ class _Run:
         for table in (self._quarantine.table, *self._ledger.tables):
             if table.snapshot_count > _EXPIRE_ABOVE:
                 table.expire(keep=_KEEP_SNAPSHOTS)
+
+
+class SnapshotGoneError(PermanentError):
+    """The snapshot that gold reflects is expired: gold has to be built from nothing."""
+
+
+def silver_changes(
+    lake: Lake,
+    reflected: Mapping[str, int],
+    at_hand: Mapping[str, tuple[pa.Table, int]] | None = None,
+    state: Any = None,
+) -> SilverChanges:
+    """All silver rows after the snapshots that gold reflects; {}: all there are.
+
+    `at_hand` are rows known without reading, by full table name with the snapshot they lead to; `state` as
+    `stored_state` gives it. Raises SnapshotGoneError.
+    """
+    tables: dict[str, pa.Table] = {}
+    snapshots: dict[str, int] = {}
+    for name in (name for topic in TOPICS for name in silver_tables(topic)):
+        short = name.removeprefix("silver.")
+        if at_hand is not None and name in at_hand:
+            tables[short], snapshots[name] = at_hand[name]
+            continue
+        table = lake.find(name)
+        if table is None or table.snapshot_id is None:
+            continue
+        rows = table.read_appended(reflected.get(name))
+        if rows is None:
+            raise SnapshotGoneError(f"snapshot {reflected.get(name)} of {name} is expired")
+        tables[short], snapshots[name] = rows, table.snapshot_id
+    return SilverChanges(tables, snapshots, _partition_rows(state if state is not None else stored_state(lake)))
 
 
 def stored_state(lake: Lake) -> dict[str, Any]:

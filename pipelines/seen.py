@@ -61,7 +61,8 @@ def id_hashes(event_ids: pl.Series) -> npt.NDArray[np.uint64]:
 
 def value_digests(values: pl.Series) -> npt.NDArray[np.uint64]:
     """64-bit digests of the records' bytes, seeded at random by process, never 0."""
-    return np.maximum(values.hash(seed=_SEED + 1).to_numpy(), np.uint64(1))
+    digests: npt.NDArray[np.uint64] = np.maximum(values.hash(seed=_SEED + 1).to_numpy(), np.uint64(1))
+    return digests
 
 
 _SEED = int(np.random.default_rng().integers(1, 2**62))

@@ -77,19 +77,28 @@ class Outcome:
 
 
 class SilverTopic:
-    """One topic's silver tables, held between batches with the state of the fold. One thread, one holder."""
+    """One topic's silver tables, held between batches with the state of the fold. One thread, one holder.
 
-    def __init__(self, lake: Lake, topic: str, policy: Policy) -> None:
+    `source` is the lake whose bronze is read and whose policies are replayed, for a rebuild beside it; without it, both
+    are the lake's own. `piece_rows` cuts the work into smaller pieces than batches, which changes nothing but speed.
+    """
+
+    def __init__(
+        self, lake: Lake, topic: str, policy: Policy, *, source: Lake | None = None, piece_rows: int | None = None
+    ) -> None:
         self.contract: Contract = CONTRACTS[topic]
         self.topic = topic
         self._lake = lake
-        self.bronze = ensure_bronze(lake, topic)
-        first = PolicyEntry(1, VERSION, policy)
+        self._piece_rows = piece_rows
+        self.bronze = ensure_bronze(source or lake, topic)
+        recorded = [PolicyEntry(1, VERSION, policy)]
+        if source is not None:
+            recorded = recorded_policies(source, topic) or recorded
         self.anchor = lake.ensure(
-            f"silver.{self.contract.table}",
+            anchor_name(topic),
             silver_schema(topic),
             day_of="event_time",
-            properties={"animeverse.policies": encode([first.to_dict()])},
+            properties={"animeverse.policies": encode([entry.to_dict() for entry in recorded])},
         )
         self.items = (
             lake.ensure("silver.pos_items", POS_ITEMS, day_of="event_time") if topic == "pos-transactions" else None
@@ -97,7 +106,8 @@ class SilverTopic:
         self._layouts = Layouts()
         self._fixed = tuple(silver_schema(topic).names)
         self._load_state()
-        self._take_policy(policy)
+        if source is None:
+            self._take_policy(policy)
 
     def _load_state(self) -> None:
         stamp = self.anchor.stamp()
@@ -243,6 +253,8 @@ class SilverTopic:
         starts.update(
             int(np.searchsorted(batch_ids, entry.from_batch)) for entry in self.policies if entry.from_batch > 0
         )
+        if self._piece_rows:
+            starts.update(range(0, len(batch_ids), self._piece_rows))
         for row in np.flatnonzero(release_mask(rows)):
             starts.add(int(np.searchsorted(batch_ids, batch_ids[row])))
         cuts = [*sorted(start for start in starts if start < len(batch_ids)), len(batch_ids)]
@@ -418,13 +430,25 @@ def _by_partition(places: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
     return found
 
 
+def anchor_name(topic: str) -> str:
+    """`silver.<topic_with_underscores>`."""
+    return f"silver.{CONTRACTS[topic].table}"
+
+
+def recorded_policies(lake: Lake, topic: str) -> list[PolicyEntry]:
+    """The policies that the topic's anchor remembers, by the batch from which each holds; [] where there is none."""
+    anchor = lake.find(anchor_name(topic))
+    found = anchor.properties().get("policies", "[]") if anchor is not None else "[]"
+    return [PolicyEntry.from_dict(entry) for entry in json.loads(found)]
+
+
 def read_state(lake: Lake, topic: str) -> tuple[Mapping[int, PartitionState], Policy] | None:
     """A topic's per-partition state and the policy in force, as its anchor holds them; None where there is none."""
-    anchor = lake.find(f"silver.{CONTRACTS[topic].table}")
+    anchor = lake.find(anchor_name(topic))
     if anchor is None:
         return None
     stamp = anchor.stamp()
-    policies = [PolicyEntry.from_dict(entry) for entry in json.loads(anchor.properties()["policies"])]
+    policies = recorded_policies(lake, topic)
     consumed = int(stamp.get("consumed", 0))
     policy = next((entry.policy for entry in reversed(policies) if entry.from_batch <= consumed), policies[0].policy)
     state = json.loads(stamp.get("state", "{}"))
