@@ -88,7 +88,8 @@ def judge(
     kept = candidates.filter(pl.col("verdict") == ACCEPTED)
     accepted = parsed.events[kept["index"]].with_columns(
         _arrival=kept.select(pl.when("late").then(pl.lit("late")).otherwise(pl.lit("on_time"))).to_series(),
-        _lateness_seconds=kept["lateness"] / 1_000_000,
+        # NumPy rounds the quotient correctly; Polars multiplies by a reciprocal and is off in the last place.
+        _lateness_seconds=pl.Series(kept["lateness"].to_numpy() / 1e6, dtype=pl.Float64),
     )
     after = _state_after(base, timely, state)
     _forget(seen, after, policy, is_master=contract.is_master)

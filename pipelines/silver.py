@@ -246,17 +246,14 @@ class SilverTopic:
             self._recent.pop(0)
 
     def _pieces(self, rows: pa.Table) -> Iterator[pa.Table]:
-        """Runs of whole batches under one policy; a batch with release headers begins a piece of its own, so that
-        what earlier batches quarantined is known (R27)."""
+        """Runs of rows under one policy; a record with a release header begins one of its own, so that all that was
+        quarantined before it is known (R27)."""
         batch_ids = rows.column("batch_id").to_numpy()
         starts = {0}
-        starts.update(
-            int(np.searchsorted(batch_ids, entry.from_batch)) for entry in self.policies if entry.from_batch > 0
-        )
+        starts.update(int(np.searchsorted(batch_ids, entry.from_batch)) for entry in self.policies)
         if self._piece_rows:
             starts.update(range(0, len(batch_ids), self._piece_rows))
-        for row in np.flatnonzero(release_mask(rows)):
-            starts.add(int(np.searchsorted(batch_ids, batch_ids[row])))
+        starts.update(int(row) for row in np.flatnonzero(release_mask(rows)))
         cuts = [*sorted(start for start in starts if start < len(batch_ids)), len(batch_ids)]
         for first, end in pairwise(cuts):
             if end > first:
@@ -280,7 +277,7 @@ class SilverTopic:
     def _released(
         self, piece: pa.Table, quarantine: "Quarantine", stopped: set[tuple[int, int]]
     ) -> npt.NDArray[np.bool_] | None:
-        """Which records carry a release header that names a record of this topic quarantined in an earlier batch.
+        """Which records carry a release header that names a record of this topic quarantined before; at most the first.
 
         `stopped` are those of this call that the table does not hold yet. None: no header at all.
         """
@@ -295,10 +292,11 @@ class SilverTopic:
         return honest
 
     def _before(self, places: Sequence[tuple[int, int]], piece: pa.Table) -> set[tuple[int, int]]:
-        """Those of the places that an earlier bronze batch than the piece's first holds."""
-        first = piece.column("batch_id")[0].as_py()
-        rows = self._read_places(places, ["partition", "offset", "batch_id"])
-        return {(row["partition"], row["offset"]) for row in rows if row["batch_id"] < first}
+        """Those of the places whose records lie before the piece in bronze order."""
+        names = ["batch_id", "partition", "offset"]
+        first = tuple(piece.column(name)[0].as_py() for name in names)
+        rows = self._read_places(places, names)
+        return {(row["partition"], row["offset"]) for row in rows if tuple(row[name] for name in names) < first}
 
     def _held_to_known_fields(self, parsed: Parsed, piece: pa.Table, policy: Policy) -> Parsed:
         drifted = parsed.events.filter(pl.col("_extra").is_not_null())
