@@ -4,8 +4,9 @@ Where the rules leave room, this holds. After an absent or wrong `event_type` al
 event types need, bounds that only some have, and, in master data, all that a delete does not carry. `rule:one_subject`
 counts members that are there and not null, whatever their type; `rule:line_number` compares integers, also those out of
 range. An element of `items` that is no object is `type:items`. A blank text is missing where text is required, whether
-plain, enumeration, time or date; money written as "" is `type:`. An event_time beyond the years 1-9999 in UTC is
-`range:`; there is no year 0000. `money_rounded` is set where the amount kept is not the one written.
+plain, enumeration, time or date; money written as "" is `type:`. A time or date of year 0000, or an
+event_time that UTC puts beyond 0001-9999, is `range:`. `money_rounded` is set where the amount kept is not the one
+written. What a rejected record's event_id is, is readable when the object names it once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -182,7 +183,7 @@ class ExactReader:
 
 def _event_id(record: Mapping[str, Json]) -> str | None:
     event_id = record.get("event_id")
-    return event_id if type(event_id) is str and event_id.strip(WHITE_SPACE) else None
+    return event_id if type(event_id) is str else None
 
 
 def _doubled(record: Mapping[str, Json], doubled: Iterable[tuple[str, tuple[tuple[str, Json], ...]]]) -> Rejected:

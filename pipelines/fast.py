@@ -1,7 +1,7 @@
 """The fast road: values that match a learned layout are read by DuckDB, thousands at a time. All else is left alone.
 
 It takes a value only where the outcome is certain to be that of the exact road: the layout's pattern proves the text
-plain (pipelines.layouts), and the query below leaves out what no pattern can prove. It never rejects: it takes or leaves.
+plain (pipelines.layouts), and the query below leaves out what no pattern can prove. It rejects nothing.
 """
 
 from datetime import UTC, datetime
@@ -15,10 +15,11 @@ import pyarrow.compute as pc
 
 from pipelines.columns import events_schema, frame
 from pipelines.contracts import Contract, Field
+from pipelines.exact import ExactReader, Rejected
 from pipelines.layouts import Layouts, Screen
 from pipelines.values import ParseRules, microseconds
 
-_TRIES = 8  # samples looked at in a batch
+_TRIES = 24  # samples looked at in a batch
 _FEW, _FEW_IN = 200, 50  # no learning for fewer values than this, or than one in this many
 _CHUNK = 16_384  # values that one thread of DuckDB takes at a time
 _JSON_TYPES = {"integer": "BIGINT", "money": "DECIMAL(18,4)", "boolean": "BOOLEAN"}
@@ -37,14 +38,14 @@ def _database() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(":memory:", config=config)
 
 
-def read_plain(contract: Contract, values: pl.Series, rules: ParseRules, layouts: Layouts) -> pl.DataFrame:
-    """Events of the values that are certain to be valid, as events_schema says, by rising `row` (place in the input).
+def read_plain(contract: Contract, texts: pl.DataFrame, rules: ParseRules, layouts: Layouts) -> pl.DataFrame:
+    """Events of the texts (row, value) that are certain to be valid, as events_schema says, by rising row.
 
-    `values`: text, null where it is no UTF-8. Raises duckdb.Error, pl.exceptions.PolarsError or pa.ArrowException when
-    a library refuses: the caller then reads everything exactly.
+    Raises duckdb.Error, pl.exceptions.PolarsError or pa.ArrowException when a library refuses: the caller then reads
+    everything exactly.
     """
     matched: dict[tuple[str, ...], list[pl.DataFrame]] = {}
-    for screen, rows in _screened(contract, values, rules, layouts):
+    for screen, rows in _screened(contract, texts, rules, layouts):
         matched.setdefault(screen.extras, []).append(rows)
     events = [_typed(contract, pl.concat(frames), extras, rules) for extras, frames in matched.items()]
     if not events:
@@ -53,14 +54,13 @@ def read_plain(contract: Contract, values: pl.Series, rules: ParseRules, layouts
 
 
 def _screened(
-    contract: Contract, values: pl.Series, rules: ParseRules, layouts: Layouts
+    contract: Contract, texts: pl.DataFrame, rules: ParseRules, layouts: Layouts
 ) -> list[tuple[Screen, pl.DataFrame]]:
-    """Rows (row, value) by the layout that they match; learns layouts while too many match none."""
-    left = pl.DataFrame({"row": pl.arange(len(values), dtype=pl.UInt32, eager=True), "value": values})
-    left = left.filter(pl.col("value").is_not_null())
+    """Rows by the layout that they match; learns layouts while too many match none."""
+    left = texts.filter(pl.col("value").is_not_null())
     found: list[tuple[Screen, pl.DataFrame]] = []
 
-    def try_out(screen: Screen) -> int:
+    def try_out(screen: Screen) -> None:
         nonlocal left
         hits = left["value"].str.contains(screen.pattern)
         rows = left.filter(hits)
@@ -68,19 +68,22 @@ def _screened(
             found.append((screen, rows))
             left = left.filter(~hits)
         layouts.note(screen, rows.height)
-        return rows.height
 
     for screen in layouts.screens(contract, rules):
         if left.height:
             try_out(screen)
-    enough = max(_FEW, len(values) // _FEW_IN)
+    enough = max(_FEW, texts.height // _FEW_IN)
+    exact = ExactReader(contract, rules)
     for turn in range(_TRIES):
         if left.height <= enough:
             break
         sample = left["value"][left.height * turn // _TRIES]
+        if isinstance(exact.read(sample.encode()), Rejected):
+            continue
         for screen in layouts.candidates(contract, rules, sample):
-            if pl.Series([sample]).str.contains(screen.pattern).item() and try_out(screen):
+            if pl.Series([sample]).str.contains(screen.pattern).item():
                 layouts.keep(contract, rules, screen)
+                try_out(screen)
                 break
     return found
 

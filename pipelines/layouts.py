@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from pipelines.contracts import Contract, Field
-from pipelines.jsontext import InvalidJsonError, Json, read
+from pipelines.jsontext import Json, read
 from pipelines.values import ParseRules
 
 _PLAIN = r'[^"\\\x00-\x1f]'
@@ -60,13 +60,8 @@ def _is_subsequence(part: tuple[str, ...], whole: tuple[str, ...]) -> bool:
 
 
 def derive(contract: Contract, value: str) -> Iterator[Layout]:
-    """Layouts that a sample value may have; whether it does, only their pattern says. None for a value that is odd."""
-    try:
-        tree = read(value.encode())
-    except InvalidJsonError:
-        return
-    if type(tree) is not tuple or not tree:
-        return
+    """Layouts that a valid event may have: whether it does, only their pattern says. None for names that are odd."""
+    tree = read(value.encode())
     names = tuple(name for name, _ in tree)
     known = {field.name for field in contract.fields}
     extras = [name for name in names if name not in known]
@@ -205,7 +200,7 @@ class Layouts:
             return sorted(known, key=lambda screen: -screen.hits)
 
     def candidates(self, contract: Contract, rules: ParseRules, value: str) -> Iterator[Screen]:
-        """Screens not known yet that the value may match."""
+        """Screens not known yet that a valid event may match."""
         known = {screen.layout for screen in self.screens(contract, rules)}
         for layout in derive(contract, value):
             if layout not in known and (text := pattern(contract, rules, layout)) is not None:

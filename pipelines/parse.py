@@ -22,7 +22,9 @@ __all__ = ["Layouts", "ParseRules", "Parsed", "parse"]
 
 _FEW = 400  # values below which setting up the fast road costs more than it saves
 _CHUNK = 4096  # values held as Python objects at a time
-_REJECTS = pl.Schema({"row": pl.UInt32, "event_id": pl.String, "reasons": pl.List(pl.String), "detail": pl.String})
+_REJECTS = pl.Schema(
+    {"row": pl.UInt32(), "event_id": pl.String(), "reasons": pl.List(pl.String()), "detail": pl.String()}
+)
 _log = logging.getLogger(__name__)
 
 
@@ -73,8 +75,25 @@ def parse_exactly(contract: Contract, values: pa.Array, rows: pl.Series, rules: 
 def _read_plain(contract: Contract, values: pa.Array, rules: ParseRules, layouts: Layouts) -> pl.DataFrame | None:
     """What the fast road takes; None where a library of its refuses, which costs time and no record."""
     try:
-        text = pl.Series(values).cast(pl.String, strict=False)  # null where it is no UTF-8
-        return read_plain(contract, text, rules, layouts)
+        return read_plain(contract, _texts(values), rules, layouts)
     except (duckdb.Error, pl.exceptions.PolarsError, pa.ArrowException):
         _log.warning("%s: the fast road failed, reading %d values exactly", contract.topic, len(values), exc_info=True)
         return None
+
+
+def _texts(values: pa.Array) -> pl.DataFrame:
+    """The values that are UTF-8, as text: row, value. A cast stops at the first that is none; then look for them."""
+    texts = pl.DataFrame({"row": pl.arange(len(values), dtype=pl.UInt32, eager=True), "value": pl.Series(values)})
+    try:
+        return texts.with_columns(pl.col("value").cast(pl.String))
+    except pl.exceptions.ComputeError:
+        starts = range(0, len(values), _CHUNK)
+        sound = [_is_text(value) for start in starts for value in values[start : start + _CHUNK].to_pylist()]
+        return texts.filter(pl.Series(sound)).with_columns(pl.col("value").cast(pl.String))
+
+
+def _is_text(value: bytes | None) -> bool:
+    try:
+        return value is not None and value.decode() is not None
+    except UnicodeDecodeError:
+        return False

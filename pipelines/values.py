@@ -25,6 +25,7 @@ _TIME = re.compile(
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?").fullmatch
 _PLAIN_MONEY = re.compile(rb"([0-9]{1,14})(?:\.([0-9]{1,4}))?").fullmatch
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
+_DAYS_OF_400_YEARS = 146_097
 _DAY_MICROSECONDS = 86_400_000_000
 
 Reader: TypeAlias = Callable[[Json], Any]
@@ -71,10 +72,6 @@ def whole(token: Json) -> int | None:
 
 def money(token: bytes) -> Money | None:
     """The amount that a number token is; None where its size is 10 ** 14 or more after rounding."""
-    if plain := _PLAIN_MONEY(token):
-        units, fraction = plain.groups()
-        exact = int(units) * _UNIT + (int(fraction.ljust(MONEY_SCALE, b"0")) if fraction else 0)
-        return Money(exact, exact, exact)
     negative, digits, exponent = decimal_parts(token)
     if len(digits) + exponent > len(str(_LIMIT)):
         return None
@@ -93,9 +90,12 @@ def money(token: bytes) -> Money | None:
 
 @lru_cache(maxsize=4096)
 def _day(text: str) -> int | None:
-    """Days since 1970 of YYYY-MM-DD; None for a day that no calendar has. There is no year 0000."""
+    """Days since 1970 of YYYY-MM-DD; None for a day that no calendar has. Year 0000 counts back from 0001, leap."""
+    year, month, day = int(text[:4]), int(text[5:7]), int(text[8:])
     try:
-        return date(int(text[:4]), int(text[5:7]), int(text[8:])).toordinal() - _EPOCH_DAY
+        if year:
+            return date(year, month, day).toordinal() - _EPOCH_DAY
+        return date(400, month, day).toordinal() - _EPOCH_DAY - _DAYS_OF_400_YEARS
     except ValueError:
         return None
 
@@ -154,12 +154,16 @@ def _integer_reader(low: int | None, high: int | None) -> Reader:
 
 def _money_reader(low: int | None, high: int | None, note_rounding: Callable[[], None]) -> Reader:
     expected = "an amount" + _bounds_text(low, high)
+    from_zero = low == 0 and high is None
 
     def read(raw: Json) -> int:
         if type(raw) is str and _NUMBER(raw):
             raw = raw.encode()
         if type(raw) is not bytes:
             raise WrongValueError("type", expected)
+        if from_zero and (plain := _PLAIN_MONEY(raw)):  # what nearly all amounts are, without a Money made of it
+            units, fraction = plain.groups()
+            return int(units + fraction.ljust(MONEY_SCALE, b"0")) if fraction else int(units) * _UNIT
         amount = money(raw)
         if amount is None:
             raise WrongValueError("range", f"{expected} and below 10^14")
