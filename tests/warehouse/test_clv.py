@@ -92,7 +92,7 @@ def warehouse_with(customers: list[tuple[str, int, int, int, float]]) -> duckdb.
     connection = duckdb.connect()
     connection.execute("create schema marts")
     connection.execute(
-        "create table marts.given (customer_id varchar, frequency bigint, recency bigint, t bigint, monetary_value float8)"
+        "create table marts.given (customer_id varchar, frequency int, recency int, t int, monetary_value double)"
     )
     if customers:
         connection.executemany("insert into marts.given values (?, ?, ?, ?, ?)", customers)

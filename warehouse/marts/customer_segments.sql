@@ -1,0 +1,56 @@
+-- marts.customer_segments: one row for each customer: segment, scores and the numbers behind them.
+-- grain    customer_id
+-- reads    gold.customer_current, gold.dim_customer_segment, marts.customer_days, marts.last_ended_date,
+--          marts.utc_day
+-- rebuild  whole: a view
+-- materialize  view
+-- Segment and scores are those of gold.dim_customer_segment (R36): quintiles over the trailing 365 days, recomputed at
+-- each day's end. Recency, frequency and money are of the same 365 days; all null for customers without a purchase in
+-- them, whose segment is `lapsed`, or `prospect` if they never bought.
+-- column  customer_id: the customer
+-- column  segment: the segment now
+-- column  recency_score: 1 to 5, 5 for the most recent
+-- column  frequency_score: 1 to 5, 5 for the most purchase days
+-- column  monetary_score: 1 to 5, 5 for the most money
+-- column  segment_since_date: day since which segment and scores hold, null for lapsed and prospect
+-- column  as_of_date: last ended day, which the numbers are as of
+-- column  recency_days: days since the last purchase day
+-- column  frequency: purchase days
+-- column  monetary_amount: net sales, tickets and concessions
+with
+customers as (
+    select customer_id, segment from gold.customer_current
+),
+scores as (
+    select customer_id, recency_score, frequency_score, monetary_score, valid_from
+    from gold.dim_customer_segment
+    where is_current
+),
+clock as (
+    select marts.last_ended_date() as as_of_date
+),
+purchases as (
+    select
+        customer_id,
+        max(date) filter (is_purchase_day) as last_date,
+        count(*) filter (is_purchase_day) as frequency,
+        sum(money_amount) as monetary_amount,
+    from marts.customer_days, clock
+    where date > as_of_date - 365 and date <= as_of_date
+    group by customer_id
+)
+select
+    customer_id,
+    customers.segment,
+    scores.recency_score,
+    scores.frequency_score,
+    scores.monetary_score,
+    marts.utc_day(scores.valid_from) as segment_since_date,
+    clock.as_of_date,
+    clock.as_of_date - purchases.last_date as recency_days,
+    case when scores.customer_id is not null then purchases.frequency end as frequency,
+    case when scores.customer_id is not null then purchases.monetary_amount end as monetary_amount,
+from customers
+cross join clock
+left join scores using (customer_id)
+left join purchases using (customer_id);

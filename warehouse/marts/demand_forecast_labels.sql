@@ -1,0 +1,33 @@
+-- marts.demand_forecast_labels: what was sold on the days that the `forecast` rows of the features ask for.
+-- call     marts.demand_forecast_labels(cutoff, horizon)
+-- grain    product_id, date
+-- reads    marts.known_movements, marts.known_sales, marts.product_daily, marts.last_ended_date, marts.utc_us
+-- rebuild  never: a macro
+-- materialize  macro
+-- Looks past the cutoff, as labels must; only days that have ended. Late data can still correct a label.
+-- column  product_id: a product known at the cutoff
+-- column  date: a UTC day after the last that had ended at the cutoff, at most `horizon` days after it
+-- column  units: units of sale lines that day, 0 when none
+create or replace macro marts.demand_forecast_labels(cutoff, horizon) as table
+with
+clock as (
+    select make_timestamp(marts.utc_us(cutoff))::date as first_date, marts.last_ended_date() as last_date
+),
+products as (
+    select product_id from marts.known_sales(cutoff), clock where date < first_date
+    union
+    select product_id from marts.known_movements(cutoff), clock where date < first_date
+),
+days as (
+    select unnest(
+        range(first_date, least(first_date + horizon::integer, last_date + 1), interval 1 day)
+    )::date as date,
+    from clock
+)
+select
+    products.product_id,
+    days.date,
+    coalesce(sold.units_sold, 0)::bigint as units,
+from products
+cross join days
+left join marts.product_daily as sold using (product_id, date);

@@ -1,0 +1,50 @@
+-- marts.monthly_summary: one row for each month that has a day in marts.daily_summary.
+-- grain    month_start_date
+-- reads    marts.period_summary
+-- rebuild  whole: a view
+-- materialize  view
+-- column  month_start_date: first day
+-- column  month_end_date: last day
+-- column  month: year and month, as 2026-11
+-- column  days: days of the month with a row in daily_summary; fewer at the two ends of history
+-- column  net_sales_amount: net sales of the shop
+-- column  gross_margin_amount: gross margin of the shop
+-- column  units: net units sold
+-- column  orders: distinct sale transactions, by day
+-- column  admissions: seats of bookings less cancellations
+-- column  ticket_revenue_amount: money for tickets
+-- column  concession_amount: money for popcorn and the like
+-- column  is_final: no event can change the month without being noticed (R17)
+-- column  late_correction_amount: what late data changed in net sales
+-- column  previous_net_sales_amount: net sales of the month before
+-- column  net_sales_change: relative change of net sales to the month before
+-- column  previous_admissions: admissions of the month before
+-- column  admissions_change: relative change of admissions to the month before
+-- column  last_year_net_sales_amount: net sales of the same period last year
+-- column  net_sales_change_on_year: relative change of net sales to last year
+-- column  last_year_admissions: admissions of the same period last year
+-- column  admissions_change_on_year: relative change of admissions to last year
+select
+    start_date as month_start_date,
+    end_date as month_end_date,
+    strftime(start_date, '%Y-%m') as month,
+    days,
+    net_sales_amount,
+    gross_margin_amount,
+    units,
+    orders,
+    admissions,
+    ticket_revenue_amount,
+    concession_amount,
+    is_final,
+    late_correction_amount,
+    previous_net_sales_amount,
+    net_sales_change,
+    previous_admissions,
+    admissions_change,
+    last_year_net_sales_amount,
+    net_sales_change_on_year,
+    last_year_admissions,
+    admissions_change_on_year,
+from marts.period_summary
+where period = 'month';

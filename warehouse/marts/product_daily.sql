@@ -1,0 +1,26 @@
+-- marts.product_daily: what the shop sold of each product on each UTC day with a sale or return of it.
+-- grain    product_id, date
+-- reads    gold.fct_sales, marts.utc_day
+-- rebuild  by date
+-- materialize  view
+-- column  product_id: the product
+-- column  date: UTC day of the sale or return
+-- column  units_sold: units of sale lines
+-- column  units_returned: units of return lines, positive
+-- column  net_units: sold less returned
+-- column  net_sales_amount: quantity × unit_price − discount, returns negative
+-- column  gross_margin_amount: net sales less cost, over the lines whose cost is known; null when none is
+-- column  costed_net_sales_amount: net sales of the lines whose cost is known: what gross_margin_amount is a share of
+-- column  lines_without_cost: lines whose product version has no cost
+select
+    product_id,
+    marts.utc_day(event_time) as date,
+    sum(case when quantity > 0 then quantity else 0 end)::decimal(38, 0) as units_sold,
+    sum(case when quantity < 0 then -quantity else 0 end)::decimal(38, 0) as units_returned,
+    sum(quantity)::decimal(38, 0) as net_units,
+    sum(net_sales_amount) as net_sales_amount,
+    sum(gross_margin_amount) as gross_margin_amount,
+    coalesce(sum(net_sales_amount) filter (cost_amount is not null), 0) as costed_net_sales_amount,
+    count(*) filter (cost_amount is null) as lines_without_cost,
+from gold.fct_sales
+group by all;
