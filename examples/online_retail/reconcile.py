@@ -26,24 +26,41 @@ MARKS = ("<!-- output -->\n", "<!-- end of output -->\n")
 TOP = 10
 
 GOLD_LINES = """
-select transaction_id, string_agg(concat_ws(chr(9), line_number, product_id, quantity, unit_price), chr(10)) as lines
-from gold.fct_sales join gold.dim_product using (product_key)
-group by transaction_id
+select
+    sale.transaction_id,
+    string_agg(concat_ws(chr(9), sale.line_number, product.product_id, sale.quantity, sale.unit_price), chr(10)) as lines,
+from gold.fct_sales as sale
+join gold.dim_product as product using (product_key)
+group by sale.transaction_id
 """
 QUARANTINED = "select reasons, value from silver.quarantine where topic = 'pos-transactions'"
 VIEWS = {
     "month": """
         select strftime(date, '%Y-%m') as part, sum(net_sales_amount) as amount, sum(orders) as orders
-        from marts.daily_summary group by part order by part
+        from marts.daily_summary
+        group by part
+        order by part
     """,
     "product": """
-        select product_id as part, sum(net_sales_amount) as amount, any_value(name) as name, sum(quantity) as units
-        from gold.fct_sales join gold.dim_product using (product_key) group by part order by amount desc, part
+        select
+            product.product_id as part,
+            sum(sale.net_sales_amount) as amount,
+            sum(sale.quantity) as units,
+            any_value(product.name) as name,
+        from gold.fct_sales as sale
+        join gold.dim_product as product using (product_key)
+        group by part
+        order by amount desc, part
     """,
     "country": """
-        select country as part, sum(net_sales_amount) as amount, count(distinct sales.transaction_id) as invoices
-        from gold.fct_sales as sales join silver.pos_transactions using (event_id)
-        group by part order by amount desc, part
+        select
+            event.country as part,
+            sum(sale.net_sales_amount) as amount,
+            count(distinct sale.transaction_id) as invoices,
+        from gold.fct_sales as sale
+        join silver.pos_transactions as event using (event_id)
+        group by part
+        order by amount desc, part
     """,
 }
 FACTS = """
