@@ -134,10 +134,11 @@ def run(
 @app.command(epilog=_examples("animeverse status", "animeverse status --json"))
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Show lag, watermark, freshness, rows and storage."""
-    from animeverse.state import print_status
+    from animeverse.state import gold_status, print_status
     from pipelines.status import status as read_status
 
-    found = read_status(_settings(context))
+    settings = _settings(context)
+    found = {**read_status(settings), "gold": gold_status(settings)}
     _print_json(found) if as_json else print_status(found)
 
 
@@ -151,9 +152,8 @@ def verify(
 
     Counts again from the log, the tables and gold themselves. Exit code 1 when a check fails.
     """
-    from pipelines.verify import verify as run_checks
-
     from animeverse.proofs import print_checks
+    from pipelines.verify import verify as run_checks
 
     checks = run_checks(_settings(context), rebuild=rebuild)
     if as_json:

@@ -1,8 +1,14 @@
 """How contracts and the state of the lakehouse look in a terminal."""
 
+from typing import Any
+
+from rich.markup import escape
+
 from animeverse import console
+from animeverse.formats import instant
 from pipelines.contract_docs import rows
 from pipelines.contracts import Contract
+from pipelines.settings import Settings
 
 
 def print_contract(contract: Contract, currency: str) -> None:
@@ -15,3 +21,70 @@ def print_contract(contract: Contract, currency: str) -> None:
         )
     )
     console.put()
+
+
+def gold_status(settings: Settings) -> dict[str, Any] | None:
+    """What is published: rows by table, when it was refreshed, how long the last batch took from the log to gold."""
+    from animeverse.query import Session
+
+    path = settings.published_path
+    if not path.exists():
+        return None
+    with Session(settings) as session:
+        refreshed = [at for (at,) in session.run("select max(refreshed_at) from gold.refreshes").rows]
+        took = session.run("select max_by(epoch(gold_at) - epoch(started_at), gold_at) from ops.batches").rows
+        tables = [name for schema, name in session.tables() if schema == "gold"]
+        counts = " union all ".join(f"""select '{name}', count(*) from gold."{name}\"""" for name in tables)
+        return {
+            "path": str(path),
+            "bytes": path.stat().st_size,
+            "refreshed_at": instant(refreshed[0]) if refreshed[0] else None,
+            "seconds_from_log": next(iter(took))[0],
+            "tables": {str(name): int(rows) for name, rows in sorted(session.run(counts).rows)},
+        }
+
+
+def print_status(found: dict[str, Any]) -> None:
+    """What `pipelines.status` and `gold_status` found, as tables on stdout."""
+    console.put(f"home  {escape(found['home'])}")
+    console.put(f"log   {escape(found['log']['url'])}" + _fault(found["log"]["error"]))
+    console.put()
+    topics = [
+        (
+            topic,
+            console.count(of["bronze_rows"]),
+            "?" if of["lag"] is None else console.count(of["lag"]),
+            of["watermark"] or "-",
+            ", ".join(str(share["partition"]) for share in of["partitions"] if share["is_idle"]) or "-",
+        )
+        for topic, of in found["topics"].items()
+    ]
+    console.put(console.table(("topic", "records", "lag", "watermark", "idle partitions"), topics, right=[1, 2]))
+    console.put()
+    tables = [
+        (
+            name,
+            console.count(of["rows"]),
+            console.count(of["files"]),
+            console.size(of["bytes"]),
+            console.count(of["snapshots"]),
+            of["committed_at"] or "-",
+        )
+        for name, of in found["tables"].items()
+    ]
+    heads = ("table", "rows", "files", "size", "snapshots", "committed at")
+    console.put(console.table(heads, tables, right=range(1, 5)))
+    console.put()
+    gold = found["gold"]
+    if gold is None:
+        console.put("gold  nothing is published yet: try `animeverse run`")
+        return
+    console.put(f"gold  {escape(gold['path'])}, {console.size(gold['bytes'])}, refreshed at {gold['refreshed_at']}")
+    if gold["seconds_from_log"] is not None:
+        console.put(f"      the last batch took {console.seconds(gold['seconds_from_log'])} from the log to gold")
+    rows = [(f"gold.{name}", console.count(count)) for name, count in gold["tables"].items()]
+    console.put(console.table(("table", "rows"), rows, right=[1]))
+
+
+def _fault(message: str | None) -> str:
+    return f"  [red]{escape(message)}[/red]" if message else ""

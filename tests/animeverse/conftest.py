@@ -26,9 +26,8 @@ def published(settings: Settings) -> Settings:
         connection.execute("create table gold.dim_date as select date '2026-01-01' as date")
         connection.execute("create view marts.totals as select sum(n) as total from gold.numbers")
         connection.execute("create macro marts.below(most) as table select n from gold.numbers where n < most")
-        connection.execute(
-            "create table ops.refreshes as select 1 as refresh_id, '2026-01-01 00:00:00+01'::timestamptz as refreshed_at"
-        )
+        connection.execute("create table ops.refreshes (refresh_id bigint, refreshed_at timestamptz)")
+        connection.execute("insert into ops.refreshes values (1, '2026-01-01 00:00:00+01')")
     lake = Lake.open(settings)
     rows = BRONZE.empty_table()
     for name in ("bronze.pos_transactions", "silver.pos_items", "ops.batches"):

@@ -1,0 +1,142 @@
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from animeverse.cli import app
+from pipelines.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+ABSENT = ("trace", "quarantine", "quality", "rebuild", "maintain", "dashboard", "serve")
+
+
+def _call(*words: str, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+    command = [sys.executable, "-m", "animeverse", *words]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+def _commands() -> list[str]:
+    return [
+        command.name or (command.callback.__name__ if command.callback else "") for command in app.registered_commands
+    ]
+
+
+def test_help_shows_every_command_and_none_that_is_not_there() -> None:
+    shown = _call("--help").stdout
+    assert all(f"  {name} " in shown for name in _commands())
+    assert not any(f"  {name} " in shown for name in ABSENT)
+
+
+@pytest.mark.parametrize("name", _commands())
+def test_help_of_each_command_shows_examples_that_are_understood(name: str) -> None:
+    shown = _call(name, "--help")
+    assert shown.returncode == 0
+    examples = re.findall(rf"^ +animeverse {name}(.*)$", shown.stdout, re.MULTILINE)
+    assert examples
+    for option in re.findall(r"(--[a-z-]+)", " ".join(examples)):
+        assert f"{option} " in shown.stdout.split("Examples:")[0].replace("/", " "), option
+
+
+def test_help_imports_nothing_heavy_and_comes_at_once() -> None:
+    heavy = "{'polars', 'pyarrow', 'duckdb', 'pyiceberg', 'pydantic', 'dataframely', 'rich', 'numpy'}"
+    code = f"import sys, animeverse.cli; print({heavy} & set(sys.modules))"
+    assert (
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        == "set()\n"
+    )
+    began = time.perf_counter()
+    _call("--help")
+    assert time.perf_counter() - began < 3  # 0.1 s on an idle machine
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("nonsense",),
+        ("run", "platinum"),
+        ("run", "--batch-size", "0"),
+        ("query",),
+        ("query", "select 1", "--format", "xml"),
+        ("demo", "--events", "many"),
+        ("contracts", "--topic", "pos-transaction"),
+    ],
+)
+def test_wrong_use_ends_with_2_and_says_why_on_stderr(words: tuple[str, ...], tmp_path: Path) -> None:
+    ended = _call(*words, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr.strip()
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("words", [("status",), ("verify",), ("reconcile",), ("query", "select 1"), ("sql",)])
+def test_reading_without_a_lakehouse_names_the_way_and_makes_nothing(words: tuple[str, ...], tmp_path: Path) -> None:
+    ended = _call(*words, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "animeverse demo" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_setting_is_named_without_a_traceback(tmp_path: Path) -> None:
+    ended = _call("status", cwd=tmp_path, ANIMEVERSE_BATCHSIZE="7")
+    assert ended.returncode == 2
+    assert ended.stderr == "animeverse: ANIMEVERSE_BATCHSIZE is no setting: did you mean ANIMEVERSE_BATCH_SIZE?\n"
+
+
+def test_a_query_prints_rows_on_stdout_as_asked(published: Settings) -> None:
+    home = f"--home={published.home}"
+    asked = "select n, share, null as nothing from gold.numbers where n > 0"
+    printed = _call(home, "query", asked, "--format", "json")
+    assert (printed.returncode, printed.stderr) == (0, "")
+    assert json.loads(printed.stdout, parse_float=Decimal) == [
+        {"n": 1, "share": Decimal("0.3333"), "nothing": None},
+        {"n": 2, "share": Decimal("0.6667"), "nothing": None},
+    ]
+    assert _call(home, "query", asked, "--format", "csv").stdout == "n,share,nothing\n1,0.3333,\n2,0.6667,\n"
+    assert _call(home, "query", asked).stdout.splitlines()[1].split() == ["1", "0.3333", "NULL"]
+    assert _call(home, "query", "from gold.numbers where false", "--format", "json").stdout == "[]\n"
+
+
+def test_wrong_sql_and_writing_end_with_2(published: Settings) -> None:
+    for wrong in ("selec 1", "drop table gold.numbers", "from gold.nothing"):
+        ended = _call(f"--home={published.home}", "query", wrong)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert "Traceback" not in ended.stderr
+
+
+def test_statements_come_from_a_pipe_too_up_to_the_first_that_fails(published: Settings) -> None:
+    typed = (
+        "select 1\n  as one;\nselect 2 as a; select ';' as b;\n.format csv\nselect 3 as c;\nselec;\nselect 4 as d;\n"
+    )
+    command = [sys.executable, "-m", "animeverse", f"--home={published.home}", "sql", "--format", "json"]
+    ended = subprocess.run(command, cwd=ROOT, input=typed, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 2
+    assert ended.stdout == '[{"one": 1}]\n[{"a": 2}]\n[{"b": ";"}]\nc\n3\n'
+    assert "syntax error" in ended.stderr
+
+
+def test_who_reads_only_the_head_of_a_result_breaks_nothing(published: Settings) -> None:
+    command = (
+        f"{sys.executable} -m animeverse --home={published.home} query 'from range(200000)' --format csv | head -1"
+    )
+    ended = subprocess.run(
+        ["/bin/sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ended.stdout, ended.stderr) == ("range\n", "")
+
+
+def test_contracts_are_exported_for_programs_and_shown_to_people(tmp_path: Path) -> None:
+    one = json.loads(_call("contracts", "--topic", "cinema-sales", "--format", "json-schema", cwd=tmp_path).stdout)
+    assert one["title"] == "cinema-sales"
+    every = json.loads(_call("contracts", "--format", "json-schema", cwd=tmp_path).stdout)
+    assert every["cinema-sales"] == one
+    assert len(every) == 7
+    assert "items.unit_price" in _call("contracts", cwd=tmp_path).stdout
