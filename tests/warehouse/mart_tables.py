@@ -51,18 +51,17 @@ create table work.clv_predictions (
     customer_id varchar, probability_alive double, predicted_purchases double, predicted_average_value double);
 create view gold.fct_customer_engagement as
 with events as (
-    select customer_id, event_id, date_key, event_type, net_sales_amount, 0.0000 as tickets, 0.0000 as concessions
+    select customer_id, event_id, date_key, event_type, net_sales_amount as shop, 0.0000 as cinema
     from gold.fct_sales
     union all
-    select customer_id, event_id, date_key, event_type, 0.0000, ticket_revenue_amount, concession_amount
+    select customer_id, event_id, date_key, event_type, 0.0000, ticket_revenue_amount + concession_amount
     from gold.fct_cinema_attendance
 )
 select
     customer_id, date_key, strptime(date_key::varchar, '%Y%m%d')::date as date,
-    count(distinct event_id) filter (event_type = 'sale') as sales,
+    count(distinct event_id) filter (event_type = 'sale') as orders,
     count(distinct event_id) filter (event_type = 'booking') as bookings,
-    sum(net_sales_amount) as net_sales_amount, sum(tickets) as ticket_revenue_amount,
-    sum(concessions) as concession_amount,
+    bool_or(event_type in ('sale', 'booking')) as is_purchase_day, sum(shop) + sum(cinema) as spent_amount,
 from events where customer_id is not null group by customer_id, date_key;
 """
 

@@ -1,7 +1,7 @@
 -- marts.cross_sell_rate: which customers used shop and cinema in the days up to as_of.
 -- call     marts.cross_sell_rate(as_of, days := 90)
 -- grain    one row
--- reads    marts.customer_days, marts.ratio
+-- reads    gold.fct_customer_engagement, marts.ratio
 -- rebuild  never: a macro
 -- materialize  macro
 -- Cross-sell rate = customers active in both ÷ customers active in either. Active in the shop: a sale; in the cinema: a
@@ -19,9 +19,9 @@ with
 per_customer as (
     select
         customer_id,
-        max(sales) > 0 as in_shop,
+        max(orders) > 0 as in_shop,
         max(bookings) > 0 as in_cinema,
-    from marts.customer_days
+    from gold.fct_customer_engagement
     where date > as_of::date - days::integer and date <= as_of::date
     group by customer_id
 ),

@@ -1,7 +1,7 @@
 -- marts.customer_purchases: what each customer had bought by the end of a UTC day, in the terms of BG/NBD.
 -- call     marts.customer_purchases(as_of)
 -- grain    customer_id, for customers with a purchase day by then
--- reads    marts.customer_days, marts.ratio
+-- reads    gold.fct_customer_engagement, marts.ratio
 -- rebuild  never: a macro
 -- materialize  macro
 -- A purchase day is a day with a sale or a booking (R36). Money of a day = net sales + tickets + concessions.
@@ -18,9 +18,9 @@ purchase_days as (
     select
         customer_id,
         date,
-        money_amount,
+        spent_amount,
         min(date) over (partition by customer_id) as first_date,
-    from marts.customer_days
+    from gold.fct_customer_engagement
     where is_purchase_day and date <= as_of::date
 ),
 customers as (
@@ -29,7 +29,7 @@ customers as (
         first_date,
         max(date) as last_date,
         count(*) - 1 as frequency,
-        sum(money_amount) filter (date > first_date) as repeat_amount,
+        sum(spent_amount) filter (date > first_date) as repeat_amount,
     from purchase_days
     group by customer_id, first_date
 )

@@ -1,6 +1,6 @@
 -- marts.customer_segments: one row for each customer: segment, scores and the numbers behind them.
 -- grain    customer_id
--- reads    gold.customer_current, gold.dim_customer_segment, marts.customer_days, marts.last_ended_date,
+-- reads    gold.customer_current, gold.dim_customer_segment, gold.fct_customer_engagement, marts.last_ended_date,
 --          marts.utc_day
 -- rebuild  whole: a view
 -- materialize  view
@@ -34,8 +34,8 @@ purchases as (
         customer_id,
         max(date) filter (is_purchase_day) as last_date,
         count(*) filter (is_purchase_day) as frequency,
-        sum(money_amount) as monetary_amount,
-    from marts.customer_days, clock
+        sum(spent_amount) as monetary_amount,
+    from gold.fct_customer_engagement, clock
     where date > as_of_date - 365 and date <= as_of_date
     group by customer_id
 )

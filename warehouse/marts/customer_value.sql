@@ -1,6 +1,6 @@
 -- marts.customer_value: what each customer has been worth, and will be in the next 12 months by BG/NBD and gamma-gamma.
 -- grain    customer_id, for customers with a purchase day that has ended
--- reads    gold.fct_sales, marts.customer_days, marts.customer_purchases, work.clv_predictions,
+-- reads    gold.fct_customer_engagement, gold.fct_sales, marts.customer_purchases, work.clv_predictions,
 --          marts.last_ended_date
 -- rebuild  whole, after warehouse/clv.py has filled work.clv_predictions
 -- materialize  table
@@ -34,8 +34,8 @@ purchases as (
     from marts.customer_purchases(marts.last_ended_date())
 ),
 revenue as (
-    select customer_id, sum(money_amount) as lifetime_revenue_amount
-    from marts.customer_days, clock
+    select customer_id, sum(spent_amount) as lifetime_revenue_amount
+    from gold.fct_customer_engagement, clock
     where date <= as_of_date
     group by customer_id
 ),
