@@ -15,7 +15,7 @@ import pyarrow as pa
 from pipelines.errors import LakehouseError, LogIdentityError, LogRefusedError, LogUnavailableError
 from pipelines.log import embedded_tables as tables
 from pipelines.log.fairness import in_turn, shares
-from pipelines.log.interface import RECORDS, Polled, TopicState
+from pipelines.log.interface import RECORDS, Polled, TopicState, out_of_range
 from pipelines.log.outgoing import assigned, checked, pieces, refuse_larger
 from pipelines.log.sqlite import Database, create
 
@@ -204,15 +204,3 @@ class EmbeddedLog:
                     left -= min(size, left)
                     following[number] = start + len(parts[number])
         return Polled(pa.concat_tables([parts[number] for number in sorted(parts)]), following)
-
-
-def out_of_range(topic: str, partition: int, position: int, first: int, end: int) -> LogIdentityError:
-    """The error for a position that the log does not hold, saying what is lost."""
-    if position < first:
-        found = f"the log begins at {first}: {first - position:,} records are gone, by retention or with the topic"
-    else:
-        found = f"the log ends at {end}: it is shorter than what was read, so another topic or a restored one"
-    return LogIdentityError(
-        f"topic {topic}, partition {partition}: cannot read on from offset {position}, {found}"
-        f" (first offset {first}, end offset {end})"
-    )

@@ -6,6 +6,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from pipelines.errors import LogIdentityError
+
 HEADERS = pa.list_(pa.struct([pa.field("key", pa.string()), pa.field("value", pa.binary())]))
 
 # One row a record, as the log delivers it.
@@ -86,3 +88,15 @@ class Log(Protocol):
 
     def close(self) -> None:
         """Let go of everything held."""
+
+
+def out_of_range(topic: str, partition: int, position: int, first: int, end: int) -> LogIdentityError:
+    """The error for a position that the log does not hold, saying what is lost."""
+    if position < first:
+        found = f"the log begins at {first}: {first - position:,} records are gone, by retention or with the topic"
+    else:
+        found = f"the log ends at {end}: it is shorter than what was read, so another topic or a restored one"
+    return LogIdentityError(
+        f"topic {topic}, partition {partition}: cannot read on from offset {position}, {found}"
+        f" (first offset {first}, end offset {end})"
+    )
