@@ -1,16 +1,21 @@
 """Log to bronze: each record as it came; in the same commit where to read on and whose log it was (R20-R23)."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from pipelines.contracts import CONTRACTS
 from pipelines.errors import LogIdentityError
+from pipelines.faults import fault_point
 from pipelines.lake import Lake, LakeTable, encode
-from pipelines.log.interface import Log, TopicState
+from pipelines.landing import LANDING_PARTITION
+from pipelines.landing import records as landing_records
+from pipelines.log.interface import RECORDS, Log, TopicState
 from pipelines.schemas import BRONZE
 
 Clock = Callable[[], datetime]
@@ -43,6 +48,7 @@ class Position:
     next_offsets: Mapping[int, int]
     log_id: str | None
     topic_id: str | None
+    landed: tuple[Mapping[str, Any], ...] = ()  # files ingested that `ops.landing_files` does not hold yet
 
     @classmethod
     def of(cls, table: LakeTable) -> "Position":
@@ -51,7 +57,7 @@ class Position:
         if "offsets" not in stamp:
             return cls(0, {}, None, None)
         offsets = {int(partition): int(offset) for partition, offset in json.loads(stamp["offsets"]).items()}
-        return cls(int(stamp["batch-id"]), offsets, stamp.get("log-id"), stamp.get("topic-id"))
+        return cls(int(stamp["batch-id"]), offsets, stamp.get("log-id"), stamp.get("topic-id"), _landed(stamp))
 
     def stamp(self) -> dict[str, str]:
         """The position as a snapshot's summary holds it."""
@@ -59,6 +65,8 @@ class Position:
             "batch-id": str(self.batch_id),
             "offsets": encode({str(partition): offset for partition, offset in sorted(self.next_offsets.items())}),
         }
+        if self.landed:
+            found["landed"] = encode(list(self.landed))
         if self.log_id is not None:
             found["log-id"] = self.log_id
         if self.topic_id is not None:
@@ -129,6 +137,7 @@ class BronzeWriter:
         polled = self._log.poll(self.topic, self._positions, max_records, wait)
         if not polled.records.num_rows:
             return None
+        fault_point(f"{self.table.name}.polled")
         ingested_at = clock()
         return self._commit(polled.records, {**self._positions, **polled.next_offsets}, started_at, ingested_at)
 
@@ -136,9 +145,7 @@ class BronzeWriter:
         self, records: pa.Table, next_offsets: Mapping[int, int], started_at: datetime, ingested_at: datetime
     ) -> BronzeBatch:
         batch_id = self.position.batch_id + 1
-        position = Position(
-            batch_id, {**self.position.next_offsets, **next_offsets}, self._log.identity, self._topic_id
-        )
+        position = self._moved(batch_id, next_offsets, self.position.landed)
         rows = bronze_rows(records, ingested_at, batch_id)
         snapshot_id = self.table.append(rows, position.stamp() | {"started-at": started_at.isoformat()})
         self.position = position
@@ -146,6 +153,49 @@ class BronzeWriter:
         committed_at = self.table.committed_at()
         assert committed_at is not None
         return BronzeBatch(self.topic, batch_id, rows, snapshot_id, started_at, committed_at)
+
+    def _moved(self, batch_id: int, next_offsets: Mapping[int, int], landed: tuple[Mapping[str, Any], ...]) -> Position:
+        offsets = {**self.position.next_offsets, **next_offsets}
+        return Position(batch_id, offsets, self._log.identity, self._topic_id, landed)
+
+    def ingest_file(self, path: Path, sha256: str, clock: Clock) -> int:
+        """All records of a landing file in one commit, with its identity; the number of records.
+
+        Raises UnreadableFileError, and then nothing is committed. Memory is bounded: a large file is several batches.
+        """
+        now = clock()
+        first_offset = self.position.next_offsets.get(LANDING_PARTITION, 0)
+        entry: dict[str, Any] = {"file": path.name, "sha256": sha256, "ingested_at": now.isoformat(), "rows": 0}
+        entry["batch_from"] = self.position.batch_id + 1
+        last = self.position
+
+        def parts() -> Iterator[tuple[pa.Table, Mapping[str, str]]]:
+            nonlocal last
+            pieces = landing_records(self.topic, path, first_offset, now)
+            piece = next(pieces, RECORDS.empty_table())
+            while piece is not None:
+                following = next(pieces, None)
+                batch_id = last.batch_id + (1 if piece.num_rows else 0)  # an empty file is no batch
+                entry["rows"] += piece.num_rows
+                entry["batch_to"] = batch_id
+                # Only the last piece brings the file's identity: a foreign reader sees the commit as a whole anyway.
+                landed = self.position.landed if following is not None else (*self.position.landed, entry)
+                last = self._moved(batch_id, {LANDING_PARTITION: first_offset + entry["rows"]}, landed)
+                yield bronze_rows(piece, now, batch_id), last.stamp() | {"started-at": now.isoformat()}
+                piece = following
+
+        self.table.append_parts(parts())
+        self.position = last
+        return int(entry["rows"])
+
+    def forget_landed(self, sha256: Collection[str]) -> None:
+        """Entries that `ops.landing_files` holds now need not ride along any more."""
+        kept = tuple(entry for entry in self.position.landed if entry["sha256"] not in sha256)
+        self.position = replace(self.position, landed=kept)
+
+
+def _landed(stamp: Mapping[str, str]) -> tuple[Mapping[str, Any], ...]:
+    return tuple(json.loads(stamp.get("landed", "[]")))
 
 
 def bronze_rows(records: pa.Table, ingested_at: datetime, batch_id: int) -> pa.Table:

@@ -4,53 +4,25 @@ A column is text whatever the values are, since a type guessed from a batch woul
 admitted in bronze order, so the columns are a function of the log.
 """
 
-import json
 import re
 from collections.abc import Sequence
 
 import polars as pl
 
 from pipelines.contracts import EVOLVED_NAME, MAX_EVOLVED_COLUMNS
+from pipelines.jsontext import Json, compact, read
 
 _NAME = re.compile(EVOLVED_NAME)
 
 
-class _Token(float):
-    """A number that remembers how it was written, so that 1.0 and 99999999999999.9999 stay as they are."""
-
-    __slots__ = ("text",)
-    text: str
-
-    def __new__(cls, text: str) -> "_Token":
-        token = super().__new__(cls, 0.0)
-        token.text = text
-        return token
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def _members(extra: str) -> dict[str, object]:
-    found = json.loads(extra, parse_float=_Token, parse_int=_Token)
-    assert isinstance(found, dict)
+def _members(extra: str) -> tuple[tuple[str, Json], ...]:
+    found: tuple[tuple[str, Json], ...] = read(extra.encode())
     return found
 
 
-def _text(value: object) -> str | None:
+def _text(value: Json) -> str | None:
     """A member's value as its column holds it: plain for strings, JSON text for all else, null for null."""
-    if value is None or isinstance(value, str):
-        return value
-    return _json(value)
-
-
-def _json(value: object) -> str:
-    if isinstance(value, _Token):
-        return value.text
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{_json(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(_json(item) for item in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return value if value is None or isinstance(value, str) else compact(value)
 
 
 def evolve(
@@ -67,7 +39,7 @@ def evolve(
     known, taken = list(columns), set(reserved)
     values: dict[str, dict[int, str | None]] = {name: {} for name in known}
     for row, extra in extras.iter_rows():
-        for name, value in _members(extra).items():
+        for name, value in _members(extra):
             if name not in values:
                 if name in taken or len(known) >= MAX_EVOLVED_COLUMNS or not _NAME.fullmatch(name):
                     continue
@@ -89,7 +61,7 @@ def drifts(accepted: pl.DataFrame) -> dict[str, tuple[int, int, str]]:
     found: dict[str, tuple[int, int, str]] = {}
     extras = accepted.with_row_index("_row").filter(pl.col("_extra").is_not_null()).select("_row", "_extra")
     for row, extra in extras.iter_rows():
-        for name, value in _members(extra).items():
+        for name, value in _members(extra):
             rows, first, sample = found.get(name, (0, row, (_text(value) or "null")[:200]))
             found[name] = (rows + 1, first, sample)
     return found

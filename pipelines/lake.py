@@ -9,7 +9,7 @@ import contextlib
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +38,7 @@ from pyiceberg.transforms import DayTransform
 from pyiceberg.types import StringType
 
 from pipelines.errors import CommitConflictError, PermanentError, StoreUnavailableError
+from pipelines.faults import fault_point
 
 if TYPE_CHECKING:
     from pipelines.settings import Settings
@@ -170,7 +171,17 @@ class LakeTable:
         is no longer the one that was loaded, StoreUnavailableError when the store or the catalog fails; then nothing
         was committed.
         """
-        marked = {STAMP + key: value for key, value in stamp.items()} | {_COMMIT: uuid.uuid4().hex}
+        return self.append_parts([(rows, stamp)], new_text_columns=new_text_columns, properties=properties)
+
+    def append_parts(
+        self,
+        parts: Iterable[tuple[pa.Table, Mapping[str, str]]],
+        *,
+        new_text_columns: Sequence[str] = (),
+        properties: Mapping[str, str] | None = None,
+    ) -> int:
+        """Append several pieces, each a snapshot with a stamp of its own, all in one commit; the last snapshot's id."""
+        commit_id = uuid.uuid4().hex
 
         def work(table: Table) -> None:
             transaction = table.transaction()
@@ -181,10 +192,14 @@ class LakeTable:
             if properties:
                 transaction.set_properties({STAMP + key: value for key, value in properties.items()})
             schema = transaction.table_metadata.schema().as_arrow()
-            transaction.append(_fitted(rows, schema), snapshot_properties=marked)
+            for rows, stamp in parts:
+                marked = {STAMP + key: value for key, value in stamp.items()} | {_COMMIT: commit_id}
+                transaction.append(_fitted(rows, schema), snapshot_properties=marked)
+            fault_point(f"{self.name}.files_written")
             transaction.commit_transaction()
 
-        self._commit(work, marked[_COMMIT])
+        self._commit(work, commit_id)
+        fault_point(f"{self.name}.committed")
         snapshot_id = self.snapshot_id
         assert snapshot_id is not None
         return snapshot_id

@@ -22,6 +22,7 @@ from pipelines.contracts import TOPICS
 from pipelines.errors import CommitConflictError, DriftFrozenError, PermanentError, RetryableError
 from pipelines.faults import fault_point
 from pipelines.homelock import home_lock
+from pipelines.intake import Intake
 from pipelines.lake import Lake
 from pipelines.ledger import Ledger
 from pipelines.log.interface import Log
@@ -36,6 +37,7 @@ _KEEP_SNAPSHOTS, _EXPIRE_ABOVE = 30, 60
 _FLUSH_EVERY = 2.0  # seconds between writes of the ledger while there is work
 _IDLE_WAIT = (0.01, 0.05)  # seconds between looks at a log with nothing new: at first, and after a while
 _BACKOFF = (0.5, 10.0)
+_LAND_EVERY, _SETTLE_WAIT = 1.0, 3.0  # seconds
 
 
 class Refresh(Protocol):
@@ -183,6 +185,8 @@ class _Run:
         self._in_refresh: dict[str, int] = {}  # topic -> last batch that the refresh under way covers
         self._gold_asked = False
         self._flushed_at = time.monotonic()
+        self._landed: set[str] = set()  # topics that files brought batches to
+        self._landed_at = float("-inf")
         self._total: int | None = None
 
     def until_done(self) -> None:
@@ -230,6 +234,7 @@ class _Run:
 
     def _open_bronze(self, log: Log) -> list[BronzeWriter]:
         writers = [BronzeWriter(self._lake, log, topic) for topic in TOPICS]
+        self._intake = Intake(self._lake, self._settings.home / "landing", writers, self._say)
         if not self._follow:
             self._total = sum(writer.lag() for writer in writers)
         return writers
@@ -252,10 +257,19 @@ class _Run:
                 self._report.rounds += 1
             if "silver" in self._layers:
                 self._judge_round(batches)
+                self._judge_files()
             self._refresh_when_free()
             self._flush(force=False)
-        if batches and "silver" in self._layers:
+        if "silver" in self._layers:
             self._judge_round(batches)
+            self._judge_files()
+
+    def _judge_files(self) -> None:
+        """Consume what landing files brought to bronze: it is read from there, since files may be large."""
+        while self._landed:
+            silver = self._silver[self._landed.pop()]
+            with self._report.timed("silver"):
+                self._consume_pending(silver)
 
     def _wait(self, idle_since: float) -> float:
         return _IDLE_WAIT[0] if time.monotonic() - idle_since < 1.0 else _IDLE_WAIT[1]
@@ -264,6 +278,7 @@ class _Run:
         if wait and self._stop.wait(wait):
             return []
         found = []
+        self._land(wait_for_files=False)
         for writer in writers:
             if self._stop.is_set():
                 break
@@ -274,11 +289,32 @@ class _Run:
                     writer.reload()
                     batch = writer.next_batch(self._settings.batch_size, self._clock)
             if batch is not None:
-                fault_point("bronze.committed")
                 found.append(batch)
                 self._report.topics[writer.topic].polled += batch.rows.num_rows
                 self._progress(Progress("bronze", self._report.polled, self._total))
+        if not found and not self._follow:
+            self._land(wait_for_files=True)
         return found
+
+    def _land(self, *, wait_for_files: bool) -> None:
+        """Ingest landing files, at most every second; at the end of a run, wait for those just dropped to settle."""
+        if not wait_for_files and time.monotonic() - self._landed_at < _LAND_EVERY:
+            return
+        deadline = time.monotonic() + _SETTLE_WAIT
+        while True:
+            self._landed_at = time.monotonic()
+            with self._report.timed("bronze"):
+                taken = self._intake.take(self._clock)
+            for topic, rows in taken.items():
+                self._report.topics[topic].polled += rows
+                self._landed.add(topic)
+            if not wait_for_files or not self._intake.settling or time.monotonic() > deadline:
+                return
+            if self._stop.wait(0.1):
+                return
+
+    def _say(self, note: str) -> None:
+        self._progress(Progress("bronze", self._report.polled, None, note))
 
     # silver
 
@@ -296,6 +332,11 @@ class _Run:
                     break
         self._gold_asked = True
 
+    def _consume_pending(self, silver: SilverTopic) -> None:
+        for missing in silver.pending(self._settings.batch_size):
+            if silver.topic not in self._frozen and not self._stop.is_set():
+                self._commit_round([missing])
+
     def _judge_round(self, batches: list[BronzeBatch]) -> None:
         with self._report.timed("silver"):
             try:
@@ -307,8 +348,7 @@ class _Run:
                     silver.reload()
                 self._appended.clear()
                 for batch in batches:
-                    for missing in self._silver[batch.topic].pending(self._settings.batch_size):
-                        self._commit_round([missing])
+                    self._consume_pending(self._silver[batch.topic])
             except BaseException:
                 self._appended.clear()
                 raise
@@ -325,7 +365,6 @@ class _Run:
             return
         fault_point("silver.worked_out")
         self._quarantine.commit(outcomes)
-        fault_point("silver.quarantine_committed")
         for outcome in outcomes:
             silver = self._silver[outcome.topic]
             before = {table.name: table.snapshot_id for table in silver.tables}
@@ -343,10 +382,8 @@ class _Run:
         silver = self._silver[batch.topic]
         try:
             if batch.first_batch_id > silver.consumed + 1:
-                # Batches between were committed by somebody else: consume them in order first.
-                for missing in silver.pending(self._settings.batch_size):
-                    if missing.batch_id < batch.first_batch_id:
-                        self._commit_round([missing])
+                # Batches before this one, of files or of another writer, come first; this one may be among them.
+                self._consume_pending(silver)
             return silver.work_out(batch, self._quarantine, self._clock)
         except DriftFrozenError as error:
             self._frozen[batch.topic] = error

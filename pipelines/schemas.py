@@ -135,6 +135,19 @@ SCHEMA_DRIFT = pa.schema(
 )
 
 
+LANDING_FILES = pa.schema(
+    [
+        pa.field("topic", pa.string(), nullable=False),
+        pa.field("file", pa.string(), nullable=False),
+        pa.field("sha256", pa.string(), nullable=False),
+        pa.field("rows", pa.int64(), nullable=False),
+        pa.field("batch_from", pa.int64(), nullable=False),
+        pa.field("batch_to", pa.int64(), nullable=False),
+        pa.field("ingested_at", TIMESTAMP, nullable=False),
+    ]
+)
+
+
 def silver_tables(topic: str) -> tuple[str, ...]:
     """Full names of the silver tables that a topic's events fill; the one committed last, the anchor, is last."""
     anchor = f"silver.{CONTRACTS[topic].table}"

@@ -21,7 +21,6 @@ from pipelines.bronze import BatchCommit, BronzeBatch, batch_commits, ensure_bro
 from pipelines.contracts import CONTRACTS, VERSION, Contract
 from pipelines.errors import DriftFrozenError
 from pipelines.evolve import drifts, evolve
-from pipelines.faults import fault_point
 from pipelines.judge import Judged, horizon, judge
 from pipelines.lake import Lake, LakeTable, encode
 from pipelines.ledger import entries
@@ -363,7 +362,6 @@ class SilverTopic:
             fresh = _after(outcome.items, ahead)
             if fresh.num_rows:
                 self.items.append(fresh, {"consumed": str(outcome.through)})
-            fault_point("silver.items_committed")
         carried = [{key: value for key, value in entry.items() if key != "gold_at"} for entry in self.ledger]
         stamp = {
             "consumed": str(outcome.through),
@@ -374,7 +372,6 @@ class SilverTopic:
         snapshot_id = self.anchor.append(
             _after(outcome.accepted, self.consumed), stamp, new_text_columns=outcome.new_columns
         )
-        fault_point("silver.anchor_committed")
         self.consumed = outcome.through
         self.partitions = outcome.partitions
         self.evolved = (*self.evolved, *outcome.new_columns)
