@@ -95,9 +95,14 @@ def demo(
 
     Produces events with all that goes wrong with them, runs all layers, proves the numbers and prints them.
     """
-    from animeverse.demo import run as run_demo
+    from animeverse.stopping import stop_on_signals
 
-    raise typer.Exit(run_demo(_settings(context), events=events, days=days, seed=seed, fresh=fresh))
+    settings = _settings(context)
+    with stop_on_signals("stopping; the same command goes on from here") as stop:
+        from animeverse.demo import run as run_demo
+
+        code = run_demo(settings, events=events, days=days, seed=seed, fresh=fresh, stop=stop)
+    raise typer.Exit(code)
 
 
 @app.command(
