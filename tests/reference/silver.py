@@ -179,25 +179,21 @@ def _released_place(silver: Silver, record: Record) -> Place | None:
 
 
 def idle_partitions(silver: Silver, topic: str, policy: Policy) -> set[int]:
-    """Partitions with no record within idle_timeout of the topic's last; without any record time none is idle."""
-    states = {partition: state for (name, partition), state in silver.partitions.items() if name == topic}
-    latest = max((state.last_record_at for state in states.values() if state.last_record_at), default=None)
-    if latest is None:
-        return set()
-    return {
-        partition
-        for partition, state in states.items()
-        if state.last_record_at is None or state.last_record_at < latest - policy.idle_timeout
-    }
+    """Partitions with a high whose last record lies more than idle_timeout before the last of all, by record time.
+
+    Partitions without a high count for nothing, here either; one whose records have no timestamp is never idle.
+    """
+    clocks = {one: state.last_record_at for one, state in _with_high(silver, topic).items() if state.last_record_at}
+    return {one for one, clock in clocks.items() if clock < max(clocks.values()) - policy.idle_timeout}
 
 
 def watermark(silver: Silver, topic: str, policy: Policy | None = None) -> datetime | None:
     """The least of high - out_of_orderness over the topic's partitions that are not idle (R16)."""
     policy = policy or Policy()
     idle = idle_partitions(silver, topic, policy)
-    highs = [
-        state.high
-        for (name, partition), state in silver.partitions.items()
-        if name == topic and partition not in idle and state.high is not None
-    ]
-    return min(highs) - policy.out_of_orderness if highs else None
+    awake = [state.high for partition, state in _with_high(silver, topic).items() if partition not in idle]
+    return min(high for high in awake if high) - policy.out_of_orderness if awake else None
+
+
+def _with_high(silver: Silver, topic: str) -> dict[int, PartitionState]:
+    return {partition: state for (name, partition), state in silver.partitions.items() if name == topic and state.high}

@@ -3,6 +3,7 @@
 import random
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import polars as pl
@@ -19,7 +20,7 @@ from .contract import Checked, Policy, check
 from .contract_table import TOPICS, members
 from .rfc8259 import Object, canonical
 from .rfc8259 import parse as parse_json
-from .samples import encode, event
+from .samples import PLAIN, Raw, encode, event
 
 WRONG: list[Any] = [7, -1, "7", "", None, True, [], {}, "2026-02-30", "2026-02-30T00:00:00Z", "1999-01-01T00:00:00Z"]
 Road = Callable[[str, list[bytes | None], Layouts], Parsed]
@@ -106,4 +107,30 @@ def test_values_that_all_break_in_the_same_way_are_learned_no_wrong_layout_from(
                 encode(event(topic, **{"event_id": f"e{number}", member.name: wrong})) for number in range(60)
             ]
             found += differences(topic, values, both_roads(topic, values, Layouts()))
+    assert found == [], "\n".join(found[:40])
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_both_agree_on_each_member_absent_blank_or_wrong_under_each_kind_of_event_type(topic: str) -> None:
+    odd: list[Any] = [None, ..., "", " ", "\t\n", "\u00a0", "\x0b", [], {}, 0, "0", Raw("0.0"), True]
+    event_types = [None, "nope", ..., "delete", "adjustment", "upsert", PLAIN[topic]["event_type"]]
+    values: list[bytes | None] = [
+        encode(event(topic, **{"event_type": event_type, member.name: one}))
+        for member, one, event_type in product(members(topic), odd, event_types)
+    ]
+    found = differences(topic, values, both_roads(topic, values, Layouts()))
+    assert found == [], "\n".join(found[:40])
+
+
+def test_both_agree_on_pairs_of_line_numbers_and_of_subjects() -> None:
+    odd = [1, 0, -1, Raw("1.0"), Raw("1e0"), Raw("1.5"), Raw("1e400"), "1", None, True, 2**63, ...]
+    lines: list[bytes | None] = []
+    reviews: list[bytes | None] = []
+    for one, other in product(odd, odd):
+        pair = [{"product_id": "P", "quantity": 1, "unit_price": 1, "line_number": number} for number in (one, other)]
+        items = [{name: part for name, part in line.items() if part is not ...} for line in pair]
+        lines.append(encode(event("pos-transactions", items=items)))
+        reviews.append(encode(event("customer-reviews", product_id=one, title_id=other)))
+    found = differences("pos-transactions", lines, both_roads("pos-transactions", lines, Layouts()))
+    found += differences("customer-reviews", reviews, both_roads("customer-reviews", reviews, Layouts()))
     assert found == [], "\n".join(found[:40])
