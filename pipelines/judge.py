@@ -30,7 +30,8 @@ ACCEPTED, DUPLICATE, CONFLICT = 0, 1, 2
 class Judged:
     """The verdicts of one call. `row` is the index into the records; frames are in bronze order."""
 
-    accepted: pl.DataFrame  # contract columns, row, _extra, money_rounded, _arrival, _lateness_seconds
+    accepted: pl.DataFrame  # contract columns but `items`, row, _extra, money_rounded, _arrival, _lateness_seconds
+    lines: pl.DataFrame | None  # the accepted events' `items`, one row a line: row, line columns; None: topic has none
     quarantined: pl.DataFrame  # row, event_id, reasons, detail
     duplicates: pl.DataFrame  # row
     partitions: Mapping[int, PartitionState]  # the state after
@@ -86,7 +87,9 @@ def judge(
     verdicts = _copies(candidates, parsed.events, records.column("value"), seen, fetch)
     candidates = candidates.with_columns(verdict=pl.Series(verdicts, dtype=pl.UInt8))
     kept = candidates.filter(pl.col("verdict") == ACCEPTED)
-    accepted = parsed.events[kept["index"]].with_columns(
+    is_kept = np.zeros(len(parsed.events), bool)
+    is_kept[kept["index"].to_numpy()] = True
+    accepted = _only(parsed.events.drop("items", strict=False), is_kept).with_columns(
         _arrival=kept.select(pl.when("late").then(pl.lit("late")).otherwise(pl.lit("on_time"))).to_series(),
         # NumPy rounds the quotient correctly; Polars multiplies by a reciprocal and is off in the last place.
         _lateness_seconds=pl.Series(kept["lateness"].to_numpy() / 1e6, dtype=pl.Float64),
@@ -95,6 +98,7 @@ def judge(
     _forget(seen, after, policy, is_master=contract.is_master)
     return Judged(
         accepted,
+        _lines(parsed.events, is_kept) if "items" in parsed.events.columns else None,
         pl.concat(
             [
                 parsed.rejects.select("row", "event_id", "reasons", "detail"),
@@ -111,6 +115,18 @@ def judge(
         candidates.filter(pl.col("verdict") == DUPLICATE).select("row"),
         after,
     )
+
+
+def _only(frame: pl.DataFrame, mask: npt.NDArray[np.bool_]) -> pl.DataFrame:
+    return frame if mask.all() else frame.filter(pl.Series(mask))
+
+
+def _lines(events: pl.DataFrame, is_kept: npt.NDArray[np.bool_]) -> pl.DataFrame:
+    """One row a line. Exploded before anything is left out: to gather lists of structs is slow. No list is empty."""
+    counts = events["items"].list.len().to_numpy()
+    lines = events["items"].explode().struct.unnest()
+    lines = lines.with_columns(row=pl.Series(np.repeat(events["row"].to_numpy(), counts)))
+    return _only(lines, np.repeat(is_kept, counts))
 
 
 def _with_high(frame: pl.DataFrame, state: Mapping[int, PartitionState]) -> pl.DataFrame:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.bronze import BatchCommit, BronzeBatch, batch_commits, ensure_bronze
 from pipelines.contracts import CONTRACTS, VERSION, Contract
@@ -200,7 +201,7 @@ class SilverTopic:
         """
         if batch.batch_id <= self.consumed:
             return None
-        rows = batch.rows.filter(pa.compute.greater(batch.rows.column("batch_id"), self.consumed))
+        rows = batch.rows.filter(pc.greater(batch.rows.column("batch_id"), self.consumed))
         self._remember(rows)
         state = dict(self.partitions)
         parts = []
@@ -213,12 +214,16 @@ class SilverTopic:
                 places = piece.select(["partition", "offset"]).take(judged.quarantined["row"].to_arrow())
                 stopped.update(zip(*(column.to_pylist() for column in places.columns), strict=True))
         evolved, new_columns, accepted_parts, quarantined_parts, ledger = list(self.evolved), [], [], [], []
+        line_parts = []
         commits = self._commits(batch)
         for piece, judged in parts:
             accepted, new = evolve(judged.accepted, evolved, reserved=self._reserved)
             evolved += new
             new_columns += new
-            accepted_parts.append(self._with_lineage(accepted, piece))
+            accepted = self._with_lineage(accepted, piece)
+            if judged.lines is not None:
+                line_parts.append(_items(judged.lines, accepted))
+            accepted_parts.append(accepted.drop("row", "money_rounded"))
             quarantined_parts.append(self._quarantine_rows(judged.quarantined, piece, clock()))
             ledger += self._ledger(piece, judged, commits)
         accepted = pl.concat(accepted_parts, how="diagonal") if len(accepted_parts) > 1 else accepted_parts[0]
@@ -228,8 +233,8 @@ class SilverTopic:
             through=batch.batch_id,
             bronze_snapshot_id=batch.snapshot_id,
             partitions=state,
-            accepted=accepted.drop("items", strict=False).to_arrow(),
-            items=_exploded(accepted).to_arrow() if self.items is not None else None,
+            accepted=accepted.to_arrow(),
+            items=pl.concat(line_parts).to_arrow() if line_parts else None,
             quarantined=quarantined.to_arrow(),
             new_columns=new_columns,
             ledger=ledger,
@@ -327,7 +332,7 @@ class SilverTopic:
         def column(name: str) -> pl.Series:
             return pl.Series(pl.from_arrow(piece.column(name)))[row]
 
-        return accepted.drop("row", "money_rounded").with_columns(
+        return accepted.with_columns(
             _partition=column("partition"),
             _offset=column("offset"),
             _recorded_at=column("timestamp"),
@@ -349,7 +354,7 @@ class SilverTopic:
         return own if batch.batch_id == self.consumed + 1 else batch_commits(self.bronze) | own
 
     def _ledger(self, piece: pa.Table, judged: Judged, commits: Mapping[int, BatchCommit]) -> list[dict[str, Any]]:
-        warned = warn_counts(self.contract, judged.accepted, piece)
+        warned = warn_counts(self.contract, judged.accepted, judged.lines, piece)
         return entries(piece, judged, warned, commits)
 
     def commit(self, outcome: Outcome) -> int:
@@ -483,15 +488,17 @@ class Quarantine:
 
 
 def _after(rows: pa.Table, batch_id: int) -> pa.Table:
-    return rows.filter(pa.compute.greater(rows.column("batch_id"), batch_id)).drop_columns(["batch_id"])
+    """The rows of batches after the given one, without `batch_id`."""
+    batches = rows.column("batch_id")
+    kept = rows
+    if rows.num_rows and pc.min(batches).as_py() <= batch_id:
+        kept = rows.filter(pc.greater(batches, batch_id))
+    return kept.drop_columns(["batch_id"])
 
 
-def _exploded(accepted: pl.DataFrame) -> pl.DataFrame:
-    """One row a line of `items`; each event has at least one (the contract)."""
-    columns = [*POS_ITEMS.names, "batch_id"]
-    return (
-        accepted.select("items", *(name for name in columns if name in accepted.columns))
-        .explode("items")
-        .unnest("items")
-        .select(columns)
-    )
+def _items(lines: pl.DataFrame, accepted: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `silver.pos_items` with `batch_id`: each line with its event's id, time and lineage."""
+    names = [*POS_ITEMS.names, "batch_id"]
+    events = accepted.select(name for name in names if name in accepted.columns)
+    at = np.searchsorted(accepted["row"].to_numpy(), lines["row"].to_numpy())
+    return pl.concat([lines.drop("row"), events[pl.Series(at)]], how="horizontal").select(names)

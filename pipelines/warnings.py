@@ -6,7 +6,9 @@ import pyarrow as pa
 from pipelines.contracts import Contract
 
 
-def warn_counts(contract: Contract, accepted: pl.DataFrame, records: pa.Table) -> pl.DataFrame:
+def warn_counts(
+    contract: Contract, accepted: pl.DataFrame, lines: pl.DataFrame | None, records: pa.Table
+) -> pl.DataFrame:
     """batch_id, rule, rows: how many accepted records met each warn rule. `accepted.row` is an index into records."""
     row = accepted["row"]
     keys = pl.Series(pl.from_arrow(records.column("key")))[row]
@@ -18,7 +20,8 @@ def warn_counts(contract: Contract, accepted: pl.DataFrame, records: pa.Table) -
         rules["store_missing"] = accepted.select(
             (pl.col("channel") == "store") & (pl.col("store_id").fill_null("").str.strip_chars(" \t\r\n") == "")
         ).to_series()
-        rules["discount_exceeds_line"] = _discounts_exceed(accepted)
+    if lines is not None:
+        rules["discount_exceeds_line"] = row.is_in(_rows_of_excess(lines).to_list())
     flags = pl.DataFrame(rules)
     if not any(flags[rule].any() for rule in rules):
         return pl.DataFrame(schema={"batch_id": pl.Int64, "rule": pl.String, "rows": pl.UInt32})
@@ -33,15 +36,8 @@ def warn_counts(contract: Contract, accepted: pl.DataFrame, records: pa.Table) -
     )
 
 
-def _discounts_exceed(accepted: pl.DataFrame) -> pl.Series:
+def _rows_of_excess(lines: pl.DataFrame) -> pl.Series:
     # 18 + 19 digits: the product always fits decimal(38, 4)
-    lines = (
-        accepted.select("items")
-        .with_row_index("event")
-        .filter(pl.col("items").list.eval(pl.element().struct.field("discount_amount").is_not_null()).list.any())
-        .explode("items")
-        .unnest("items")
-    )
+    discounted = lines.filter(pl.col("discount_amount").is_not_null())
     amount = pl.col("unit_price").cast(pl.Decimal(38, 4)) * pl.col("quantity").cast(pl.Decimal(38, 0))
-    events = lines.filter(pl.col("discount_amount").cast(pl.Decimal(38, 4)) > amount)["event"]
-    return pl.int_range(len(accepted), dtype=pl.UInt32, eager=True).is_in(events.unique().to_list())
+    return discounted.filter(pl.col("discount_amount").cast(pl.Decimal(38, 4)) > amount)["row"].unique()
