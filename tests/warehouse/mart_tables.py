@@ -1,5 +1,6 @@
 """Literal gold tables for tests of marts: columns as the models in warehouse/gold have them, rows as a test says."""
 
+import random
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,9 @@ MARTS = Path(__file__).parents[2] / "warehouse" / "marts"
 
 _TABLES = """
 create schema gold; create schema marts; create schema work; create schema ops;
+create schema touched; create schema changed;
+create macro to_date_key(day) as (year(day) * 10000 + month(day) * 100 + day(day))::integer;
+create macro from_date_key(key) as make_date(key // 10000, key // 100 % 100, key % 100);
 create table gold.fct_sales (
     event_id varchar, transaction_id varchar, line_number bigint, event_type varchar, event_time timestamptz,
     date_key integer, product_key bigint, quantity bigint, unit_price decimal(18, 4), discount_amount decimal(38, 4),
@@ -63,6 +67,7 @@ select
     count(distinct event_id) filter (event_type = 'booking') as bookings,
     bool_or(event_type in ('sale', 'booking')) as is_purchase_day, sum(shop) + sum(cinema) as spent_amount,
 from events where customer_id is not null group by customer_id, date_key;
+create view touched.dates as select distinct from_date_key(date_key) as date from gold.fct_sales;
 """
 
 
@@ -90,6 +95,7 @@ class Gold:
         for model in models():
             what = f"create view {model.full_name} as {model.sql}" if model.kind != "macro" else model.sql
             self.connection.execute(what)
+        self.connection.execute("create view changed.product_daily as from marts.product_daily")
         self.count = 0
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
@@ -241,3 +247,31 @@ class Gold:
         """A version of a title."""
         given = {"title": title, "status": "showing", "is_deleted": False} | columns
         self.insert("gold.dim_anime_title", title_key=key, title_id=title, version=version, **given)
+
+
+def moment(chance: random.Random, first: date, last: date) -> str:
+    day = first + timedelta(days=chance.randrange((last - first).days + 1))
+    return f"{day} {chance.randrange(24):02}:{chance.randrange(60):02}:{chance.randrange(60):02}"
+
+
+def anything(gold: Gold, chance: random.Random, at: str, recorded: str) -> None:
+    """One event of any kind by or on anybody and anything, known before or not."""
+    customer, thing = f"C{chance.randrange(12)}", str(chance.randrange(8))
+    kind = chance.randrange(5)
+    if kind < 2:
+        back = chance.random() < 0.2
+        gold.sale(
+            at, [f"P{thing}", f"P{chance.randrange(8)}"], customer=chance.choice([customer, None]),
+            quantity=chance.randint(1, 9), discount=chance.choice([0, 1.5]), channel=chance.choice(["store", "online"]),
+            kind="return" if back else "sale", recorded=recorded,
+        )  # fmt: skip
+    elif kind == 2:
+        back = chance.random() < 0.2
+        gold.booking(
+            at, customer=customer, title=f"T{thing}", kind="cancellation" if back else "booking", recorded=recorded
+        )
+    elif kind == 3:
+        gold.movement(at, chance.randint(-5, 20), f"P{thing}", recorded=recorded)
+    else:
+        subject: dict[str, Any] = {"product": f"P{thing}"} if chance.random() < 0.5 else {"title": f"T{thing}"}
+        gold.review(at, chance.randint(1, 5), customer=customer, **subject, recorded=recorded)

@@ -36,7 +36,8 @@ def test_a_week_is_iso_and_adds_up_its_days(gold: Gold) -> None:
         day(gold, date, net, late_correction_amount=net / 2)
     rows = gold.rows(
         "select iso_week, week_start_date::varchar, days, net_sales_amount, admissions, is_final,"
-        " late_correction_amount, previous_net_sales_amount, net_sales_change from marts.weekly_summary order by week_start_date"
+        " late_correction_amount, previous_net_sales_amount, net_sales_change"
+        " from marts.weekly_summary order by week_start_date"
     )
     assert rows == [
         ("2026-W01", "2025-12-29", 2, Decimal("3.5"), 20, True, Decimal("1.75"), None, None),

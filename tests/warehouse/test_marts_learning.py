@@ -1,12 +1,11 @@
 """The data sets for learning: nothing after the cutoff shows in them, and their numbers are right before it."""
 
 import random
-from datetime import date, timedelta
-from typing import Any
+from datetime import date
 
 import pytest
 
-from tests.warehouse.mart_tables import Gold
+from tests.warehouse.mart_tables import Gold, anything, moment
 
 CUTOFF = "2026-01-20T12:00:00Z"
 DATA_SETS = (
@@ -22,34 +21,6 @@ def gold() -> Gold:
     gold = Gold()
     gold.clock("2026-01-31")
     return gold
-
-
-def moment(chance: random.Random, first: date, last: date) -> str:
-    day = first + timedelta(days=chance.randrange((last - first).days + 1))
-    return f"{day} {chance.randrange(24):02}:{chance.randrange(60):02}:{chance.randrange(60):02}"
-
-
-def anything(gold: Gold, chance: random.Random, at: str, recorded: str) -> None:
-    """One event of any kind by or on anybody and anything, known before or not."""
-    customer, thing = f"C{chance.randrange(12)}", str(chance.randrange(8))
-    kind = chance.randrange(5)
-    if kind < 2:
-        back = chance.random() < 0.2
-        gold.sale(
-            at, [f"P{thing}", f"P{chance.randrange(8)}"], customer=chance.choice([customer, None]),
-            quantity=chance.randint(1, 9), discount=chance.choice([0, 1.5]), channel=chance.choice(["store", "online"]),
-            kind="return" if back else "sale", recorded=recorded,
-        )  # fmt: skip
-    elif kind == 2:
-        back = chance.random() < 0.2
-        gold.booking(
-            at, customer=customer, title=f"T{thing}", kind="cancellation" if back else "booking", recorded=recorded
-        )
-    elif kind == 3:
-        gold.movement(at, chance.randint(-5, 20), f"P{thing}", recorded=recorded)
-    else:
-        subject: dict[str, Any] = {"product": f"P{thing}"} if chance.random() < 0.5 else {"title": f"T{thing}"}
-        gold.review(at, chance.randint(1, 5), customer=customer, **subject, recorded=recorded)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -1,8 +1,9 @@
 -- marts.product_daily: what the shop sold of each product on each UTC day with a sale or return of it.
 -- grain    product_id, date
--- reads    gold.fct_sales, marts.utc_day
--- rebuild  by date
--- materialize  view
+-- reads    touched.dates, gold.fct_sales
+-- rebuild  by date: the days that a refresh touched are computed anew
+-- materialize  days
+-- scope    touched.dates(date)
 -- column  product_id: the product
 -- column  date: UTC day of the sale or return
 -- column  units_sold: units of sale lines
@@ -12,9 +13,13 @@
 -- column  gross_margin_amount: net sales less cost, over the lines whose cost is known; null when none is
 -- column  costed_net_sales_amount: net sales of the lines whose cost is known: what gross_margin_amount is a share of
 -- column  lines_without_cost: lines whose product version has no cost
+with
+days as (
+    select to_date_key(date) as date_key from touched.dates
+)
 select
     product_id,
-    marts.utc_day(event_time) as date,
+    from_date_key(date_key) as date,
     sum(case when quantity > 0 then quantity else 0 end)::decimal(38, 0) as units_sold,
     sum(case when quantity < 0 then -quantity else 0 end)::decimal(38, 0) as units_returned,
     sum(quantity)::decimal(38, 0) as net_units,
@@ -23,4 +28,5 @@ select
     coalesce(sum(net_sales_amount) filter (cost_amount is not null), 0) as costed_net_sales_amount,
     count(*) filter (cost_amount is null) as lines_without_cost,
 from gold.fct_sales
-group by all;
+semi join days using (date_key)
+group by product_id, date_key;

@@ -1,0 +1,22 @@
+-- fail: weeks, and months, add up to all days
+select period, totals.net_sales_amount, days.net_sales_amount, totals.admissions, days.admissions
+from (
+    select period, sum(net_sales_amount) as net_sales_amount, sum(admissions) as admissions, sum(days) as days
+    from marts.period_summary
+    group by period
+) as totals
+cross join (
+    select sum(net_sales_amount) as net_sales_amount, sum(admissions) as admissions, count(*) as days
+    from marts.daily_summary
+) as days
+where totals.net_sales_amount is distinct from days.net_sales_amount
+    or totals.admissions is distinct from days.admissions
+    or totals.days is distinct from days.days;
+
+-- fail: a period is final exactly when each of its days is and its last day is there
+select period, start_date, period_summary.is_final
+from marts.period_summary
+join marts.daily_summary on daily_summary.date between start_date and end_date
+group by period, start_date, end_date, period_summary.is_final
+having period_summary.is_final and not bool_and(daily_summary.is_final)
+    or not period_summary.is_final and bool_and(daily_summary.is_final) and max(daily_summary.date) = end_date;
