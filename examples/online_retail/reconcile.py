@@ -28,7 +28,7 @@ TOP = 10
 GOLD_LINES = """
 select
     sale.transaction_id,
-    string_agg(concat_ws(chr(9), sale.line_number, product.product_id, sale.quantity, sale.unit_price), chr(10)) as lines,
+    string_agg(concat_ws(chr(9), line_number, product.product_id, quantity, unit_price), chr(10)) as lines,
 from gold.fct_sales as sale
 join gold.dim_product as product using (product_key)
 group by sale.transaction_id
