@@ -1,0 +1,61 @@
+"""Connections to the warehouse's own file: UTC, no extension from anywhere, readable by DuckDB 1.5."""
+
+from pathlib import Path
+
+import duckdb
+
+from pipelines.errors import AlreadyRunningError, StoreUnavailableError
+from warehouse.scd2 import KEY_MACROS
+
+STORAGE_VERSION = "v1.5.0"
+ALIAS = "warehouse"
+
+_OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_MACROS = (
+    # days are UTC days (R7), whatever the session's time zone
+    "create or replace temp macro utc_date(moment) as make_timestamp(epoch_us(moment))::date",
+    "create or replace temp macro to_date_key(day) as (year(day) * 10000 + month(day) * 100 + day(day))::integer",
+    "create or replace temp macro from_date_key(key) as make_date(key // 10000, key // 100 % 100, key % 100)",
+    "create or replace temp macro to_time_key(moment) as (epoch_us(moment) // 60000000 % 1440)::integer",
+    # the day's last instant: what a day's row reads history at
+    "create or replace temp macro day_end(key) as "
+    "((from_date_key(key) + 1)::timestamp - interval 1 microsecond)::timestamptz",
+    *KEY_MACROS,
+)
+
+
+def connect(file: Path, *, memory_limit: str, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """Opens the file for writing, makes it where it is not there, and puts the macros of the models in place.
+
+    Raises AlreadyRunningError when another process has it open, StoreUnavailableError when it cannot be read.
+    """
+    connection = duckdb.connect(":memory:", config=_OFFLINE)
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set preserve_insertion_order = false")
+    connection.execute(f"set memory_limit = '{memory_limit}'")
+    connection.execute(f"set temp_directory = '{quoted(file.parent / 'spill')}'")
+    connection.execute("set wal_autocheckpoint = '1TB'")  # publication checkpoints, once a refresh
+    if threads is not None:
+        connection.execute(f"set threads = {threads}")
+    try:
+        connection.execute(f"attach '{quoted(file)}' as {ALIAS} (storage_version '{STORAGE_VERSION}')")
+    except duckdb.IOException as error:
+        connection.close()
+        if "lock" in str(error).lower():
+            raise AlreadyRunningError(f"{file} is open for writing in another process: {error}") from error
+        raise StoreUnavailableError(f"{file} cannot be opened: {error}") from error
+    connection.execute(f"use {ALIAS}")
+    for macro in _MACROS:
+        connection.execute(macro)
+    return connection
+
+
+def quoted(path: Path | str) -> str:
+    """For use between single quotes in SQL."""
+    return str(path).replace("'", "''")
+
+
+def columns_of(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    """Column names and types of a table, a view or a query in brackets."""
+    rows = connection.execute(f"describe select * from {relation}").fetchall()
+    return {name: kind for name, kind, *_ in rows}

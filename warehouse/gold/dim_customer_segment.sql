@@ -1,0 +1,153 @@
+-- gold.dim_customer_segment: RFM scores and segment of a customer, day after day (SCD2): a day's scores hold from 00:00
+-- UTC of the next one. Recomputed for days that have ended by the watermarks, over the 365 days up to each.
+-- grain        customer_id, valid_from
+-- reads        touched.segment_days, work.rfm_base, gold.fct_customer_engagement, held.dim_customer_segment
+-- rebuild      from the first ended day whose purchases changed on; the versions of who changed are cut anew
+-- materialize  history
+-- scope        touched.segment_days
+-- held         customer_segment_key bigint, customer_id varchar, recency_score integer, frequency_score integer,
+--              monetary_score integer, valid_from timestamptz, valid_to timestamptz
+-- key          customer_segment_key: customer_id
+-- tracked      segment, recency_score, frequency_score, monetary_score
+-- column       customer_segment_key: version key, a hash of customer_id and valid_from; -1 unknown, -2 not applicable
+-- column       customer_id: the customer
+-- column       segment: what the three scores make of the customer
+-- column       recency_score: 1 to 5; 5 bought last
+-- column       frequency_score: 1 to 5; 5 on most days
+-- column       monetary_score: 1 to 5; 5 spent most
+with
+span as (
+    select base_day, first_day, last_day from touched.segment_days
+),
+purchases as (
+    select
+        customer_id,
+        date - date '1970-01-01' as day,
+        is_purchase_day::integer as days,
+        spent_amount as spent,
+    from gold.fct_customer_engagement
+    -- variables, as a join would read every closed day
+    where date_key between getvariable('segments_gained_from') and getvariable('segments_gained_to')
+        or date_key between getvariable('segments_lost_from') and getvariable('segments_lost_to')
+),
+-- What enters the window on a day, and what leaves it on the day 365 later; before that, what the base holds.
+moves as (
+    select customer_id, base_day as day, frequency as days, monetary as spent, bought_on
+    from work.rfm_base
+    cross join span
+    union all
+    select customer_id, day, days, spent, case when days > 0 then day end
+    from purchases
+    cross join span
+    where day > base_day and day <= last_day
+    union all
+    select customer_id, day + 365, -days, -spent, null
+    from purchases
+    cross join span
+    where day + 365 > base_day and day + 365 <= last_day
+),
+by_day as (
+    select customer_id, day, sum(days)::integer as days, sum(spent) as spent, max(bought_on) as bought_on
+    from moves
+    group by customer_id, day
+),
+running as (
+    select
+        customer_id,
+        day as from_day,
+        lead(day, 1, last_day + 1) over in_time as to_day,
+        sum(days) over in_time as frequency,
+        sum(spent) over in_time as monetary,
+        max(bought_on) over in_time as bought_on,
+    from by_day
+    cross join span
+    window in_time as (partition by customer_id order by day)
+),
+-- numbers sort faster than texts
+customers as (
+    select customer_id, row_number() over (order by customer_id) as place
+    from (select distinct customer_id from running)
+),
+states as (
+    select
+        customer_id,
+        place,
+        unnest(range(greatest(from_day, first_day), to_day)) as day,
+        frequency,
+        monetary,
+        bought_on,
+    from running
+    join customers using (customer_id)
+    cross join span
+    where frequency > 0 and to_day > first_day
+),
+ranked as (
+    select
+        customer_id,
+        day,
+        count(*) over (partition by day) as customers,
+        row_number() over (partition by day order by bought_on, place) as recency_rank,
+        row_number() over (partition by day order by frequency, place) as frequency_rank,
+        row_number() over (partition by day order by monetary, place) as monetary_rank,
+    from states
+),
+scored as (
+    select
+        customer_id,
+        day,
+        (5 * (recency_rank - 1) // customers + 1)::integer as recency_score,
+        (5 * (frequency_rank - 1) // customers + 1)::integer as frequency_score,
+        (5 * (monetary_rank - 1) // customers + 1)::integer as monetary_score,
+    from ranked
+    union all
+    -- the state that the first day is compared with
+    select customer_id, first_day - 1, recency_score, frequency_score, monetary_score
+    from held.dim_customer_segment
+    cross join span
+    where customer_segment_key > 0
+        and valid_from <= (date '1970-01-01' + first_day)::timestamp::timestamptz
+        and (valid_to is null or valid_to > (date '1970-01-01' + first_day)::timestamp::timestamptz)
+),
+compared as (
+    select
+        *,
+        lag(day) over in_time as day_before,
+        lead(day) over in_time as day_after,
+        (recency_score, frequency_score, monetary_score)
+            is distinct from lag((recency_score, frequency_score, monetary_score)) over in_time as is_different,
+    from scored
+    window in_time as (partition by customer_id order by day)
+),
+changes as (
+    select customer_id, 'upsert' as event_type, day, recency_score, frequency_score, monetary_score
+    from compared
+    cross join span
+    where day >= first_day and (day_before is distinct from day - 1 or is_different)
+    union all
+    select customer_id, 'delete', day + 1, null, null, null
+    from compared
+    cross join span
+    where day_after is distinct from day + 1 and day < last_day
+)
+select
+    customer_id,
+    event_type,
+    (date '1970-01-01' + day::integer + 1)::timestamp::timestamptz as event_time,
+    0 as _partition,
+    0::bigint as _offset,
+    null::timestamptz as _recorded_at,
+    case
+        when event_type = 'delete' then null
+        when recency_score >= 4 and frequency_score >= 4 and monetary_score >= 4 then 'champions'
+        when recency_score >= 3 and frequency_score >= 3 and monetary_score >= 4 then 'big_spenders'
+        when recency_score >= 3 and frequency_score >= 3 then 'loyal'
+        when recency_score >= 4 and frequency_score = 1 then 'new'
+        when recency_score >= 3 then 'promising'
+        when frequency_score >= 4 or monetary_score = 5 then 'at_risk'
+        when recency_score = 2 then 'needs_attention'
+        else 'hibernating'
+    end as segment,
+    recency_score,
+    frequency_score,
+    monetary_score,
+from changes

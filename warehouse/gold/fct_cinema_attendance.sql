@@ -1,0 +1,97 @@
+-- gold.fct_cinema_attendance: one row a booking; a cancellation is a row of its own that negates it.
+-- grain        event_id
+-- reads        lines.fct_cinema_attendance, gold.dim_customer, gold.dim_anime_title, gold.dim_theater, gold.dim_channel,
+--              gold.dim_payment_method, gold.dim_ticket_type
+-- rebuild      rows are appended; those of a member whose versions moved are taken out and keyed anew
+-- materialize  fact
+-- member       customer_key: dim_customer by customer_id at event_time
+-- member       title_key: dim_anime_title by title_id at event_time
+-- column       event_id: the event
+-- column       booking_id: the booking (a degenerate dimension)
+-- column       event_type: booking or cancellation
+-- column       event_time: when it was booked or cancelled
+-- column       date_key: UTC day it was booked or cancelled on
+-- column       time_of_day_key: UTC minute it was booked or cancelled in
+-- column       screening_id: the screening (a degenerate dimension)
+-- column       screening_time: when the screening begins
+-- column       screening_date_key: UTC day of the screening
+-- column       customer_key: the customer's version at event_time; -1 a guest
+-- column       title_key: the title's version at event_time
+-- column       theater_key: the hall
+-- column       ticket_type_key: class of ticket
+-- column       channel_key: where it was booked
+-- column       payment_method_key: how it was paid
+-- column       seats_booked: seats of the event, never negative
+-- column       ticket_price: price of one seat, never negative
+-- column       admissions: seats, negative in a cancellation
+-- column       ticket_revenue_amount: admissions times ticket_price
+-- column       concession_amount: popcorn and the like, negative in a cancellation
+-- column       customer_id: the customer; null for a guest
+-- column       title_id: the film
+-- column       theater_id: the hall
+-- column       ticket_type: class of ticket
+-- column       channel: where it was booked
+-- column       payment_method: how it was paid
+with
+customers as (
+    select customer_key, customer_id, valid_from, effective_to from gold.dim_customer where customer_key > 0
+),
+titles as (
+    select title_key, title_id, valid_from, effective_to from gold.dim_anime_title where title_key > 0
+),
+keyed as (
+    select
+        lines.*,
+        customers.customer_key,
+        titles.title_key,
+        dim_theater.theater_key,
+        dim_ticket_type.ticket_type_key,
+        dim_channel.channel_key,
+        dim_payment_method.payment_method_key,
+    from lines.fct_cinema_attendance as lines
+    left join customers
+        on lines.customer_id = customers.customer_id
+        and lines.event_time >= customers.valid_from
+        and (customers.effective_to is null or lines.event_time < customers.effective_to)
+    left join titles
+        on lines.title_id = titles.title_id
+        and lines.event_time >= titles.valid_from
+        and (titles.effective_to is null or lines.event_time < titles.effective_to)
+    left join gold.dim_theater on lines.theater_id = dim_theater.theater_id and dim_theater.theater_key > 0
+    left join gold.dim_ticket_type
+        on lines.ticket_type = dim_ticket_type.ticket_type_id and dim_ticket_type.ticket_type_key > 0
+    left join gold.dim_channel on lines.channel = dim_channel.channel_id and dim_channel.channel_key > 0
+    left join gold.dim_payment_method
+        on lines.payment_method = dim_payment_method.payment_method_id and dim_payment_method.payment_method_key > 0
+)
+select
+    event_id,
+    booking_id,
+    event_type,
+    event_time,
+    to_date_key(utc_date(event_time)) as date_key,
+    to_time_key(event_time) as time_of_day_key,
+    screening_id,
+    screening_time,
+    to_date_key(utc_date(screening_time)) as screening_date_key,
+    case when customer_id is null then -1 else customer_key end as customer_key,
+    title_key,
+    theater_key,
+    ticket_type_key,
+    channel_key,
+    payment_method_key,
+    seats_booked,
+    ticket_price,
+    admissions,
+    -- decimal(19) holds every int64, so the product is exact at the edges of R5
+    (admissions::decimal(19, 0) * ticket_price)::decimal(38, 4) as ticket_revenue_amount,
+    concession_amount,
+    customer_id,
+    title_id,
+    theater_id,
+    ticket_type,
+    channel,
+    payment_method,
+    _arrival,
+    _recorded_at,
+from keyed

@@ -1,0 +1,85 @@
+-- gold.fct_customer_engagement: what a known customer did on a UTC day, over shop, cinema and reviews.
+-- grain        customer_id, date_key
+-- reads        touched.customer_days, gold.fct_sales, gold.fct_cinema_attendance, gold.fct_review, gold.dim_customer
+-- rebuild      by customer and day: those that a refresh touched are computed anew
+-- materialize  days
+-- scope        touched.customer_days(customer_id, date_key)
+-- held         date_key integer, customer_id varchar
+-- column       date_key: UTC day
+-- column       date: UTC day
+-- column       customer_key: the customer's version at the day's end
+-- column       customer_id: the customer; guests are not here
+-- column       orders: distinct sale transactions
+-- column       returns: return events
+-- column       units: units bought less units returned
+-- column       net_sales_amount: net sales of the shop, returns negative
+-- column       bookings: booking events
+-- column       cancellations: cancellation events
+-- column       admissions: seats of bookings less seats of cancellations
+-- column       ticket_revenue_amount: money for tickets, cancellations negative
+-- column       concession_amount: popcorn and the like, cancellations negative
+-- column       reviews: reviews written
+-- column       is_purchase_day: there was a sale or a booking
+-- column       spent_amount: net sales, tickets and concessions
+with
+sales as (
+    select
+        customer_id,
+        date_key,
+        count(distinct transaction_id) filter (event_type = 'sale') as orders,
+        count(distinct event_id) filter (event_type = 'return') as returns,
+        sum(quantity) as units,
+        sum(net_sales_amount) as net_sales_amount,
+    from gold.fct_sales
+    semi join touched.customer_days using (customer_id, date_key)
+    group by customer_id, date_key
+),
+cinema as (
+    select
+        customer_id,
+        date_key,
+        count(*) filter (event_type = 'booking') as bookings,
+        count(*) filter (event_type = 'cancellation') as cancellations,
+        sum(admissions) as admissions,
+        sum(ticket_revenue_amount) as ticket_revenue_amount,
+        sum(concession_amount) as concession_amount,
+    from gold.fct_cinema_attendance
+    semi join touched.customer_days using (customer_id, date_key)
+    group by customer_id, date_key
+),
+reviews as (
+    select customer_id, date_key, count(*) as reviews,
+    from gold.fct_review
+    semi join touched.customer_days using (customer_id, date_key)
+    group by customer_id, date_key
+),
+customers as (
+    select customer_key, customer_id, valid_from, effective_to from gold.dim_customer where customer_key > 0
+)
+select
+    date_key,
+    from_date_key(date_key) as date,
+    customers.customer_key,
+    customer_id,
+    coalesce(orders, 0) as orders,
+    coalesce(returns, 0) as returns,
+    coalesce(units, 0)::decimal(38, 0) as units,
+    coalesce(net_sales_amount, 0)::decimal(38, 4) as net_sales_amount,
+    coalesce(bookings, 0) as bookings,
+    coalesce(cancellations, 0) as cancellations,
+    coalesce(admissions, 0)::decimal(38, 0) as admissions,
+    coalesce(ticket_revenue_amount, 0)::decimal(38, 4) as ticket_revenue_amount,
+    coalesce(concession_amount, 0)::decimal(38, 4) as concession_amount,
+    coalesce(reviews, 0) as reviews,
+    coalesce(orders, 0) > 0 or coalesce(bookings, 0) > 0 as is_purchase_day,
+    (
+        coalesce(net_sales_amount, 0) + coalesce(ticket_revenue_amount, 0) + coalesce(concession_amount, 0)
+    )::decimal(38, 4) as spent_amount,
+from touched.customer_days
+left join sales using (customer_id, date_key)
+left join cinema using (customer_id, date_key)
+left join reviews using (customer_id, date_key)
+left join customers
+    on customer_days.customer_id = customers.customer_id
+    and day_end(date_key) >= customers.valid_from
+    and (customers.effective_to is null or day_end(date_key) < customers.effective_to)

@@ -1,0 +1,66 @@
+-- gold.fct_inventory_movement: one row a movement of stock.
+-- grain        event_id
+-- reads        lines.fct_inventory_movement, gold.dim_product, gold.dim_warehouse, gold.dim_supplier
+-- rebuild      rows are appended; those of a member whose versions moved are taken out and keyed anew
+-- materialize  fact
+-- member       product_key: dim_product by product_id at event_time
+-- column       event_id: the event
+-- column       update_id: the movement (a degenerate dimension)
+-- column       event_type: delivery, adjustment, transfer_in, transfer_out or shrinkage
+-- column       event_time: when it happened
+-- column       date_key: UTC day it happened on
+-- column       time_of_day_key: UTC minute it happened in
+-- column       product_key: the product's version at event_time
+-- column       warehouse_key: where
+-- column       supplier_key: who delivered; -2 not a delivery
+-- column       quantity: units; negative when they leave the warehouse
+-- column       unit_cost: cost of one unit, as the event says
+-- column       cost_amount: quantity times unit_cost; null where the event names no cost
+-- column       shipment_date: when it left
+-- column       expected_delivery: when it was due
+-- column       quality_status: result of the inspection
+-- column       product_id: what was moved
+-- column       warehouse_id: where
+-- column       supplier_id: who delivered
+with
+products as (
+    select product_key, product_id, valid_from, effective_to from gold.dim_product where product_key > 0
+),
+keyed as (
+    select
+        lines.*,
+        products.product_key,
+        dim_warehouse.warehouse_key,
+        dim_supplier.supplier_key,
+    from lines.fct_inventory_movement as lines
+    left join products
+        on lines.product_id = products.product_id
+        and lines.event_time >= products.valid_from
+        and (products.effective_to is null or lines.event_time < products.effective_to)
+    left join gold.dim_warehouse
+        on lines.warehouse_id = dim_warehouse.warehouse_id and dim_warehouse.warehouse_key > 0
+    left join gold.dim_supplier on lines.supplier_id = dim_supplier.supplier_id and dim_supplier.supplier_key > 0
+)
+select
+    event_id,
+    update_id,
+    event_type,
+    event_time,
+    to_date_key(utc_date(event_time)) as date_key,
+    to_time_key(event_time) as time_of_day_key,
+    product_key,
+    warehouse_key,
+    case when supplier_id is null then -2 else supplier_key end as supplier_key,
+    quantity,
+    unit_cost,
+    -- decimal(19) holds every int64, so the product is exact at the edges of R5
+    (quantity::decimal(19, 0) * unit_cost)::decimal(38, 4) as cost_amount,
+    shipment_date,
+    expected_delivery,
+    quality_status,
+    product_id,
+    warehouse_id,
+    supplier_id,
+    _arrival,
+    _recorded_at,
+from keyed

@@ -1,0 +1,72 @@
+-- gold.fct_review: one row a review of a product or of a title.
+-- grain        event_id
+-- reads        lines.fct_review, gold.dim_customer, gold.dim_product, gold.dim_anime_title
+-- rebuild      rows are appended; those of a member whose versions moved are taken out and keyed anew
+-- materialize  fact
+-- member       customer_key: dim_customer by customer_id at event_time
+-- member       product_key: dim_product by product_id at event_time
+-- member       title_key: dim_anime_title by title_id at event_time
+-- column       event_id: the event
+-- column       review_id: the review (a degenerate dimension)
+-- column       event_time: when it was written
+-- column       date_key: UTC day it was written on
+-- column       time_of_day_key: UTC minute it was written in
+-- column       customer_key: the customer's version at event_time
+-- column       product_key: the product's version at event_time; -2 the review is of a title
+-- column       title_key: the title's version at event_time; -2 the review is of a product
+-- column       rating: stars, 1 to 5
+-- column       review_text: the words
+-- column       verified_purchase: the reviewer bought it here
+-- column       helpful_votes: readers it helped
+-- column       customer_id: who wrote it
+-- column       product_id: the product reviewed, unless a title is
+-- column       title_id: the title reviewed, unless a product is
+with
+customers as (
+    select customer_key, customer_id, valid_from, effective_to from gold.dim_customer where customer_key > 0
+),
+products as (
+    select product_key, product_id, valid_from, effective_to from gold.dim_product where product_key > 0
+),
+titles as (
+    select title_key, title_id, valid_from, effective_to from gold.dim_anime_title where title_key > 0
+),
+keyed as (
+    select
+        lines.*,
+        customers.customer_key,
+        products.product_key,
+        titles.title_key,
+    from lines.fct_review as lines
+    left join customers
+        on lines.customer_id = customers.customer_id
+        and lines.event_time >= customers.valid_from
+        and (customers.effective_to is null or lines.event_time < customers.effective_to)
+    left join products
+        on lines.product_id = products.product_id
+        and lines.event_time >= products.valid_from
+        and (products.effective_to is null or lines.event_time < products.effective_to)
+    left join titles
+        on lines.title_id = titles.title_id
+        and lines.event_time >= titles.valid_from
+        and (titles.effective_to is null or lines.event_time < titles.effective_to)
+)
+select
+    event_id,
+    review_id,
+    event_time,
+    to_date_key(utc_date(event_time)) as date_key,
+    to_time_key(event_time) as time_of_day_key,
+    customer_key,
+    case when product_id is null then -2 else product_key end as product_key,
+    case when title_id is null then -2 else title_key end as title_key,
+    rating,
+    review_text,
+    verified_purchase,
+    helpful_votes,
+    customer_id,
+    product_id,
+    title_id,
+    _arrival,
+    _recorded_at,
+from keyed

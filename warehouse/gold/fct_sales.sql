@@ -1,0 +1,102 @@
+-- gold.fct_sales: one row a line of a sale or a return; a return's lines are negative.
+-- grain        event_id, line_number
+-- reads        lines.fct_sales, gold.dim_customer, gold.dim_product, gold.dim_store, gold.dim_channel,
+--              gold.dim_payment_method
+-- rebuild      lines are appended; those of a member whose versions moved are taken out and keyed anew
+-- materialize  fact
+-- member       customer_key: dim_customer by customer_id at event_time
+-- member       product_key: dim_product by product_id at event_time
+-- column       event_id: the event
+-- column       transaction_id: the receipt (a degenerate dimension)
+-- column       original_transaction_id: of a return: the sale it takes back
+-- column       line_number: position on the receipt
+-- column       event_type: sale or return
+-- column       event_time: when it happened
+-- column       date_key: UTC day it happened on
+-- column       time_of_day_key: UTC minute it happened in
+-- column       customer_key: the customer's version at event_time; -1 a guest
+-- column       product_key: the product's version at event_time
+-- column       store_key: the store; -1 not named, -2 not sold in a store
+-- column       channel_key: where it was sold
+-- column       payment_method_key: how it was paid
+-- column       quantity: units, negative in a return
+-- column       unit_price: price of one unit before discount, never negative
+-- column       discount_amount: taken off the whole line, negative in a return
+-- column       net_sales_amount: quantity times unit_price less discount_amount
+-- column       cost_amount: quantity times the product version's unit_cost; null where that is unknown
+-- column       gross_margin_amount: net_sales_amount less cost_amount; null where the cost is unknown
+-- column       customer_id: the customer; null for a guest
+-- column       product_id: what was sold
+-- column       store_id: the store, as the event names it
+-- column       channel: where it was sold
+-- column       payment_method: how it was paid
+with
+lines as (
+    select
+        *,
+        -- decimal(19) holds every int64, so the product is exact at the edges of R5
+        (quantity::decimal(19, 0) * unit_price)::decimal(38, 4) - discount_amount as net_sales_amount,
+    from lines.fct_sales
+),
+customers as (
+    select customer_key, customer_id, valid_from, effective_to from gold.dim_customer where customer_key > 0
+),
+products as (
+    select product_key, product_id, unit_cost, valid_from, effective_to from gold.dim_product where product_key > 0
+),
+keyed as (
+    select
+        lines.*,
+        customers.customer_key,
+        products.product_key,
+        dim_store.store_key,
+        dim_channel.channel_key,
+        dim_payment_method.payment_method_key,
+        (lines.quantity::decimal(19, 0) * products.unit_cost)::decimal(38, 4) as cost_amount,
+    from lines
+    left join customers
+        on lines.customer_id = customers.customer_id
+        and lines.event_time >= customers.valid_from
+        and (customers.effective_to is null or lines.event_time < customers.effective_to)
+    left join products
+        on lines.product_id = products.product_id
+        and lines.event_time >= products.valid_from
+        and (products.effective_to is null or lines.event_time < products.effective_to)
+    left join gold.dim_store
+        on lines.channel = 'store' and lines.store_id = dim_store.store_id and dim_store.store_key > 0
+    left join gold.dim_channel on lines.channel = dim_channel.channel_id and dim_channel.channel_key > 0
+    left join gold.dim_payment_method
+        on lines.payment_method = dim_payment_method.payment_method_id and dim_payment_method.payment_method_key > 0
+)
+select
+    event_id,
+    transaction_id,
+    original_transaction_id,
+    line_number,
+    event_type,
+    event_time,
+    to_date_key(utc_date(event_time)) as date_key,
+    to_time_key(event_time) as time_of_day_key,
+    case when customer_id is null then -1 else customer_key end as customer_key,
+    product_key,
+    case
+        when channel <> 'store' then -2
+        when store_id is null then -1
+        else store_key
+    end as store_key,
+    channel_key,
+    payment_method_key,
+    quantity,
+    unit_price,
+    discount_amount,
+    net_sales_amount::decimal(38, 4) as net_sales_amount,
+    cost_amount,
+    (net_sales_amount - cost_amount)::decimal(38, 4) as gross_margin_amount,
+    customer_id,
+    product_id,
+    store_id,
+    channel,
+    payment_method,
+    _arrival,
+    _recorded_at,
+from keyed

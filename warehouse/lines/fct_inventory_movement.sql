@@ -1,0 +1,21 @@
+-- lines.fct_inventory_movement: new movements of stock, signed, with the ids that facts are keyed by.
+-- grain        event_id
+-- reads        silver.inventory_updates
+-- rebuild      never: it lives for one refresh
+-- materialize  lines
+select
+    event_id,
+    update_id,
+    event_type,
+    event_time,
+    product_id,
+    warehouse_id,
+    supplier_id,
+    case when event_type in ('transfer_out', 'shrinkage') then -quantity else quantity end as quantity,
+    unit_cost,
+    shipment_date,
+    expected_delivery,
+    quality_status,
+    _arrival,
+    _recorded_at,
+from silver.inventory_updates

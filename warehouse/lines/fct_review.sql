@@ -1,0 +1,19 @@
+-- lines.fct_review: new reviews, with the ids that facts are keyed by.
+-- grain        event_id
+-- reads        silver.customer_reviews
+-- rebuild      never: it lives for one refresh
+-- materialize  lines
+select
+    event_id,
+    review_id,
+    event_time,
+    customer_id,
+    product_id,
+    title_id,
+    rating,
+    review_text,
+    verified_purchase,
+    coalesce(helpful_votes, 0) as helpful_votes,
+    _arrival,
+    _recorded_at,
+from silver.customer_reviews

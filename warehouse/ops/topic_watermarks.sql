@@ -1,0 +1,26 @@
+-- ops.topic_watermarks: how far each topic with records has come, a function of the per-partition state alone (R16).
+-- grain        topic
+-- reads        silver.partitions
+-- rebuild      whole
+-- materialize  state
+-- column       topic: the topic
+-- column       is_business: no master data: days wait for it
+-- column       watermark: least high - out_of_orderness over the partitions that are not idle; null without any
+-- column       final_before: watermark - allowed_lateness: what ended by then is final
+with
+partitions as (
+    select
+        *,
+        last_record_at >= max(last_record_at) over (partition by topic) - to_microseconds(idle_timeout) as is_awake,
+        bool_or(last_record_at is not null) over (partition by topic) as has_times,
+    from silver.partitions
+    where last_record_at is not null or high is not null
+)
+select
+    topic,
+    topic not in ('customer-profiles', 'product-catalog', 'anime-schedule') as is_business,
+    min(high - to_microseconds(out_of_orderness)) filter (is_awake or not has_times) as watermark,
+    min(high - to_microseconds(out_of_orderness)) filter (is_awake or not has_times)
+        - to_microseconds(max(allowed_lateness)) as final_before,
+from partitions
+group by topic

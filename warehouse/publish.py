@@ -1,0 +1,68 @@
+"""Publication: readers open a copy of the warehouse's file that is replaced whole, by rename.
+
+They are never blocked and never block, and two tables are always of one refresh: a reader that has the old file open
+keeps it. The copy costs what the file holds, which is recent days and dimensions; closed days lie beside it.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+import duckdb
+
+from pipelines.errors import StoreUnavailableError
+from warehouse.connection import ALIAS, STORAGE_VERSION, quoted
+
+PUBLISHED = "animeverse.duckdb"
+
+__all__ = ["PUBLISHED", "STORAGE_VERSION", "published_refresh", "replace"]
+
+
+def replace(descriptor: int, target: Path) -> int:
+    """Copies an open, checkpointed file to `target` by rename; returns its size in bytes.
+
+    The descriptor must have been opened before DuckDB opened the file and must stay open while DuckDB has it: closing
+    any descriptor of a file drops the process's locks on it. Raises StoreUnavailableError when the disk is full.
+    """
+    size = os.fstat(descriptor).st_size
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        copy = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            at = 0
+            while at < size:
+                at += _copy(descriptor, copy, at, size - at)
+        finally:
+            os.close(copy)
+        draft.replace(target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise StoreUnavailableError(f"{target} cannot be written: {error}") from error
+    return size
+
+
+def _copy(source: int, target: int, at: int, count: int) -> int:
+    if hasattr(os, "copy_file_range"):
+        with contextlib.suppress(OSError):
+            if copied := os.copy_file_range(source, target, count, at, at):
+                return copied
+    return os.pwrite(target, os.pread(source, min(count, 1 << 22), at), at)
+
+
+def published_refresh(target: Path) -> int | None:
+    """The refresh that the published file reflects; None where there is none that can be read."""
+    if not target.exists():
+        return None
+    try:
+        with duckdb.connect(":memory:") as connection:
+            connection.execute(f"attach '{quoted(target)}' as published (read_only)")
+            rows = connection.execute("select max(refresh_id) from published.gold.refreshes").fetchall()
+    except duckdb.Error:
+        return None
+    return rows[0][0] if rows else None
+
+
+def checkpoint(connection: duckdb.DuckDBPyConnection) -> None:
+    """Writes all that is committed into the file itself."""
+    connection.execute(f"checkpoint {ALIAS}")

@@ -1,0 +1,193 @@
+"""Slowly changing dimensions, type 2: the one piece that all four histories use (R31-R34, R41).
+
+Versions are computed from a key's changes, never patched, so the order in which changes arrived cannot show. The
+changes of every key lie in `work.<dimension>_changes`, one row each, in the columns of the model plus event_type,
+event_time, _partition and _offset; `work.<dimension>_first_fact` holds each member's earliest fact, which decides
+where an inferred member is needed. Every statement here reads the keys in `temp.touched_<dimension>` alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from warehouse.models import Model, names
+
+CHANGE_COLUMNS = ("event_type", "event_time", "_partition", "_offset", "_recorded_at")
+VERSION_COLUMNS = (
+    "valid_from", "valid_to", "is_current", "is_deleted", "is_inferred", "version", "effective_to"
+)  # fmt: skip
+BEGINNING = "timestamptz '0001-01-01 00:00:00+00'"
+
+# Of an id and an instant: 63 bits of an MD5, which every engine can compute; positive, as -1 and -2 mean something.
+KEY_MACROS = (
+    "create or replace temp macro version_key(id, valid_from) as greatest("
+    "(('0x' || substr(md5(id || '|' || epoch_us(valid_from)), 1, 16))::ubigint & 9223372036854775807)::bigint, 1)",
+    f"create or replace temp macro surrogate_key(id) as version_key(id, {BEGINNING})",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the shared piece has to know of a dimension."""
+
+    name: str  # dim_customer
+    key: str  # customer_key
+    id: str  # customer_id
+    attributes: Sequence[str]
+    tracked: Sequence[str]  # attributes whose change opens a version; the others are type 1
+    personal: Sequence[str] = ()  # blank in every version up to a delete
+    unpriced: Sequence[str] = ()  # unknown before the first version, so an inferred member has none
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The dimension's columns in order."""
+        return (self.key, self.id, *self.attributes, *VERSION_COLUMNS)
+
+
+def history_of(model: Model, columns: Sequence[str]) -> History:
+    """The history that a model's header describes; `columns` are those of its statement."""
+    key, id_column = model.header["key"].split(": ")
+    attributes = [column for column in columns if column != id_column and column not in CHANGE_COLUMNS]
+    tracked, personal = names(model.header["tracked"]), names(model.header.get("personal", ""))
+    return History(model.name, key, id_column, attributes, tracked, personal, names(model.header.get("unpriced", "")))
+
+
+def blank_personal(history: History) -> str:
+    """Blanks the personal columns of changes up to a key's last delete, where they are stored."""
+    blanks = ", ".join(f"{column} = null" for column in history.personal)
+    filled = " or ".join(f"changes.{column} is not null" for column in history.personal)
+    changes, touched = f"work.{history.name}_changes", f"temp.touched_{history.name}"
+    return f"""
+        update {changes} as changes set {blanks}
+        from (
+            select {history.id}, max((event_time, _partition, _offset)) as deleted_at
+            from {changes} semi join {touched} using ({history.id})
+            where event_type = 'delete'
+            group by all
+        ) as deletes
+        where changes.{history.id} = deletes.{history.id} and ({filled})
+            and (changes.event_time, changes._partition, changes._offset) <= deletes.deleted_at"""
+
+
+def versions(history: History) -> str:
+    """All versions of the touched keys, inferred members among them, in the dimension's columns."""
+    id_column = history.id
+    packed = ", ".join(f"{column} := {column}" for column in history.attributes)
+    tracked = f"row({', '.join(history.tracked)})"
+    last = ", ".join(f"last.{column}" for column in history.attributes)
+    first = ", ".join(
+        f"null as {column}" if column in history.unpriced else f"first_real.last.{column}"
+        for column in history.attributes
+    )
+    return f"""
+        with
+        -- Of several changes at one instant only the last counts, so that no version is empty.
+        changes as (
+            select changes.*
+            from work.{history.name}_changes as changes
+            semi join temp.touched_{history.name} using ({id_column})
+            qualify row_number() over (
+                partition by {id_column}, event_time order by _partition desc, _offset desc
+            ) = 1
+        ),
+        compared as (
+            select
+                *,
+                lag(event_type) over in_time as type_before,
+                {tracked} is distinct from lag({tracked}) over in_time as is_different,
+            from changes
+            window in_time as (partition by {id_column} order by event_time)
+        ),
+        -- The first upsert, one after a delete and one that differs open a version; deletes before it belong to none.
+        numbered as (
+            select
+                *,
+                count(*) filter (
+                    event_type = 'upsert' and (type_before is distinct from 'upsert' or is_different)
+                ) over (partition by {id_column} order by event_time) as version,
+            from compared
+        ),
+        spans as (
+            select
+                {id_column},
+                version,
+                min(event_time) as valid_from,
+                min(event_time) filter (event_type = 'delete') as deleted_at,
+                arg_max(struct_pack({packed}), event_time) filter (event_type = 'upsert') as last,
+            from numbered
+            where version > 0
+            group by {id_column}, version
+        ),
+        real as (
+            select *, lead(valid_from) over (partition by {id_column} order by version) as effective_to from spans
+        ),
+        first_facts as (
+            select first_fact.*
+            from work.{history.name}_first_fact as first_fact
+            semi join temp.touched_{history.name} using ({id_column})
+        ),
+        inferred as (
+            select first_facts.{id_column}, {first}, first_real.valid_from as effective_to,
+            from first_facts
+            left join real as first_real
+                on first_facts.{id_column} = first_real.{id_column} and first_real.version = 1
+            where first_real.valid_from is null or first_facts.first_fact_at < first_real.valid_from
+        )
+        select
+            version_key({id_column}, valid_from) as {history.key},
+            {id_column},
+            {last},
+            valid_from,
+            coalesce(deleted_at, effective_to) as valid_to,
+            coalesce(deleted_at, effective_to) is null as is_current,
+            deleted_at is not null as is_deleted,
+            false as is_inferred,
+            version::integer as version,
+            effective_to,
+        from real
+        union all
+        select
+            surrogate_key({id_column}),
+            {id_column},
+            {", ".join(history.attributes)},
+            {BEGINNING},
+            effective_to,
+            effective_to is null,
+            false,
+            true,
+            0,
+            effective_to,
+        from inferred"""
+
+
+def moved(history: History) -> str:
+    """The spans of time in which a touched key's facts join another version than they did, or one that reads otherwise.
+
+    Old versions are those in the dimension, new ones those in `temp.versions_<dimension>`. A fact always had a
+    version, so only what was covered before can move.
+    """
+    tracked = ", ".join(history.tracked)
+    old = f"row({', '.join(f'old.{column}' for column in history.tracked)})"
+    new = f"row({', '.join(f'new.{column}' for column in history.tracked)})"
+    return f"""
+        with
+        old as (
+            select {history.key}, {history.id}, {tracked}, valid_from, coalesce(effective_to, 'infinity') as effective_to
+            from gold.{history.name}
+            semi join temp.touched_{history.name} using ({history.id})
+            where {history.key} > 0
+        ),
+        new as (
+            select {history.key}, {history.id}, {tracked}, valid_from, is_inferred,
+                coalesce(effective_to, 'infinity') as effective_to,
+            from temp.versions_{history.name}
+        )
+        select
+            {history.id},
+            greatest(old.valid_from, new.valid_from, first_fact.first_fact_at) as moved_from,
+            least(old.effective_to, new.effective_to) as moved_to,
+        from old
+        join new using ({history.id})
+        join work.{history.name}_first_fact as first_fact using ({history.id})
+        where greatest(old.valid_from, new.valid_from, first_fact.first_fact_at)
+                < least(old.effective_to, new.effective_to)
+            and (old.{history.key} <> new.{history.key} or (not new.is_inferred and {old} is distinct from {new}))"""

@@ -1,0 +1,42 @@
+-- touched.stock_days: the days for which the stock of a product in a warehouse has to be written again: from a new
+-- movement on, the days by which gold grew, and those whose version of the product at the day's end moved.
+-- grain        product_id, warehouse_id, date_key
+-- reads        lines.fct_inventory_movement, held.fct_inventory_daily, moved.dim_product, ops.gold_clock, touched.clock
+-- rebuild      never: it lives for one refresh
+-- materialize  scope
+with
+now as (
+    select last_date from ops.gold_clock
+),
+pairs as (
+    select product_id, warehouse_id, clock.last_date,
+    from held.fct_inventory_daily as stock
+    join touched.clock on stock.date_key = to_date_key(clock.last_date)
+),
+spans as (
+    select product_id, warehouse_id, min(utc_date(event_time)) as from_date, any_value(now.last_date) as to_date,
+    from lines.fct_inventory_movement
+    cross join now
+    group by product_id, warehouse_id
+    union all
+    select product_id, warehouse_id, pairs.last_date + 1, now.last_date,
+    from pairs
+    cross join now
+    where now.last_date > pairs.last_date
+    union all
+    select pairs.product_id, warehouse_id, utc_date(moved_from), least(utc_date(moved_to), now.last_date),
+    from pairs
+    join moved.dim_product as moved using (product_id)
+    cross join now
+    where utc_date(moved_from) <= now.last_date
+),
+-- One span a pair: what lies between two is written again as it was.
+joined as (
+    select product_id, warehouse_id, min(from_date) as from_date, max(to_date) as to_date,
+    from spans
+    group by product_id, warehouse_id
+),
+days as (
+    select product_id, warehouse_id, unnest(range(from_date, to_date + 1, interval 1 day))::date as date from joined
+)
+select product_id, warehouse_id, date, to_date_key(date) as date_key from days
