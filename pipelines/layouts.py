@@ -18,29 +18,37 @@ from pipelines.values import ParseRules
 _PLAIN = r'[^"\\\x00-\x1f]'
 _TEXT = f'"{_PLAIN}*"'
 _FILLED_TEXT = rf'"[^"\\\x00-\x20]{_PLAIN}*"'  # begins with what is no white space
+# Escapes of anything but control characters and halves of surrogate pairs; _WORD begins with what is no white space
+_WORD = (
+    r"\\u(?:[1-9abcefABCEF][0-9a-fA-F]{3}|0[1-9a-fA-F][0-9a-fA-F]{2}|[dD][0-7][0-9a-fA-F]{2})"
+    r'|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\["\\/]'
+)
+_ANY = rf"(?:{_PLAIN}|{_WORD}|\\u00[2-9a-fA-F][0-9a-fA-F]|\\[nrt])*"
+_ESCAPED_TEXT = f'"{_ANY}"'
+_FILLED_ESCAPED_TEXT = rf'"(?:[^"\\\x00-\x20]|{_WORD}){_ANY}"'
 _AMOUNT = r"(?:0|[1-9][0-9]{0,12})(?:\.[0-9]{1,4})?"
 # Years 1900-2099: within the range of any date
 _DAY = r"(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _TIME = rf'"{_DAY}T{_CLOCK}:[0-5][0-9](?:\.[0-9]{{1,6}})?(?:Z|[+-]{_CLOCK})"'
-_TEXTS = rf"\[(?:{_TEXT}(?:, ?{_TEXT})*)?\]"
 # Of an extra field: numbers that DuckDB writes again as they came, for it keeps no token
 _SCALAR = rf"(?:{_TEXT}|0|-?[1-9][0-9]{{0,8}}(?:\.[0-9]{{0,2}}[1-9])?|true|false)"
 _EXTRA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}").fullmatch
 _MAX_EXTRAS = 16
 _MAX_VALUES = 20  # an integer range up to this size is written out
 _MAX_LAYOUTS = 16  # kept for a topic
-STYLES = ((":", ","), (": ", ", "))  # colon and comma, as JSON is written without spaces and by Python
+_STYLES = ((":", ","), (": ", ", "))  # colon and comma, as JSON is written without spaces and by Python
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The order in which members are written, of the record and of a line of `items`, and the spacing."""
+    """How one producer writes: the order of members, of the record and of a line of `items`, and the spacing."""
 
     names: tuple[str, ...]
     line_names: tuple[str, ...]  # empty where the topic has no lines
     colon: str
     comma: str
+    escapes: bool  # whether texts may hold any; a pattern without them is faster
 
     def extras(self, contract: Contract) -> tuple[str, ...]:
         """Names that the contract does not know, in their order."""
@@ -51,6 +59,7 @@ class Layout:
         """Whether every value of the other layout matches this one, too, so that the other is not needed."""
         same = (self.colon, self.comma, self.extras(contract)) == (other.colon, other.comma, other.extras(contract))
         lines = _is_subsequence(other.line_names, self.line_names)
+        same = same and (self.escapes or not other.escapes)
         return same and self.names[0] == other.names[0] and _is_subsequence(other.names, self.names) and lines
 
 
@@ -73,8 +82,8 @@ def derive(contract: Contract, value: str) -> Iterator[Layout]:
     line_names: tuple[str, ...] = ()
     if type(lines) is list:
         line_names = max((tuple(n for n, _ in line) for line in lines if type(line) is tuple), key=len, default=())
-    for colon, comma in STYLES:
-        yield Layout(names, line_names, colon, comma)
+    for colon, comma in _STYLES:
+        yield Layout(names, line_names, colon, comma, "\\" in value)
 
 
 def pattern(contract: Contract, rules: ParseRules, layout: Layout) -> str | None:
@@ -107,7 +116,7 @@ def _event(contract: Contract, rules: ParseRules, layout: Layout, event_types: t
         if field is None:
             members.append((name, _SCALAR, True))
             continue
-        text = _lines(field, rules, layout) if field.kind == "lines" else _value(field, event_type, rules, event_types)
+        text = _lines(field, rules, layout) if field.kind == "lines" else _value(field, event_types, rules, layout)
         if text is None:
             return None
         members.append((name, text, name in needed))
@@ -122,7 +131,7 @@ def _lines(field: Field, rules: ParseRules, layout: Layout) -> str | None:
         return None
     members: list[tuple[str, str, bool]] = []
     for name in names:
-        text = _value(by_name[name], None, rules, ())
+        text = _value(by_name[name], (), rules, layout)
         if text is None:
             return None
         members.append((name, text, name in needed))
@@ -140,11 +149,16 @@ def _object(members: list[tuple[str, str, bool]], layout: Layout) -> str:
     return text + r"\}"
 
 
-def _value(field: Field, event_type: str | None, rules: ParseRules, event_types: tuple[str, ...]) -> str | None:
-    """The regex of a value that is not null; None where no regex is known."""
+def _value(field: Field, event_types: tuple[str, ...], rules: ParseRules, layout: Layout) -> str | None:
+    """The regex of a value that is not null; None where no regex is known. A line's field knows no event type."""
+    event_type = event_types[0] if event_types else None
     low, high = (field.minimum, field.maximum) if field.is_bounded(event_type) else (None, None)
+    any_text = _ESCAPED_TEXT if layout.escapes else _TEXT
     if field.kind == "text":
-        return _FILLED_TEXT if field.is_required(event_type) else _TEXT
+        filled = _FILLED_ESCAPED_TEXT if layout.escapes else _FILLED_TEXT
+        return filled if field.is_required(event_type) else any_text
+    if field.kind == "texts":
+        return rf"\[(?:{any_text}(?:{layout.comma}{any_text})*)?\]"
     if field.kind == "enum":
         values = event_types if field.name == "event_type" else field.values or (rules.currency,)
         plain = all(re.fullmatch(f"{_PLAIN}+", value) for value in values)
@@ -157,9 +171,7 @@ def _value(field: Field, event_type: str | None, rules: ParseRules, event_types:
         return _TIME
     if field.kind == "date":
         return f'"{_DAY}"'
-    if field.kind == "boolean":
-        return "(?:true|false)"
-    return _TEXTS if field.kind == "texts" else None
+    return "(?:true|false)" if field.kind == "boolean" else None
 
 
 def _integer(low: int | None, high: int | None) -> str | None:
