@@ -15,6 +15,8 @@ import typer
 from pipelines.errors import LakehouseError
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from pipelines.settings import Settings
 
 
@@ -103,6 +105,90 @@ def demo(
 
         code = run_demo(settings, events=events, days=days, seed=seed, fresh=fresh, stop=stop)
     raise typer.Exit(code)
+
+
+@app.command(
+    epilog=_examples(
+        "animeverse produce --rate 500",
+        "animeverse produce --events 200000 --days 60 --seed 1",
+        "animeverse produce --topic cinema-sales --count 1000 --clean",
+        "animeverse produce --topic pos-transactions --file sales.ndjson --timestamps event_time",
+    )
+)
+def produce(
+    context: typer.Context,
+    topic: Annotated[list[str] | None, typer.Option(help="Only this topic; may be given several times.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.001, help="Events a second, evenly.")] = None,
+    count: Annotated[int | None, typer.Option(min=0, help="Stop after so many.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The same makes the same world; else random.")] = None,
+    events: Annotated[int | None, typer.Option(min=1, help="A history of so many events, as fast as it goes.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="A history of so many days (60).")] = None,
+    start: Annotated[str | None, typer.Option(help="The history's first day, as 2026-01-31; else it ends now.")] = None,
+    dirt: Annotated[list[str] | None, typer.Option(help="NAME=SHARE of events, such as late=0.1.")] = None,
+    clean: Annotated[bool, typer.Option("--clean", help="Nothing goes wrong but what --dirt says.")] = False,
+    file: Annotated[str | None, typer.Option(help="Events of your own, one a line; - is stdin.")] = None,
+    timestamps: Annotated[
+        Literal["now", "event_time"], typer.Option(help="When a file's records claim to have arrived.")
+    ] = "now",
+    partition: Annotated[int | None, typer.Option(min=0, help="One topic partition for a file's records.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Send events to the log: live, a history, or a file.
+
+    Live at --rate until --count or Ctrl-C; --events or --days make a history, which the same command goes on with when
+    it was interrupted. Everything that is counted is acknowledged by the log.
+    """
+    from animeverse.stopping import stop_on_signals
+
+    settings = _settings(context)
+    topics = _topics(topic or [])
+    _refuse_together(file, events=events, days=days, start=start, seed=seed, dirt=dirt or None, clean=clean or None)
+    if file is None:
+        _refuse_together("", timestamps=timestamps if timestamps != "now" else None, partition=partition)
+    with stop_on_signals("stopping; what was counted is in the log", exit_code=1) as stop:
+        from animeverse import producing
+
+        request = producing.Request(
+            topics=topics,
+            rate=rate,
+            count=count,
+            seed=seed,
+            start=_date(start),
+            days=days,
+            events=events,
+            dirt=producing.parse_dirt(dirt or [], clean),
+            file=file,
+            timestamps=timestamps,
+            partition=partition,
+        )
+        sent = producing.produce(settings, request, stop)
+    if as_json:
+        _print_json({"sent": sent.records, "seed": sent.seed, "all": sent.is_all})
+    else:
+        print(f"sent {sent.records} records")  # noqa: T201
+    raise typer.Exit(0 if sent.is_all else 1)
+
+
+def _refuse_together(file: str | None, **others: Any) -> None:
+    """Options of generators do not go with --file, options of files not without."""
+    from pipelines.errors import UsageError
+
+    given = [f"--{name}" for name, value in others.items() if value is not None]
+    if given and file:
+        raise UsageError(f"{', '.join(given)}: expected without --file")
+    if given and file == "":
+        raise UsageError(f"{', '.join(given)}: expected with --file only")
+
+
+def _date(text: str | None) -> "date | None":
+    from datetime import date
+
+    from pipelines.errors import UsageError
+
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--start {text}: expected a date such as 2026-01-31") from None
 
 
 @app.command(

@@ -136,7 +136,7 @@ def _make(settings: Settings, wanted: dict[str, int], steps: Steps, stop: thread
     plan = mark or {**wanted, "start": (datetime.now(UTC).date() - timedelta(days=wanted["days"])).isoformat()}
     if mark is None or not mark.get("produced"):
         with steps.step("producing"):
-            producing.history(settings, plan, stop)
+            producing.history(settings, producing.world_of(plan), stop)
         if mark is not None and not stop.is_set():
             _write_mark(settings, mark := {**mark, "produced": True})
     if stop.is_set():
@@ -154,15 +154,15 @@ def _write_mark(settings: Settings, mark: dict[str, Any]) -> None:
 
 def _show(settings: Settings, checks: list[Check], steps: Steps) -> int:
     with Session(settings) as session:
-        adds_up = print_all(session)
+        adds_up = print_all(session, settings.currency)
     failed = [check for check in checks if not check.ok]
     if failed:
         print_checks(failed)
     else:
         console.put(f"all {len(checks)} checks of `animeverse verify` hold")
-    console.put("\n[bold]Time by step[/bold]")
-    taken = [(name, console.seconds(spent)) for name, spent in steps.seconds.items()]
-    console.put(console.table(("", ""), taken, right=[1]))
+    console.put("\n[bold]Time by step[/bold] [dim](the layers overlap)[/dim]")
+    for name, spent in steps.seconds.items():
+        console.put(f"{name:<20}{console.seconds(spent):>8}")
     console.put("\n[bold]Three things to try next[/bold]")
     for line in _NEXT:
         console.put(f"  {_command()} {escape(line)}")

@@ -2,18 +2,19 @@
 
 import threading
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from warehouse.build import Warehouse
-
 from animeverse import console
 from animeverse.progress import Bars, bars
+from pipelines.changes import SilverChanges
 from pipelines.runner import LAYERS, Progress, RunReport
 from pipelines.runner import run as run_layers
 from pipelines.settings import Settings
+from warehouse.build import Refreshed, Warehouse
 
 HEADS = ("topic", "records", "on time", "late", "duplicates", "quarantined")
 
@@ -22,7 +23,7 @@ def run(settings: Settings, layer: str, *, follow: bool, stop: threading.Event) 
     """Run a layer, or all of them; the report and the seconds it took."""
     layers = LAYERS if layer == "all" else (layer,)
     began = time.perf_counter()
-    with bars() as shown, Warehouse.open(settings) if "gold" in layers else nullcontext() as gold:
+    with bars() as shown, _gold(settings) if "gold" in layers else nullcontext() as gold:
         report = run_layers(
             settings,
             layers,
@@ -33,6 +34,41 @@ def run(settings: Settings, layer: str, *, follow: bool, stop: threading.Event) 
             stop=stop,
         )
     return report, time.perf_counter() - began
+
+
+class _Gold:
+    """The warehouse, opened when it is first needed: by then the loop holds the home's lock."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.published_path.parent
+        self.opened: Warehouse | None = None
+
+    def _warehouse(self) -> Warehouse:
+        if self.opened is None:
+            self.opened = Warehouse(self._folder)
+        return self.opened
+
+    def reflected(self) -> Mapping[str, int]:
+        """As Warehouse.reflected."""
+        return self._warehouse().reflected()
+
+    def refresh(self, changes: SilverChanges, now: datetime) -> Refreshed:
+        """As Warehouse.refresh."""
+        return self._warehouse().refresh(changes, now)
+
+    def reset(self) -> None:
+        """As Warehouse.reset."""
+        self._warehouse().reset()
+
+
+@contextmanager
+def _gold(settings: Settings) -> Iterator[_Gold]:
+    gold = _Gold(settings)
+    try:
+        yield gold
+    finally:
+        if gold.opened is not None:
+            gold.opened.close()
 
 
 def show(shown: Bars, progress: Progress) -> None:

@@ -68,7 +68,7 @@ def print_status(found: dict[str, Any]) -> None:
             console.count(of["files"]),
             console.size(of["bytes"]),
             console.count(of["snapshots"]),
-            of["committed_at"] or "-",
+            (of["committed_at"] or "-").replace("+00:00", "Z"),
         )
         for name, of in found["tables"].items()
     ]

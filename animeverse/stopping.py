@@ -17,8 +17,11 @@ _PATIENCE = 0.8  # seconds from the signal to the end of the process; a person w
 
 
 @contextmanager
-def stop_on_signals(message: str) -> Iterator[threading.Event]:
-    """The event that the first signal sets; `message` then tells on stderr what happens. Main thread only."""
+def stop_on_signals(message: str, exit_code: int = 0) -> Iterator[threading.Event]:
+    """The event that the first signal sets; `message` then tells on stderr what happens. Main thread only.
+
+    `exit_code` is that of a process that did not get done in time.
+    """
     stop, over = threading.Event(), threading.Event()
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -30,7 +33,7 @@ def stop_on_signals(message: str) -> Iterator[threading.Event]:
                 stop.set()
                 os.write(sys.stderr.fileno(), f"\n{message}\n".encode())
                 if not over.wait(_PATIENCE):
-                    os._exit(0)
+                    os._exit(exit_code)
 
     def ignore(_number: int, _frame: FrameType | None) -> None:
         """Python's part: nothing, the watcher has it."""

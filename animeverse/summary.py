@@ -23,10 +23,10 @@ _MEANINGS = {
     "too_late": "older than the allowed lateness",
 }
 _KINDS = {
-    "missing": "absent, null or blank",
-    "type": "of another type",
-    "range": "out of bounds",
-    "enum": "no value of the list",
+    "missing": "is absent, null or blank",
+    "type": "is of another type",
+    "range": "is out of bounds",
+    "enum": "is no value of the list",
 }
 
 
@@ -78,13 +78,13 @@ def layers(session: Session) -> list[tuple[str, str, int]]:
     )
 
 
-def print_all(session: Session) -> bool:
+def print_all(session: Session, currency: str) -> bool:
     """All of it on stdout; whether the conservation law holds."""
     _print_layers(layers(session))
     counted = verdicts(session)
     _print_verdicts(counted)
     _print_reasons(reasons(session))
-    _print_weeks(session)
+    _print_weeks(session, currency)
     return _print_law(counted)
 
 
@@ -128,7 +128,7 @@ def meaning(rule: str) -> str:
     return f"{path} {_KINDS[kind]}" if kind in _KINDS else f"breaks the rule on {path}" if path else ""
 
 
-def _print_weeks(session: Session) -> None:
+def _print_weeks(session: Session, currency: str) -> None:
     """Net sales and admissions by week, as bars."""
     found = session.run(
         "select iso_week, days, net_sales_amount + ticket_revenue_amount + concession_amount, admissions, is_final "
@@ -142,7 +142,7 @@ def _print_weeks(session: Session) -> None:
     console.put("\n[bold]Revenue and attendance by week[/bold]")
     drawn = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1, 0, 0))
     drawn.add_column("week")
-    drawn.add_column("revenue", justify="right")
+    drawn.add_column(f"revenue {currency}", justify="right")
     drawn.add_column("", style="green", min_width=_BAR)
     drawn.add_column("admissions", justify="right")
     drawn.add_column("", style="magenta", min_width=_BAR)
