@@ -42,9 +42,9 @@ create table gold.dim_anime_title (
     run_start date, run_end date, status varchar, version integer, is_deleted boolean);
 create table gold.dim_theater (theater_key bigint, theater_id varchar, seats bigint);
 create table gold.dim_customer_segment (
-    customer_id varchar, segment varchar, recency_score integer, frequency_score integer, monetary_score integer,
-    valid_from timestamptz, valid_to timestamptz, is_current boolean);
-create table gold.customer_current (customer_id varchar, segment varchar);
+    customer_segment_key bigint, customer_id varchar, valid_from timestamptz, is_current boolean);
+create table gold.customer_current (
+    customer_id varchar, segment varchar, recency_score integer, frequency_score integer, monetary_score integer);
 create table ops.gold_clock (last_date date, last_ended_date date, last_final_date date);
 create table ops.topic_watermarks (topic varchar, is_business boolean, watermark timestamptz);
 create table marts.daily_summary (

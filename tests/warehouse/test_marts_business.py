@@ -297,11 +297,15 @@ def test_segments_show_the_numbers_of_the_365_days_before(gold: Gold) -> None:
     gold.booking("2026-01-21 10:00", customer="C1", seats=1)
     gold.sale("2025-01-31 10:00", customer="C2")
     gold.insert(
-        "gold.dim_customer_segment", customer_id="C1", segment="loyal", recency_score=5, frequency_score=4,
-        monetary_score=3, valid_from=utc("2026-01-22 00:00"), is_current=True,
-    )  # fmt: skip
-    for customer, segment in (("C1", "loyal"), ("C2", "lapsed"), ("C3", "prospect")):
-        gold.insert("gold.customer_current", customer_id=customer, segment=segment)
+        "gold.dim_customer_segment",
+        customer_segment_key=1,
+        customer_id="C1",
+        valid_from=utc("2026-01-22 00:00"),
+        is_current=True,
+    )
+    gold.insert("gold.dim_customer_segment", customer_segment_key=-1, customer_id="C2", is_current=True)
+    for customer, segment, score in (("C1", "loyal", 3), ("C2", "lapsed", None), ("C3", "prospect", None)):
+        gold.insert("gold.customer_current", customer_id=customer, segment=segment, monetary_score=score)
     rows = gold.rows(
         "select customer_id, segment, monetary_score, segment_since_date::varchar, recency_days, frequency,"
         " monetary_amount from marts.customer_segments order by customer_id"

@@ -38,12 +38,11 @@ def world(seed: int) -> Gold:
         anything(gold, chance, at, recorded=at)
     gold.connection.execute(_DAILY_SUMMARY)
     gold.connection.execute(
-        "insert into gold.customer_current select distinct customer_id, 'lapsed' from gold.fct_customer_engagement"
-        " where customer_id not in (select customer_id from gold.fct_customer_engagement"
-        "   where is_purchase_day and date between date '2025-01-18' and date '2026-01-17');"
-        "insert into gold.dim_customer_segment select distinct customer_id, 'new', 1, 1, 1, now(), null, true"
+        "insert into gold.dim_customer_segment select distinct 1, customer_id, now(), true"
         " from gold.fct_customer_engagement where is_purchase_day and date <= date '2026-01-17';"
-        "insert into gold.customer_current select customer_id, segment from gold.dim_customer_segment"
+        "insert into gold.customer_current select distinct customer_id, 'new', 1, 1, 1 from gold.dim_customer_segment;"
+        "insert into gold.customer_current select distinct customer_id, 'lapsed', null::int, null::int, null::int"
+        " from gold.fct_customer_engagement anti join gold.customer_current using (customer_id)"
     )
     clv.fit(gold.connection)
     return gold
@@ -83,7 +82,7 @@ def test_no_check_fails_on_an_empty_warehouse() -> None:
         ),
         ("delete from marts.daily_summary where date = '2025-12-24'", "add up to the day's"),
         ("update marts.daily_summary set is_final = false where date = '2026-01-01'", "final exactly when"),
-        ("insert into gold.customer_current values ('C1', 'new')", "one row and one segment"),
+        ("insert into gold.customer_current values ('C1', 'new', 1, 1, 1)", "one row and one segment"),
         ("delete from gold.dim_customer_segment where customer_id = 'C1'", "have scores exactly when"),
         ("update work.clv_predictions set predicted_purchases = 1", "fewer than 30"),
         ("delete from gold.dim_product where product_id = 'P3'", "movements less net units"),

@@ -19,12 +19,12 @@
 -- column  monetary_amount: net sales, tickets and concessions
 with
 customers as (
-    select customer_id, segment from gold.customer_current
+    select customer_id, segment, recency_score, frequency_score, monetary_score from gold.customer_current
 ),
-scores as (
-    select customer_id, recency_score, frequency_score, monetary_score, valid_from
+versions as (
+    select customer_id, valid_from
     from gold.dim_customer_segment
-    where is_current
+    where customer_segment_key > 0 and is_current
 ),
 clock as (
     select marts.last_ended_date() as as_of_date
@@ -35,22 +35,24 @@ purchases as (
         max(date) filter (is_purchase_day) as last_date,
         count(*) filter (is_purchase_day) as frequency,
         sum(spent_amount) as monetary_amount,
-    from gold.fct_customer_engagement, clock
+    from gold.fct_customer_engagement
+    semi join versions using (customer_id)
+    cross join clock
     where date > as_of_date - 365 and date <= as_of_date
     group by customer_id
 )
 select
     customer_id,
     customers.segment,
-    scores.recency_score,
-    scores.frequency_score,
-    scores.monetary_score,
-    marts.utc_day(scores.valid_from) as segment_since_date,
+    customers.recency_score,
+    customers.frequency_score,
+    customers.monetary_score,
+    marts.utc_day(versions.valid_from) as segment_since_date,
     clock.as_of_date,
     clock.as_of_date - purchases.last_date as recency_days,
-    case when scores.customer_id is not null then purchases.frequency end as frequency,
-    case when scores.customer_id is not null then purchases.monetary_amount end as monetary_amount,
+    purchases.frequency,
+    purchases.monetary_amount,
 from customers
 cross join clock
-left join scores using (customer_id)
+left join versions using (customer_id)
 left join purchases using (customer_id);
