@@ -78,13 +78,11 @@ def _screened(
         if left.height <= enough:
             break
         sample = left["value"][left.height * turn // _TRIES]
-        if isinstance(exact.read(sample.encode()), Rejected):
-            continue
-        for screen in layouts.candidates(contract, rules, sample):
-            if pl.Series([sample]).str.contains(screen.pattern).item():
-                layouts.keep(contract, rules, screen)
-                try_out(screen)
-                break
+        valid = not isinstance(exact.read(sample.encode()), Rejected)
+        new = layouts.candidate(contract, rules, sample) if valid else None
+        if new is not None and pl.Series([sample]).str.contains(new.pattern).item():
+            layouts.keep(contract, rules, new)
+            try_out(new)
     return found
 
 

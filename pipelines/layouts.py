@@ -7,12 +7,11 @@ February, a time before the first one allowed, a line_number twice, exactly one 
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Lock
 
 from pipelines.contracts import Contract, Field
-from pipelines.jsontext import Json, read
+from pipelines.jsontext import read
 from pipelines.values import ParseRules
 
 _PLAIN = r'[^"\\\x00-\x1f]'
@@ -37,7 +36,6 @@ _EXTRA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}").fullmatch
 _MAX_EXTRAS = 16
 _MAX_VALUES = 20  # an integer range up to this size is written out
 _MAX_LAYOUTS = 16  # kept for a topic
-_STYLES = ((":", ","), (": ", ", "))  # colon and comma, as JSON is written without spaces and by Python
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +66,8 @@ def _is_subsequence(part: tuple[str, ...], whole: tuple[str, ...]) -> bool:
     return all(name in rest for name in part)
 
 
-def derive(contract: Contract, value: str) -> Iterator[Layout]:
-    """Layouts that a valid event may have: whether it does, only their pattern says. None for names that are odd."""
+def derive(contract: Contract, value: str) -> Layout | None:
+    """The layout that a valid event may have: whether it does, only the pattern says. None for names that are odd."""
     tree = read(value.encode())
     names = tuple(name for name, _ in tree)
     known = {field.name for field in contract.fields}
@@ -77,13 +75,13 @@ def derive(contract: Contract, value: str) -> Iterator[Layout]:
     # DuckDB matches names whatever their case: none may differ from another in case alone
     unlike = len({name.lower() for name in (*known, *extras)}) == len(known) + len(extras)
     if len(set(names)) != len(names) or not unlike or len(extras) > _MAX_EXTRAS or not all(map(_EXTRA_NAME, extras)):
-        return
-    lines: Json = next((v for n, v in tree if n == "items" and contract.topic == "pos-transactions"), None)
-    line_names: tuple[str, ...] = ()
-    if type(lines) is list:
-        line_names = max((tuple(n for n, _ in line) for line in lines if type(line) is tuple), key=len, default=())
-    for colon, comma in _STYLES:
-        yield Layout(names, line_names, colon, comma, "\\" in value)
+        return None
+    of_lines = {field.name for field in contract.fields if field.kind == "lines"}
+    lines = [line for name, part in tree if name in of_lines for line in part]
+    line_names = max((tuple(name for name, _ in line) for line in lines), key=len, default=())
+    start = f'{{"{names[0]}":'
+    colon, comma = (": ", ", ") if value.startswith(f"{start} ") else (":", ",")  # json.dumps, or without spaces
+    return Layout(names, line_names, colon, comma, "\\" in value)
 
 
 def pattern(contract: Contract, rules: ParseRules, layout: Layout) -> str | None:
@@ -211,12 +209,13 @@ class Layouts:
             known = self._screens.get((contract.topic, rules.currency), [])
             return sorted(known, key=lambda screen: -screen.hits)
 
-    def candidates(self, contract: Contract, rules: ParseRules, value: str) -> Iterator[Screen]:
-        """Screens not known yet that a valid event may match."""
-        known = {screen.layout for screen in self.screens(contract, rules)}
-        for layout in derive(contract, value):
-            if layout not in known and (text := pattern(contract, rules, layout)) is not None:
-                yield Screen(layout, text, layout.extras(contract))
+    def candidate(self, contract: Contract, rules: ParseRules, value: str) -> Screen | None:
+        """A screen that is not known yet and that a valid event may match."""
+        layout = derive(contract, value)
+        if layout is None or any(old.layout.covers(layout, contract) for old in self.screens(contract, rules)):
+            return None
+        text = pattern(contract, rules, layout)
+        return None if text is None else Screen(layout, text, layout.extras(contract))
 
     def keep(self, contract: Contract, rules: ParseRules, screen: Screen) -> None:
         """Remember a screen; what it covers is forgotten, and where there are too many, the least used one."""
