@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.changes import SilverChanges
+from pipelines.faults import fault_point
 from warehouse import publish
 from warehouse.connection import columns_of, connect, quoted
 from warehouse.days import CREATE, FOLDER, ClosedDays
@@ -98,7 +99,9 @@ class Warehouse:
                 run("delete from gold.refreshes where refresh_id <= $1", [refresh.refresh_id - _KEEP_REFRESHES])
                 run("delete from ops.gold_warnings where refresh_id <= $1", [refresh.refresh_id - _KEEP_REFRESHES])
             committing = time.perf_counter()
+            fault_point("gold.refreshed")
             run("commit")
+            fault_point("gold.committed")
         except BaseException:
             self._roll_back()
             raise
@@ -108,6 +111,7 @@ class Warehouse:
         self._close_days()
         refresh.seconds["close_days"] = time.perf_counter() - publishing
         self._publish(refresh.seconds)
+        fault_point("gold.published")
         refresh.seconds["total"] = time.perf_counter() - began
         changed = {name: rows for name, rows in refresh.changed.items() if rows}
         return Refreshed(refresh.refresh_id, changed, refresh.restated, refresh.seconds, published=True)

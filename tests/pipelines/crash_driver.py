@@ -1,7 +1,8 @@
-"""Runs all layers of a home in a process of its own, which a test may kill: `crash_driver HOME BATCH_SIZE`."""
+"""Runs all layers of a home in a process of its own, which a test may kill: `crash_driver HOME SIZE [--follow]`."""
 
 import sys
 import threading
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,9 +11,9 @@ from pipelines.settings import load_settings
 from warehouse.build import Warehouse
 
 
-def main(home: Path, batch_size: int, follow: bool) -> None:
+def main(home: Path, batch_size: int, *, follow: bool) -> None:
     settings = load_settings(home=home, batch_size=batch_size)
-    with Warehouse.open(settings) as gold:
+    with closing(Warehouse(settings.home / "gold")) as gold:
         run(
             settings,
             LAYERS,

@@ -1,0 +1,65 @@
+"""What a lakehouse came to, as frames that two homes can be compared by; and a small log to fill one with."""
+
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from pipelines.contracts import TOPICS
+from pipelines.lake import Lake
+from pipelines.log.open import open_log
+from pipelines.settings import load_settings
+from producers.world import World
+
+GOLD = (
+    "dim_customer",
+    "dim_product",
+    "dim_anime_title",
+    "dim_customer_segment",
+    "fct_sales",
+    "fct_cinema_attendance",
+    "fct_inventory_movement",
+    "fct_inventory_daily",
+    "fct_review",
+    "fct_customer_engagement",
+)
+
+
+def fill_log(home: Path, events: int, *, seed: int = 5, days: int = 3) -> None:
+    """A small history with all its dirt, in the home's embedded log."""
+    log = open_log(load_settings(home=home).log_url)
+    log.ensure_topics(list(TOPICS))
+    for batch in World(seed, date(2026, 3, 1), days, events).batches():
+        log.append(batch.topic, batch.records)
+    log.close()
+
+
+def silver(home: Path) -> dict[str, pl.DataFrame]:
+    """Silver's rows in log order, without the clock columns (R30)."""
+    lake = Lake.open(load_settings(home=home))
+    found = {}
+    for name in lake.names():
+        if name.startswith("silver."):
+            frame = lake.scan(name).drop("_ingested_at", "quarantined_at", strict=False).collect()
+            keys = ["topic", "_partition", "_offset", "partition", "offset", "line_number"]
+            found[name] = frame.sort([key for key in keys if key in frame.columns])
+    lake.close()
+    return found
+
+
+def gold(home: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of the gold tables and of daily_summary, keys included, sorted."""
+    with duckdb.connect(str(home / "gold" / "animeverse.duckdb"), read_only=True) as connection:
+        return {
+            name: connection.execute(f"select * from {name} order by all").fetchall()
+            for name in (*(f"gold.{table}" for table in GOLD), "marts.daily_summary")
+        }
+
+
+def differences(one: Path, two: Path) -> list[str]:
+    """Names of the silver and gold tables that differ between two homes."""
+    left, right = silver(one), silver(two)
+    found = [name for name in left.keys() | right.keys() if name not in right or not left[name].equals(right[name])]
+    ours, theirs = gold(one), gold(two)
+    return sorted(found) + [name for name in ours if ours[name] != theirs[name]]
