@@ -14,7 +14,7 @@ import json
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -175,17 +175,10 @@ def report(lines: dict[Line, dict[str, str]], gold: list[Line], refused: dict[st
         "`gold.fct_sales`": gold,
         **{f"`silver.quarantine`: {reasons}": part for reasons, part in sorted(refused.items())},
         "dropped by the mapping": [line for line in lines if line not in found],
-        "the file": list(lines),
     }
-    accounts = [
-        (
-            name,
-            len(part),
-            sum(line.quantity for line in part),
-            sum((line.quantity * line.price for line in part), Decimal(0)),
-        )
-        for name, part in parts.items()
-    ]
+    accounts = [_account(name, part) for name, part in parts.items()]
+    accounts.append(_account("**all parts**", [line for part in parts.values() for line in part]))
+    accounts.append(_account("**the file**", lines))
     facts = query(FACTS)[0]
     blocks = [_table(("part", "lines", "units", "quantity x unit price"), accounts)]
     blocks.append("".join(f"- {name.replace('_', ' ')}: {value:,}\n" for name, value in facts.items()))
@@ -216,6 +209,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"reconcile: {difference}\n")
     sys.stderr.write(f"reconcile: {len(wrong):,} differences in {len(lines):,} lines\n")
     return 1 if wrong else 0
+
+
+def _account(name: str, part: Collection[Line]) -> tuple[str, int, int, Decimal]:
+    """Its name, lines, units and money."""
+    amount = sum((line.quantity * line.price for line in part), Decimal(0))
+    return name, len(part), sum(line.quantity for line in part), amount
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
