@@ -1,7 +1,6 @@
-"""Seeded randomness and weighted picks. Every draw is a function of the seed and of names, never of call order elsewhere."""
+"""Seeded randomness and weighted picks. Every draw is a function of the seed and of names."""
 
 import hashlib
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +26,8 @@ def share_out(total: float, weights: Floats) -> Ints:
     if not len(weights) or weights.sum() <= 0:
         return np.zeros(len(weights), np.int64)
     edges = np.floor(total * (np.cumsum(weights) / weights.sum()) + 1e-9)
-    return np.diff(edges, prepend=0.0).astype(np.int64)
+    pieces: Ints = np.diff(edges, prepend=0.0).astype(np.int64)
+    return pieces
 
 
 def log_uniform(chances: Floats, low: float, high: float | Floats) -> Ints:
@@ -38,7 +38,7 @@ def log_uniform(chances: Floats, low: float, high: float | Floats) -> Ints:
 class Odds:
     """A weighted pick among a few or many items by index."""
 
-    def __init__(self, weights: Sequence[float] | Floats) -> None:
+    def __init__(self, weights: npt.ArrayLike) -> None:
         self._edges = np.cumsum(np.asarray(weights, dtype=np.float64))
 
     @property

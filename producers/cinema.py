@@ -70,11 +70,14 @@ class Cinema:
         price = np.where(_PRICES[kind] == 0, 0, _PRICES[kind] + extra)
         hungry = random.random(len(row)) < 0.58
         snacks = np.where(hungry, seats * (350 + (random.random(len(row)) * 85).astype(np.int64) * 10), 0)
-        payment = np.minimum((random.random(len(row))[:, None] >= _PAYMENT_ODDS[channel]).sum(axis=1), len(_PAYMENTS) - 1)
+        payment = np.minimum(
+            (random.random(len(row))[:, None] >= _PAYMENT_ODDS[channel]).sum(axis=1), len(_PAYMENTS) - 1
+        )
         frame = pl.DataFrame(
             {
-                "due_at": time, "booking": tag.take("B", len(row)), "customer": customer, "screening": columns["number"][row],
-                "text": self.screenings.text.gather(row), "kind": kind, "seats": seats, "price": price, "snacks": snacks,
+                "due_at": time, "booking": tag.take("B", len(row)), "customer": customer,
+                "screening": columns["number"][row],
+                "text": self.screenings.text[row], "kind": kind, "seats": seats, "price": price, "snacks": snacks,
                 "channel": channel, "payment": payment,
             }
         )  # fmt: skip
@@ -126,7 +129,9 @@ class Cinema:
         genre = self.screenings.titles.genre[self.screenings.columns["title"][row]]
         return np.asarray((customer >= 0) & (self.customers.genres[:, customer] == genre).any(axis=0))
 
-    def _plan_cancellations(self, window: Window, frame: pl.DataFrame, start: Ints, random: np.random.Generator) -> None:
+    def _plan_cancellations(
+        self, window: Window, frame: pl.DataFrame, start: Ints, random: np.random.Generator
+    ) -> None:
         time = frame["due_at"].to_numpy()
         due = time + ((start - 30 * MINUTE - time) * random.random(len(time))).astype(np.int64)
         off = (random.random(len(time)) < CANCELLED_SHARE * 1.7) & (due >= window.end) & (due > time + HOUR // 4)
@@ -144,10 +149,11 @@ class Cinema:
         )
         rest = join(
             [
-                '"booking_id":"', keys, '"', self.customers.id_text.gather(np.where(customer >= 0, customer, self.customers.count)),
-                ",", frame["text"], strings(_TYPES).gather(kind), '","seats_booked":', whole(seats), ',"ticket_price":',
-                money(price), snack_text, ',"channel":', quoted(CHANNELS).gather(channel), ',"payment_method":',
-                quoted(_PAYMENTS).gather(payment), "}",
+                '"booking_id":"', keys, '"',
+                self.customers.id_text[np.where(customer >= 0, customer, self.customers.count)],
+                ",", frame["text"], strings(_TYPES)[kind], '","seats_booked":', whole(seats), ',"ticket_price":',
+                money(price), snack_text, ',"channel":', quoted(CHANNELS)[channel], ',"payment_method":',
+                quoted(_PAYMENTS)[payment], "}",
             ],
             count,
         )  # fmt: skip
@@ -155,7 +161,7 @@ class Cinema:
         return Draft(
             topic="cinema-sales",
             event_id=join([f"b-{tag.tag}-", whole(tag.take("b", count))], count),
-            event_type=strings(("booking", "cancellation")).gather(off.astype(np.int64)),
+            event_type=strings(("booking", "cancellation"))[off.astype(np.int64)],
             event_time=frame["due_at"].to_numpy(),
             key=keys,
             rest=rest,

@@ -1,6 +1,7 @@
 """The customers: where they live, what they like, how much they spend, and how that changes (`customer-profiles`)."""
 
 import unicodedata
+from collections.abc import Callable
 
 import numpy as np
 import polars as pl
@@ -54,7 +55,9 @@ class Customers:
         habit = draw("habit")  # both, shop only, cinema only
         pareto = (1.0 - draw("shop") * 0.9995) ** (-1 / 1.7)
         self.shop_weight = np.where(habit < 0.80, pareto, 0.0)
-        self.cinema_weight = np.where((habit < 0.36) | (habit >= 0.80), (1.0 - draw("cinema") * 0.999) ** (-1 / 2.0), 0.0)
+        self.cinema_weight = np.where(
+            (habit < 0.36) | (habit >= 0.80), (1.0 - draw("cinema") * 0.999) ** (-1 / 2.0), 0.0
+        )
         self.prefers = Odds((0.50, 0.27, 0.23)).pick(draw("channel"))
         genres = Odds(names.GENRE_WEIGHTS)
         first, second, third = (genres.pick(draw(f"genre{place}")) for place in range(3))
@@ -63,12 +66,14 @@ class Customers:
         self.genres = np.stack([first, second, third])
         self.opt_in = draw("opt_in") < 0.55
         self.gone = np.zeros(count, np.bool_)
-        self.signup = np.where(np.arange(count) < active, first_day - 20 - (draw("signup") * 1_500).astype(np.int64), first_day)
+        self.signup = np.where(
+            np.arange(count) < active, first_day - 20 - (draw("signup") * 1_500).astype(np.int64), first_day
+        )
         # Spend fades by 1.5 % a day; where a customer levels out decides the tier.
         self._level = spend_a_day / 0.015
         weight = self.shop_weight / self.shop_weight.sum() + 0.35 * self.cinema_weight / self.cinema_weight.sum()
         self.spend = self._level / 1.35 * weight * (0.5 + draw("luck"))
-        self._steps = self._level / 1.35 * weight.mean() * np.array([0.9, 2.4, 6.0])
+        self._steps = self._level / 1.35 * weight.mean() * np.array([0.9, 2.0, 4.2])
         self.tier = np.searchsorted(self._steps, self.spend)
         self._queue: list[int] = []
         self._deletes = 0.0
@@ -77,7 +82,7 @@ class Customers:
         self._city_text = strings(f',"city":"{city[0]}","country":"{city[1]}","loyalty_tier":"' for city in _CITIES)
         self.weigh()
 
-    def _fixed_text(self, seed: int, first_day: int, draw) -> pl.Series:  # type: ignore[no-untyped-def]
+    def _fixed_text(self, seed: int, first_day: int, draw: Callable[[str], Floats]) -> pl.Series:
         pools = names.people(seed)
         order = {country: place for place, country in enumerate(pools)}
         pool = np.array([order[city[1]] for city in _CITIES])[self.city] * names.POOL
@@ -90,14 +95,14 @@ class Customers:
             return quoted(texts).str.slice(1).str.strip_suffix('"')
 
         born = dates(first_day - 365 * 14 - (draw("born") ** 1.4 * 365 * 45).astype(np.int64))
-        told = strings(('","birth_date":"', "")).gather((draw("told") < 0.12).astype(np.int64))
+        told = strings(('","birth_date":"', ""))[(draw("told") < 0.12).astype(np.int64)]
         born = born.zip_with(pl.Series(values=told != ""), strings([""]).new_from_index(0, self.count))
         return join(
             [
-                '"customer_id":"', self.ids, '","name":"', escaped(first).gather(first_at), " ",
-                escaped(last).gather(last_at), '","email":"', strings(map(_ascii, first)).gather(first_at), ".",
-                strings(map(_ascii, last)).gather(last_at), whole(np.arange(1, self.count + 1)), "@",
-                strings(("example.com", "example.org", "example.net")).gather((draw("mail") * 3).astype(np.int64)),
+                '"customer_id":"', self.ids, '","name":"', escaped(first)[first_at], " ",
+                escaped(last)[last_at], '","email":"', strings(map(_ascii, first))[first_at], ".",
+                strings(map(_ascii, last))[last_at], whole(np.arange(1, self.count + 1)), "@",
+                strings(("example.com", "example.org", "example.net"))[(draw("mail") * 3).astype(np.int64)],
                 told, born, '","signup_date":"',
             ],
             self.count,
@@ -107,7 +112,8 @@ class Customers:
         """Take stock of who buys: everyone who has signed up and not left."""
         buys = (np.arange(self.count) < self.active) & ~self.gone
         self.shoppers = [
-            Odds(np.where(buys, self.shop_weight * np.where(self.prefers == channel, 1.0, 0.12), 0.0)) for channel in range(3)
+            Odds(np.where(buys, self.shop_weight * np.where(self.prefers == channel, 1.0, 0.12), 0.0))
+            for channel in range(3)
         ]
         self.filmgoers = Odds(np.where(buys, self.cinema_weight, 0.0))
         self._alive = np.flatnonzero(buys)
@@ -123,7 +129,7 @@ class Customers:
         return self._rows(chosen, begin + (step * chosen).astype(np.int64), np.zeros(self.active, np.bool_), tag)
 
     def changes(self, window: Window, count: int, random: np.random.Generator, tag: Ids) -> Draft | None:
-        """`count` changes: leavers, sign-ups, tiers that follow spend, moves, tastes, and profiles sent again unchanged."""
+        """`count` changes: leavers, sign-ups, tiers that follow spend, moves, tastes, and profiles sent again as is."""
         if window.opens_day:
             self.spend *= 0.985
             self._review_tiers()
@@ -133,7 +139,7 @@ class Customers:
         self._deletes -= int(self._deletes)
         self.gone[leaving] = True
         self.weigh()
-        new = np.arange(self.active, min(self.active + int(round(0.22 * count)), self.count))
+        new = np.arange(self.active, min(self.active + round(0.22 * count), self.count))
         self.signup[new] = window.day
         promoted = np.array(self._queue[: int(0.5 * count)], np.int64)
         del self._queue[: len(promoted)]
@@ -165,7 +171,8 @@ class Customers:
     def _want(self) -> Ints:
         up = np.searchsorted(self._steps, self.spend)
         down = np.searchsorted(self._steps * 0.7, self.spend)  # a tier is kept until spend is well below its step
-        return np.where(up > self.tier, up, np.minimum(down, self.tier))
+        want: Ints = np.where(up > self.tier, up, np.minimum(down, self.tier))
+        return want
 
     def _review_tiers(self) -> None:
         changed = np.flatnonzero((self._want() != self.tier) & ~self.gone & (np.arange(self.count) < self.active))
@@ -173,18 +180,20 @@ class Customers:
 
     def _rows(self, chosen: Ints, times: Ints, gone: np.ndarray, tag: Ids) -> Draft:
         count = len(chosen)
-        keys = self.ids.gather(chosen)
-        genres = [self._genre_text.gather(self.genres[place][chosen]) for place in range(3)]
+        keys = self.ids[chosen]
+        genres = [self._genre_text[self.genres[place][chosen]] for place in range(3)]
         rest = join(
             [
-                self._text.gather(chosen), dates(self.signup[chosen]), '"', self._city_text.gather(self.city[chosen]),
-                TIERS.gather(self.tier[chosen]), '","preferred_genres":[', genres[0], ",", genres[1], ",", genres[2],
-                '],"marketing_opt_in":', strings(("false", "true")).gather(self.opt_in[chosen].astype(np.int64)), "}",
+                self._text[chosen], dates(self.signup[chosen]), '"', self._city_text[self.city[chosen]],
+                TIERS[self.tier[chosen]], '","preferred_genres":[', genres[0], ",", genres[1], ",", genres[2],
+                '],"marketing_opt_in":', strings(("false", "true"))[self.opt_in[chosen].astype(np.int64)], "}",
             ],
             count,
         )  # fmt: skip
         if gone.any():
             rest = rest.zip_with(pl.Series(values=~gone), join(['"customer_id":"', keys, '"}'], count))
-        types = strings(("upsert", "delete")).gather(gone.astype(np.int64))
+        types = strings(("upsert", "delete"))[gone.astype(np.int64)]
         numbers = whole(tag.take("u", count))
-        return plain("customer-profiles", join([f"u-{tag.tag}-", numbers], count), types, times, keys, rest, caused=True)
+        return plain(
+            "customer-profiles", join([f"u-{tag.tag}-", numbers], count), types, times, keys, rest, caused=True
+        )

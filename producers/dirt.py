@@ -28,6 +28,7 @@ class Dirt:
     new_fields: float = 0.001  # schema drift
 
     def __post_init__(self) -> None:
+        """Refuse what is no share."""
         shares = [getattr(self, part.name) for part in fields(self)]
         if min(shares) < 0 or sum(shares) > 1:
             raise ValueError(f"each share of dirt lies in 0..1 and all together at most 1, found {shares}")
@@ -97,7 +98,7 @@ class Spoiler:
             if name not in (Kind.DUPLICATE, Kind.CONFLICTING):
                 kind[at] = name
         time, delay = self._delays(draft, kind, random)
-        arrival = time + delay
+        arrival = draft.event_time + delay
         time = np.where(kind == Kind.FUTURE, time + log_uniform(random.random(count), 6 * MINUTE, 3 * DAY), time)
         if self.end is not None:
             arrival = np.minimum(arrival, self.end - 1)
@@ -138,7 +139,7 @@ class Spoiler:
         return np.asarray(~draft.caused[rows] | (draft.event_time[rows] + 97 * HOUR < self.end))
 
     def _delays(self, draft: Draft, kind: np.ndarray, random: np.random.Generator) -> tuple[Ints, Ints]:
-        """When each event happened, and how long it was under way."""
+        """When each event says it happened, and how long after it really happened it arrives."""
         chance: Floats = random.random(len(draft))
         time = draft.event_time
         delay = 20 + (chance * 380).astype(np.int64)  # a few hundred milliseconds from the till to the log
@@ -156,7 +157,9 @@ class Spoiler:
         fits = far & (time + waits < self.end)
         return time - np.where(far & ~fits, days_back, 0), np.where(late, behind, np.where(fits, waits, delay))
 
-    def _copies(self, records: pl.DataFrame, chosen: dict[Kind, Ints], random: np.random.Generator) -> pl.DataFrame | None:
+    def _copies(
+        self, records: pl.DataFrame, chosen: dict[Kind, Ints], random: np.random.Generator
+    ) -> pl.DataFrame | None:
         parts = []
         for kind in (Kind.DUPLICATE, Kind.CONFLICTING):
             at = chosen[kind]
@@ -170,10 +173,15 @@ class Spoiler:
                     values = pl.Series("value", [vandal.contradict(value) for value in values], pl.Binary)
                 parts.append(
                     again.with_columns(
-                        arrival=pl.Series(values=arrival), kind=pl.lit(int(kind), pl.UInt8), value=values, amount=0, units=0, extra=0
+                        arrival=pl.Series(values=arrival),
+                        kind=pl.lit(int(kind), pl.UInt8),
+                        value=values,
+                        amount=0,
+                        units=0,
+                        extra=0,
                     )
                 )
-        return pl.concat(parts, how="vertical_relaxed").cast(records.schema) if parts else None  # type: ignore[arg-type]
+        return pl.concat(parts, how="vertical_relaxed").cast(records.schema) if parts else None
 
     def _rewrite(self, topic: str, records: pl.DataFrame, random: np.random.Generator) -> pl.DataFrame:
         spoiled = []

@@ -30,6 +30,7 @@ class Draft:
     extra: Ints
 
     def __len__(self) -> int:
+        """How many events."""
         return len(self.event_time)
 
     def values(self, event_time: Ints) -> pl.Series:

@@ -1,6 +1,6 @@
 """The world's clockwork: who acts in a window, in which order, and how large everything is."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +61,7 @@ class Engine:
         spend = 60.0 * sales * 0.8 + 28.0 * bookings * 0.8
         self.customers = Customers(seed, house, sizes.customers_at_end, sizes.customers, first_day, spend)
         self.stock = Stock(self.products)
-        self.shop = Shop(self.customers, self.products, house)
+        self.shop = Shop(self.customers, self.products)
         self.cinema = Cinema(self.customers, Screenings(self.titles, bookings * MEAN_SEATS, self.ids))
         self.reviews = Reviews(self.customers, self.products, self.titles, sizes.review_pace)
         self.opened: dict[str, int] = {}
@@ -81,7 +81,7 @@ class Engine:
             ),
             self.customers.opening(begin + 3 * quarter, quarter / max(self.customers.active, 1), self.ids),
         ]
-        self.opened = {topic: 0 for topic in ("cinema-sales", "customer-reviews")}
+        self.opened = dict.fromkeys(("cinema-sales", "customer-reviews"), 0)
         self.opened |= {draft.topic: len(draft) for draft in drafts}
         return drafts
 
@@ -99,7 +99,7 @@ class Engine:
 
         left = quota.total
         want = quota.by_topic
-        parts = (
+        parts: tuple[Callable[[], Draft | None], ...] = (
             lambda: self.titles.changes(window, want["anime-schedule"], random("titles"), self.ids),
             lambda: self.products.changes(window, want["product-catalog"], random("products"), self.ids),
             lambda: self.customers.changes(window, want["customer-profiles"], random("customers"), self.ids),

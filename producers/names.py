@@ -1,6 +1,7 @@
-"""Names of people, titles and things. Faker fills the pools of people's names, once, seeded; all else is picked by index."""
+"""Names of people, titles and things, picked by index. Faker fills the pools of people's names, once, seeded."""
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -25,15 +26,34 @@ _ADJECTIVES = (
 )  # fmt: skip
 _NOUNS = (
     "Horizon", "Alchemist", "Garden", "Blade", "Orchestra", "Kitsune", "Harbor", "Academy", "Comet", "Lighthouse",
-    "Samurai", "Witch", "Express", "Phantom", "Summer", "Labyrinth", "Dragon", "Parade", "Detective", "Galaxy", "Shrine",
+    "Samurai", "Witch", "Express", "Phantom", "Summer", "Labyrinth", "Dragon", "Parade", "Detective", "Galaxy",
+    "Shrine",
     "Letters", "Engine", "Tides",
 )  # fmt: skip
 _PATTERNS = ("{a} {n}", "The {a} {n}", "{n} of the {a} Sky", "{a} {n}: Rebirth", "My {a} {n}")
 
 CATEGORIES = ("manga", "figure", "apparel", "plush", "poster", "blu-ray", "keychain", "artbook")
 CATEGORY_WEIGHTS = (0.30, 0.16, 0.15, 0.11, 0.08, 0.08, 0.08, 0.04)
-CATEGORY_PRICES = ((790, 1290), (2990, 14990), (1990, 5990), (1490, 4490), (690, 1990), (2490, 6990), (490, 1190), (2990, 5990))
-CATEGORY_SUPPLIERS = ((3, 8), (2, 5), (7, 6), (4, 6), (9, 8), (10, 1), (5, 6), (3, 9))  # positions in suppliers.csv, from 1
+CATEGORY_PRICES = (
+    (790, 1290),
+    (2990, 14990),
+    (1990, 5990),
+    (1490, 4490),
+    (690, 1990),
+    (2490, 6990),
+    (490, 1190),
+    (2990, 5990),
+)
+CATEGORY_SUPPLIERS = (
+    (3, 8),
+    (2, 5),
+    (7, 6),
+    (4, 6),
+    (9, 8),
+    (10, 1),
+    (5, 6),
+    (3, 9),
+)  # positions in suppliers.csv, from 1
 _VARIANTS = (
     ("Manga Vol. 1", "Manga Vol. 2", "Manga Vol. 3", "Manga Vol. 4", "Manga Box Set"),
     ("Scale Figure 1/7", "Chibi Figure", "Action Figure", "Statue"),
@@ -55,11 +75,11 @@ POOL = 60  # first names and last names a country
 @cache
 def people(seed: int) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     """First and last names by country."""
-    from faker import Faker  # 0.2 s: only where a world is made
+    from faker.factory import Factory  # 0.2 s: only where a world is made
 
     pools = {}
     for country, locale in _LOCALES.items():
-        fake = Faker(locale)
+        fake: Any = Factory.create(locale, providers=["faker.providers.person"])
         fake.seed_instance(seed)
         pools[country] = (
             tuple(fake.first_name() for _ in range(POOL)),
@@ -94,7 +114,7 @@ _PRAISE = {
     2: ("Expected more.", "Thin story, nice colours.", "Feels cheap for the price.", "Fell asleep halfway."),
     3: ("It is all right.", "Good start, weak ending.", "Does the job.", "For fans only."),
     4: ("Really good, small flaws.", "Beautifully made.", "Would buy again.", "The score alone is worth it."),
-    5: ("Perfect!", "My favourite of the year.", "Better than I hoped, the details are lovely.", "I cried. Twice.", "10/10"),
+    5: ("Perfect!", "My favourite of the year.", "Better than I hoped, the details are lovely.", "I cried. Twice."),
 }  # fmt: skip
 
 

@@ -28,9 +28,7 @@ class Products:
         self.title = np.where(draw("own") < 0.04, -1, title)  # -1: the house's own goods
         category = Odds(names.CATEGORY_WEIGHTS).pick(draw("category"))
         low, high = np.array(names.CATEGORY_PRICES).T
-        euros = (low + (high - low) * draw("price") ** 1.6)[category] if count == 0 else (
-            low[category] + (high - low)[category] * draw("price") ** 1.6
-        )
+        euros = low[category] + (high - low)[category] * draw("price") ** 1.6
         self.price = euros.astype(np.int64) // 100 * 100 + np.where(draw("ending") < 0.7, 99, 50)
         self.old_price, self.priced_at = self.price.copy(), np.full(count, -_FAR)
         self.cost = (self.price * (0.42 + 0.24 * draw("cost"))).astype(np.int64)
@@ -52,6 +50,7 @@ class Products:
         self._queue: list[int] = []
         label = stream(seed, "products", "label").random(count)
         titled = names.titles(seed, titles.count)
+        of_title = pl.concat([join([',"title_id":"', titles.ids, '"'], titles.count), strings([""])])
         self._text = join(
             [
                 '"product_id":"', self.ids, '","name":',
@@ -59,11 +58,9 @@ class Products:
                     names.product_name(titled[of] if of >= 0 else None, kind, chance)
                     for of, kind, chance in zip(self.title.tolist(), category.tolist(), label.tolist(), strict=True)
                 ),
-                ',"category":', quoted(names.CATEGORIES).gather(category),
-                pl.concat([join([',"title_id":"', titles.ids, '"'], titles.count), strings([""])]).gather(
-                    np.where(self.title >= 0, self.title, titles.count)
-                ),
-                ',"supplier_id":', quoted(places().supplier_ids).gather(self.supplier), ',"list_price":',
+                ',"category":', quoted(names.CATEGORIES)[category],
+                of_title[np.where(self.title >= 0, self.title, titles.count)],
+                ',"supplier_id":', quoted(places().supplier_ids)[self.supplier], ',"list_price":',
             ],
             count,
         )  # fmt: skip
@@ -81,7 +78,8 @@ class Products:
 
     def price_at(self, products: Ints, times: Ints) -> Ints:
         """The list price that held then."""
-        return np.where(times < self.priced_at[products], self.old_price[products], self.price[products])
+        price: Ints = np.where(times < self.priced_at[products], self.old_price[products], self.price[products])
+        return price
 
     def odds(self, day: int, on_hand: Ints) -> GroupedOdds:
         """What sells today, by genre; the group after the last genre holds everything."""
@@ -99,7 +97,7 @@ class Products:
         return self._upserts(chosen, begin + step * np.arange(len(chosen)), tag)
 
     def changes(self, window: Window, count: int, random: np.random.Generator, tag: Ids) -> Draft | None:
-        """About `count` changes: launches first, then new prices and costs, ends of sale, the rest sent again unchanged."""
+        """At most `count` changes: launches first, then prices, costs and ends of sale, the rest sent again as is."""
         if window.opens_day:
             titles = self.titles
             announced = (self.title >= 0) & (titles.status >= 0)[np.maximum(self.title, 0)] & ~self.known
@@ -128,25 +126,25 @@ class Products:
 
     def _reprice(self, chosen: Ints, times: Ints, which: np.ndarray, random: np.random.Generator) -> None:
         self.old_price, self.priced_at = self.price.copy(), np.full(self.count, -_FAR)
-        factor = np.where(random.random(len(chosen)) < 0.6, 0.85, 1.12) + 0.06 * random.random(len(chosen))
+        factor = np.where(random.random(len(chosen)) < 0.54, 0.85, 1.12) + 0.06 * random.random(len(chosen))
         price = np.maximum((self.price[chosen] * factor).astype(np.int64) // 100 * 100 + 99, self.cost[chosen] + 20)
         self.price[chosen] = np.where(which, price, self.price[chosen])
         self.priced_at[chosen] = np.where(which, times, -_FAR)
 
     def _upserts(self, chosen: Ints, times: Ints, tag: Ids) -> Draft:
         count = len(chosen)
-        keys = self.ids.gather(chosen)
+        keys = self.ids[chosen]
         rest = join(
             [
-                self._text.gather(chosen), money(self.price[chosen]), ',"unit_cost":', money(self.cost[chosen]),
+                self._text[chosen], money(self.price[chosen]), ',"unit_cost":', money(self.cost[chosen]),
                 ',"reorder_point":', whole(self.reorder_point[chosen]), ',"status":"',
-                _STATUS.gather(self.ended[chosen].astype(np.int64)), '"}',
+                _STATUS[self.ended[chosen].astype(np.int64)], '"}',
             ],
             count,
         )  # fmt: skip
         gone = self.gone[chosen]
         if gone.any():
             rest = rest.zip_with(pl.Series(values=~gone), join(['"product_id":"', keys, '"}'], count))
-        types = strings(("upsert", "delete")).gather(gone.astype(np.int64))
+        types = strings(("upsert", "delete"))[gone.astype(np.int64)]
         numbers = whole(tag.take("c", count))
         return plain("product-catalog", join([f"c-{tag.tag}-", numbers], count), types, times, keys, rest, caused=True)

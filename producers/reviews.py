@@ -6,8 +6,7 @@ import polars as pl
 from producers import names
 from producers.chance import Bools, Ints, Odds
 from producers.customers import Customers
-from producers.draft import Draft, Due, Ids
-from producers.draft import plain as plain_draft
+from producers.draft import Draft, Due, Ids, plain
 from producers.products import Products
 from producers.seasons import Window
 from producers.shop import Purchases
@@ -25,13 +24,17 @@ class Reviews:
     def __init__(self, customers: Customers, products: Products, titles: Titles, pace: float) -> None:
         """`pace` scales how long people take; 1 is up to 12 days."""
         self.customers, self.products, self.titles, self.pace = customers, products, titles, pace
+        self.strangers = 1 / 12  # share of reviews by people who bought elsewhere
         self._due = Due()
         texts = names.review_texts()
         self._texts = quoted(text for group in texts for text in group)
         self._first = np.cumsum([0, *(len(group) for group in texts)])[:5]
         self._sizes = np.array([len(group) for group in texts])
         self._subject = pl.concat(
-            [join(['"product_id":"', products.ids, '"'], products.count), join(['"title_id":"', titles.ids, '"'], titles.count)]
+            [
+                join(['"product_id":"', products.ids, '"'], products.count),
+                join(['"title_id":"', titles.ids, '"'], titles.count),
+            ]
         )
 
     def remember(self, purchases: Purchases | None, *, of_titles: bool, random: np.random.Generator) -> None:
@@ -46,7 +49,8 @@ class Reviews:
             pl.DataFrame(
                 {
                     "due_at": purchases.since[writes] + wait.astype(np.int64), "customer": purchases.customer[writes],
-                    "subject": purchases.subject[writes], "kind": np.full(len(writes), _TITLE if of_titles else _PRODUCT),
+                    "subject": purchases.subject[writes],
+                    "kind": np.full(len(writes), _TITLE if of_titles else _PRODUCT),
                 }
             )
         )  # fmt: skip
@@ -58,15 +62,18 @@ class Reviews:
             return None
         if due is None:
             due = pl.DataFrame(schema=dict.fromkeys(("due_at", "customer", "subject", "kind"), pl.Int64))
-        due = due.head(max(count - count // 12, 1))
+        others = int(count * self.strangers)
+        due = due.head(max(count - others, 1))
         time, customer, subject, kind = (due[name].to_numpy() for name in ("due_at", "customer", "subject", "kind"))
         late = time < window.begin
-        time = np.where(late, window.begin + (random.random(len(time)) * (window.end - window.begin)).astype(np.int64), time)
+        time = np.where(
+            late, window.begin + (random.random(len(time)) * (window.end - window.begin)).astype(np.int64), time
+        )
         stays = ~self.customers.gone[customer]
         time, customer, subject, kind = time[stays], customer[stays], subject[stays], kind[stays]
         verified = np.ones(len(time), np.bool_)
         known = np.flatnonzero(self.products.known)
-        others = min(count // 12, count - len(time)) if self.customers.shoppers[0].total > 0 else 0
+        others = min(others, count - len(time)) if self.customers.shoppers[0].total > 0 else 0
         if others > 0 and len(known):
             time = np.concatenate([time, window.times("online", random.random(others))])
             customer = np.concatenate([customer, self.customers.shoppers[0].pick(random.random(others))])
@@ -77,35 +84,46 @@ class Reviews:
         return self._rows(time[order], customer[order], subject[order], kind[order], verified[order], random, tag)
 
     def _rows(
-        self, time: Ints, customer: Ints, subject: Ints, kind: Ints, verified: Bools, random: np.random.Generator, tag: Ids
+        self,
+        time: Ints,
+        customer: Ints,
+        subject: Ints,
+        kind: Ints,
+        verified: Bools,
+        random: np.random.Generator,
+        tag: Ids,
     ) -> Draft | None:
         count = len(time)
         if not count:
             return None
         of_title = kind == _TITLE
-        quality = np.where(of_title, self.titles.quality[np.where(of_title, subject, 0)], self.products.quality[np.where(of_title, 0, subject)])
+        quality = np.where(
+            of_title,
+            self.titles.quality[np.where(of_title, subject, 0)],
+            self.products.quality[np.where(of_title, 0, subject)],
+        )
         mood = random.random(count) + random.random(count) + random.random(count) - 1.5
-        rating = np.clip(np.rint(quality + 1.5 * mood - np.where(verified, 0.0, 0.4)), 1, 5).astype(np.int64)
+        rating = np.clip(np.rint(quality + 0.45 + 2.2 * mood - np.where(verified, 0.0, 0.4)), 1, 5).astype(np.int64)
         choice = self._first[rating - 1] + (random.random(count) * self._sizes[rating - 1]).astype(np.int64)
         silent = strings([""]).new_from_index(0, count)
-        words = join([',"review_text":', self._texts.gather(choice)], count).zip_with(
+        words = join([',"review_text":', self._texts[choice]], count).zip_with(
             pl.Series(values=random.random(count) < 0.72), silent
         )
         votes = join([',"helpful_votes":', whole(_VOTES.pick(random.random(count)))], count).zip_with(
             pl.Series(values=random.random(count) < 0.65), silent
         )
         numbers = whole(tag.take("r", count))
-        keys = self.customers.ids.gather(customer)
+        keys = self.customers.ids[customer]
         rest = join(
             [
                 f'"review_id":"RV-{tag.tag}-', numbers, '","customer_id":"', keys, '",',
-                self._subject.gather(np.where(of_title, self.products.count + subject, subject)), ',"rating":',
-                whole(rating), words, ',"verified_purchase":', strings(("false", "true")).gather(verified.astype(np.int64)),
+                self._subject[np.where(of_title, self.products.count + subject, subject)], ',"rating":',
+                whole(rating), words, ',"verified_purchase":', strings(("false", "true"))[verified.astype(np.int64)],
                 votes, "}",
             ],
             count,
         )  # fmt: skip
-        return plain_draft(
-            "customer-reviews", join([f"r-{tag.tag}-", numbers], count), strings(["review"]).new_from_index(0, count), time,
-            keys, rest, caused=True,
+        return plain(
+            "customer-reviews", join([f"r-{tag.tag}-", numbers], count),
+            strings(["review"]).new_from_index(0, count), time, keys, rest, caused=True,
         )  # fmt: skip

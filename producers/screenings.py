@@ -80,8 +80,8 @@ class Screenings:
         self.pull = np.concatenate([self.pull, np.sqrt(appeal[title]) * hour * self.seats_of_hall[halls] ** 0.35])
         text = join(
             [
-                f'"screening_id":"SC-{self._ids.tag}-', whole(number), '","title_id":"', self.titles.ids.gather(title),
-                self._hall_text.gather(halls), *_minutes(starts), '","ticket_type":"',
+                f'"screening_id":"SC-{self._ids.tag}-', whole(number), '","title_id":"', self.titles.ids[title],
+                self._hall_text[halls], *_minutes(starts), '","ticket_type":"',
             ],
             len(halls),
         )  # fmt: skip
@@ -97,7 +97,9 @@ class Screenings:
         """A screening by city and days ahead (group city * (ADVANCE_DAYS + 1) + days), where there are seats left."""
         ahead = np.clip(self.columns["start"] // DAY - day, 0, ADVANCE_DAYS)
         group = self.city_of_hall[self.columns["hall"]] * (ADVANCE_DAYS + 1) + ahead
-        return GroupedOdds(group, np.where(self.columns["left"] > 0, self.pull, 0.0), len(self.cities) * (ADVANCE_DAYS + 1))
+        return GroupedOdds(
+            group, np.where(self.columns["left"] > 0, self.pull, 0.0), len(self.cities) * (ADVANCE_DAYS + 1)
+        )
 
     def give_back(self, numbers: Ints, seats: Ints) -> None:
         """Seats of cancelled bookings can be sold again; those of screenings that are over are not missed."""

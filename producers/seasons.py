@@ -1,4 +1,4 @@
-"""When people buy: opening hours, weekdays, holidays, the run-up to Christmas. All clocks are UTC; shops live at UTC+1."""
+"""When people buy: opening hours, weekdays, holidays, the run-up to Christmas. Clocks are UTC, shops live at UTC+1."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -107,16 +107,15 @@ class Hours:
         hour = open_[np.minimum(np.searchsorted(self._mass[open_ + 1], aim, side="right"), len(open_) - 1)]
         inside = (aim - self._mass[hour]) / (self._mass[hour + 1] - self._mass[hour])
         times = ((hour + np.clip(inside, 0.0, 1.0)) * HOUR).astype(np.int64)
-        return np.clip(times, begin, end - 1)
+        inside_window: Ints = np.clip(times, begin, end - 1)
+        return inside_window
 
 
 _WEEKDAY = Hours({10: 5, 11: 7, 12: 9, 13: 9, 14: 7, 15: 8, 16: 10, 17: 13, 18: 13, 19: 8})
 _SATURDAY = Hours({10: 6, 11: 10, 12: 12, 13: 13, 14: 14, 15: 14, 16: 13, 17: 10, 18: 7, 19: 4})
 _SUNDAY = Hours({12: 7, 13: 12, 14: 14, 15: 13, 16: 10, 17: 6})
 _CLOSED = Hours({})
-_BOX_OFFICE = Hours(
-    {10: 1, 11: 2, 12: 2, 13: 4, 14: 6, 15: 6, 16: 7, 17: 10, 18: 13, 19: 16, 20: 15, 21: 9, 22: 3}
-)
+_BOX_OFFICE = Hours({10: 1, 11: 2, 12: 2, 13: 4, 14: 6, 15: 6, 16: 7, 17: 10, 18: 13, 19: 16, 20: 15, 21: 9, 22: 3})
 _AWAKE = {0: 3, 1: 2, 2: 1, 3: 0.6, 4: 0.5, 5: 0.7, 6: 1.5, 7: 3, 8: 4, 9: 4.5, 10: 5, 11: 5, 12: 6, 13: 5.5}
 _ONLINE = Hours({**_AWAKE, 14: 5, 15: 5, 16: 5.5, 17: 6, 18: 7, 19: 9, 20: 11, 21: 11.5, 22: 9, 23: 6})
 _MOBILE = Hours({**_AWAKE, 7: 5, 8: 6, 14: 5, 15: 5.5, 16: 6, 17: 8, 18: 8, 19: 8, 20: 9, 21: 10, 22: 9, 23: 6})

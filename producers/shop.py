@@ -11,8 +11,9 @@ from producers.customers import CHANNELS, Customers
 from producers.draft import Draft, Due, Ids
 from producers.places import places
 from producers.products import Products
+from producers.receipts import MOST_LINES, PAYMENTS, Lines, Printer, Receipts
 from producers.seasons import Window, calendar_day, store_hours
-from producers.text import DAY, ids, join, money, quoted, strings, whole
+from producers.text import DAY
 
 SHARE_OF_CHANNEL = (0.55, 0.27, 0.18)  # store, online, mobile
 LINES = (0.46, 0.27, 0.15, 0.08, 0.04)
@@ -20,20 +21,8 @@ MEAN_UNITS = 2.4  # a sale
 RETURN_SHARE = 0.05
 _QUANTITY = Odds((0.86, 0.105, 0.025, 0.007, 0.002, 0.001))
 _DISCOUNTS = np.array([0, 5, 10, 15, 20, 30])
-_PAYMENTS = ("card", "cash", "mobile_pay", "paypal", "klarna")
 _PAYMENT_ODDS = np.cumsum([(0.55, 0.24, 0.21, 0, 0), (0.42, 0, 0, 0.40, 0.18), (0.22, 0, 0.50, 0.28, 0)], axis=1)
 _GUESTS = np.array([0.30, 0.12, 0.04])
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """Lines of receipts; `sale` is the row of the receipt, in order."""
-
-    sale: Ints
-    product: Ints
-    quantity: Ints
-    price: Ints
-    discount: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +37,39 @@ class Purchases:
 class Shop:
     """Sells in each window as many baskets as asked, as long as there is stock."""
 
-    def __init__(self, customers: Customers, products: Products, world: str) -> None:
+    def __init__(self, customers: Customers, products: Products) -> None:
         self.customers, self.products = customers, products
+        self._printer = Printer(customers, products)
         self._returns = Due()
-        self._product_text = join([',"product_id":"', products.ids, '","quantity":'], products.count)
-        self._store_text = strings([*(f',"store_id":"{store}"' for store in places().store_ids), ""])
-        self._numbers = strings(f'{{"line_number":{number}' for number in range(1, len(LINES) + 1))
         self.purchases: Purchases | None = None
 
-    def sell(self, window: Window, count: int, on_hand: Ints, random: np.random.Generator, tag: Ids) -> Draft | None:
-        """`count` events, returns that are due among them. `on_hand` changes: sold at once, returned units come back."""
+    def sell(self, window: Window, count: int, on_hand: Ints, random: np.random.Generator, ids: Ids) -> Draft | None:
+        """`count` events, returns that are due among them. `on_hand` changes: sold units go, returned come back."""
         self.purchases = None
         due = self._returns.take(window.end)
-        back = None if due is None else due.filter(pl.col("due_at") >= window.begin).head(count // 2)
-        returned = 0 if back is None else len(back)
-        sales = count - returned
         if count <= 0:
             return None
-        channel_mass = np.array([share * window.mass(name) for share, name in zip(SHARE_OF_CHANNEL, CHANNELS, strict=True)])
-        channel = Odds(channel_mass).pick(random.random(sales))
-        time = np.empty(sales, np.int64)
+        if due is not None:
+            due = due.filter(pl.col("due_at") >= window.begin).head(count // 2)
+        receipts = self._sales(window, count - (0 if due is None else len(due)), on_hand, random, ids)
+        lines = receipts.lines
+        np.subtract.at(on_hand, lines.product, lines.quantity)
+        self.customers.add_spend(receipts.customer, lines.sums(lines.net, len(receipts)))
+        customer = receipts.customer[lines.receipt]
+        known = customer >= 0
+        self.purchases = Purchases(customer[known], lines.product[known], receipts.time[lines.receipt][known])
+        self._plan_returns(receipts, random)
+        if due is not None:
+            back = _returned(due, ids)
+            np.add.at(on_hand, back.lines.product, back.lines.quantity)
+            self.customers.add_spend(back.customer, -back.lines.net)
+            receipts = receipts.and_then(back)
+        return self._printer.draft(receipts, ids.tag)
+
+    def _sales(self, window: Window, count: int, on_hand: Ints, random: np.random.Generator, ids: Ids) -> Receipts:
+        mass = [share * window.mass(name) for share, name in zip(SHARE_OF_CHANNEL, CHANNELS, strict=True)]
+        channel = Odds(mass).pick(random.random(count))
+        time = np.empty(count, np.int64)
         for number, name in enumerate(CHANNELS):
             at = np.flatnonzero(channel == number)
             time[at] = window.times(name, random.random(len(at)))
@@ -75,40 +77,13 @@ class Shop:
         channel, time = channel[order], time[order]
         customer, store = self._who(channel, random)
         lines = self._baskets(window, customer, time, on_hand, random)
-        kept = np.zeros(sales, np.bool_)
-        kept[lines.sale] = True
-        if not kept.all():  # not one unit left in any warehouse
-            lines = Lines((np.cumsum(kept) - 1)[lines.sale], lines.product, lines.quantity, lines.price, lines.discount)
-            channel, time, customer, store = channel[kept], time[kept], customer[kept], store[kept]
-        payment = (random.random(len(time))[:, None] >= _PAYMENT_ODDS[channel]).sum(axis=1)
-        payment = np.minimum(payment, len(_PAYMENTS) - 1)
-        number = tag.take("T", len(time) + returned)
-        sold = number[: len(time)]
-        self._plan_returns(lines, sold, channel, customer, store, payment, time, random)
-        net = np.bincount(lines.sale, weights=lines.quantity * lines.price - lines.discount, minlength=len(time)).astype(np.int64)
-        self.customers.add_spend(customer, net)
-        known = customer[lines.sale] >= 0
-        self.purchases = Purchases(customer[lines.sale][known], lines.product[known], time[lines.sale][known])
-        np.subtract.at(on_hand, lines.product, lines.quantity)
-        units = np.bincount(lines.sale, weights=lines.quantity, minlength=len(time)).astype(np.int64)
-        original = np.zeros(len(time), np.int64)
-        if back is not None:
-            def old(name: str) -> Ints:
-                return back[name].to_numpy()
-
-            rows = len(time) + np.arange(returned)
-            lines = Lines(*(np.concatenate([here, there]) for here, there in (
-                (lines.sale, rows), (lines.product, old("product")), (lines.quantity, old("quantity")),
-                (lines.price, old("price")), (lines.discount, old("discount")),
-            )))  # fmt: skip
-            refund = old("quantity") * old("price") - old("discount")
-            self.customers.add_spend(old("customer"), -refund)
-            np.add.at(on_hand, old("product"), old("quantity"))
-            net, units = np.concatenate([net, -refund]), np.concatenate([units, -old("quantity")])
-            channel, customer = np.concatenate([channel, old("channel")]), np.concatenate([customer, old("customer")])
-            store, payment = np.concatenate([store, old("store")]), np.concatenate([payment, old("payment")])
-            time, original = np.concatenate([time, old("due_at")]), np.concatenate([original, old("number")])
-        return self._draft(tag, number[: len(time)], original, channel, customer, store, payment, time, lines, net, units)
+        payment = (random.random(count)[:, None] >= _PAYMENT_ODDS[channel]).sum(axis=1)
+        payment = np.minimum(payment, len(PAYMENTS) - 1)
+        numbers = ids.take("T", count)
+        receipts = Receipts(numbers, np.zeros(count, np.int64), channel, customer, store, payment, time, lines)
+        filled = np.zeros(count, np.bool_)
+        filled[lines.receipt] = True
+        return receipts if filled.all() else receipts.only(filled)  # not one unit left in any warehouse
 
     def _who(self, channel: Ints, random: np.random.Generator) -> tuple[Ints, Ints]:
         """Customer (-1: guest) and store (-1: none) of each sale."""
@@ -130,8 +105,8 @@ class Shop:
         sales = len(customer)
         odds = self.products.odds(window.day, on_hand)
         wanted = Odds(LINES).pick(random.random(sales)) + 1
-        basket = np.full((sales, len(LINES)), -1)
-        for place in range(len(LINES)):
+        basket = np.full((sales, MOST_LINES), -1)
+        for place in range(MOST_LINES):
             at = np.flatnonzero(wanted > place)
             pick = self._choose(odds, customer[at], random)
             if place:
@@ -141,12 +116,12 @@ class Shop:
                 buyable = (self.products.known & ~self.products.gone)[pick]
                 pick = np.where(buyable & (pick >= 0) & ~(basket[at, :place] == pick[:, None]).any(axis=1), pick, -1)
             basket[at, place] = pick
-        sale, place = np.nonzero(basket >= 0)
-        product = basket[sale, place]
+        sale, column = np.nonzero(basket >= 0)
+        product = basket[sale, column]
         quantity = _QUANTITY.pick(random.random(len(product))) + 1
         served = first_come(product, quantity, on_hand)
         sale, product, quantity = sale[served], product[served], quantity[served]
-        empty = np.ones(sales, np.bool_)
+        empty: Bools = np.ones(sales, np.bool_)
         empty[sale] = False
         if empty.any():  # what they wanted is sold out: they take one of what there is plenty of
             left = on_hand - np.bincount(product, weights=quantity, minlength=len(on_hand)).astype(np.int64)
@@ -174,95 +149,38 @@ class Shop:
         pick = np.where(pick >= 0, pick, odds.pick(np.full(len(customer), genres), chance))
         return np.where(pick >= 0, pick % self.products.count, -1)  # every product stands there twice
 
-    def _plan_returns(
-        self, lines: Lines, number: Ints, channel: Ints, customer: Ints, store: Ints, payment: Ints, time: Ints,
-        random: np.random.Generator,
-    ) -> None:  # fmt: skip
-        first = np.flatnonzero(np.diff(lines.sale, prepend=-1))
-        back: Bools = random.random(len(number)) < RETURN_SHARE
-        size = np.diff(np.append(first, len(lines.sale)))[back]
-        if not len(size):
+    def _plan_returns(self, receipts: Receipts, random: np.random.Generator) -> None:
+        """Some will bring one line back, on a later day and while the store is open."""
+        lines = receipts.lines
+        comes_back = np.flatnonzero(random.random(len(receipts)) < RETURN_SHARE)
+        if not len(comes_back):
             return
-        line = first[back] + (random.random(len(size)) * size).astype(np.int64)
-        sale = lines.sale[line]
-        day = time[sale] // DAY + 1 + (-np.log1p(-random.random(len(sale)) * 0.99) * 5.0).astype(np.int64)
-        chance = random.random(len(sale))
+        first = lines.first
+        size = np.diff(np.append(first, len(lines.receipt)))[comes_back]
+        line = first[comes_back] + (random.random(len(size)) * size).astype(np.int64)
+        day = (
+            receipts.time[comes_back] // DAY + 1 + (-np.log1p(-random.random(len(size)) * 0.99) * 5.0).astype(np.int64)
+        )
+        chance = random.random(len(size))
         due = day * DAY + (chance * DAY).astype(np.int64)
-        at_store = np.flatnonzero(channel[sale] == 0)
-        for number_of_day in np.unique(day[at_store]).tolist():
-            at = at_store[day[at_store] == number_of_day]
-            opening = number_of_day
+        at_store = np.flatnonzero(receipts.channel[comes_back] == 0)
+        for number in np.unique(day[at_store]).tolist():
+            at = at_store[day[at_store] == number]
+            opening = number
             while store_hours(calendar_day(opening)).mass(0, DAY) <= 0:
                 opening += 1
             due[at] = opening * DAY + store_hours(calendar_day(opening)).times(chance[at], 0, DAY)
-        self._returns.add(
-            pl.DataFrame(
-                {
-                    "due_at": due, "number": number[sale], "channel": channel[sale], "customer": customer[sale],
-                    "store": store[sale], "payment": payment[sale], "product": lines.product[line],
-                    "quantity": lines.quantity[line], "price": lines.price[line], "discount": lines.discount[line],
-                }
-            )
-        )  # fmt: skip
-
-    def _draft(
-        self, tag: Ids, number: Ints, original: Ints, channel: Ints, customer: Ints, store: Ints, payment: Ints,
-        time: Ints, lines: Lines, net: Ints, units: Ints,
-    ) -> Draft:  # fmt: skip
-        count = len(time)
-        is_return = original > 0
-        keys = join([f"TX-{tag.tag}-", whole(number)], count)
-        pointer = strings([""]).new_from_index(0, count)
-        if is_return.any():
-            pointer = pointer.zip_with(
-                pl.Series(values=~is_return), join([f',"original_transaction_id":"TX-{tag.tag}-', whole(original), '"'], count)
-            )
-        rest = join(
-            [
-                '"transaction_id":"', keys, '"', pointer,
-                self.customers.id_text.gather(np.where(customer >= 0, customer, self.customers.count)), ',"channel":"',
-                strings(CHANNELS).gather(channel), '"',
-                self._store_text.gather(np.where(store >= 0, store, len(self._store_text) - 1)), ',"payment_method":',
-                quoted(_PAYMENTS).gather(payment), ',"currency":"EUR","items":[', *self._line_texts(lines, count), "]}",
-            ],
-            count,
-        )  # fmt: skip
-        return Draft(
-            topic="pos-transactions",
-            event_id=join([f"t-{tag.tag}-", whole(number)], count),
-            event_type=strings(("sale", "return")).gather(is_return.astype(np.int64)),
-            event_time=time,
-            key=keys,
-            rest=rest,
-            caused=is_return,
-            amount=net,
-            units=units,
-            extra=np.zeros(count, np.int64),
-        )
-
-    def _line_texts(self, lines: Lines, count: int) -> list[pl.Series]:
-        """The lines of each receipt by their place on it, from the second on with a comma; empty where there is none."""
-        first = np.flatnonzero(np.diff(lines.sale, prepend=-1))
-        place = np.arange(len(lines.sale)) - np.repeat(first, np.diff(np.append(first, len(lines.sale))))
-        reduced = lines.discount > 0
-        discount = join([',"discount_amount":', money(lines.discount), "}"], len(reduced))
-        discount = discount.zip_with(pl.Series(values=reduced), strings(["}"]).new_from_index(0, len(reduced)))
-        text = join(
-            [
-                self._numbers.gather(place), self._product_text.gather(lines.product), whole(lines.quantity),
-                ',"unit_price":', money(lines.price), discount,
-            ],
-            len(reduced),
-        )  # fmt: skip
-        columns = []
-        for position in range(int(place.max()) + 1 if len(place) else 0):
-            at = np.flatnonzero(place == position)
-            here = text.gather(at)
-            if position:
-                here = join([",", here], len(at))
-            row = np.full(count, len(at))
-            row[lines.sale[at]] = np.arange(len(at))
-            columns.append(pl.concat([here, strings([""])]).gather(row))
-        return columns
+        columns = {
+            name: getattr(receipts, name)[comes_back] for name in ("number", "channel", "customer", "store", "payment")
+        }
+        columns |= {name: getattr(lines, name)[line] for name in ("product", "quantity", "price", "discount")}
+        self._returns.add(pl.DataFrame({"due_at": due, **columns}))
 
 
+def _returned(due: pl.DataFrame, ids: Ids) -> Receipts:
+    """The receipts of these returns, one line each."""
+    old = {name: due[name].to_numpy() for name in due.columns}
+    lines = Lines(np.arange(len(due)), old["product"], old["quantity"], old["price"], old["discount"])
+    number = ids.take("T", len(due))
+    parties = (old["channel"], old["customer"], old["store"], old["payment"])
+    return Receipts(number, old["number"], *parties, old["due_at"], lines)

@@ -99,8 +99,8 @@ class Stock:
         leaves = (kind != _ADJUSTMENT) | lost
         at = np.flatnonzero(leaves)
         shelf = product[at] * self.warehouses + warehouse[at]
-        # Sales come out of `on_hand` in the same window: only a tenth of it may be moved or lost.
-        fits = first_come(shelf, size[at], self.held) & first_come(product[at], size[at], self.on_hand // 10)
+        # Sales come out of `on_hand` in the same window: only a quarter of it may be moved or lost.
+        fits = first_come(shelf, size[at], self.held) & first_come(product[at], size[at], self.on_hand // 4)
         leaves[at[~fits]] = False
         counted = ~leaves  # a count that finds what the books say, or one unit more
         kind = np.where(counted, _ADJUSTMENT, kind)
@@ -116,7 +116,9 @@ class Stock:
         sent = np.flatnonzero(kind == _OUT)
         if len(sent):
             travel = ((5 + 40 * random.random(len(sent))) * HOUR).astype(np.int64)
-            target = (warehouse[sent] + 1 + (random.random(len(sent)) * (self.warehouses - 1)).astype(np.int64)) % self.warehouses
+            target = (
+                warehouse[sent] + 1 + (random.random(len(sent)) * (self.warehouses - 1)).astype(np.int64)
+            ) % self.warehouses
             self._due.add(
                 pl.DataFrame(
                     {
@@ -128,15 +130,27 @@ class Stock:
         if due is not None and arriving:
             there = {name: due[name].to_numpy() for name in due.columns}
             late = there["due_at"] <= window.begin
-            at_time = np.where(late, window.begin + (random.random(arriving) * (window.end - window.begin)).astype(np.int64), there["due_at"])
+            at_time = np.where(
+                late,
+                window.begin + (random.random(arriving) * (window.end - window.begin)).astype(np.int64),
+                there["due_at"],
+            )
             self._arrived.append((there["product"], there["warehouse"], there["quantity"]))
             delivered = there["kind"] == _DELIVERY
             np.subtract.at(self.on_order, there["product"][delivered], there["quantity"][delivered])
             times, kind = np.concatenate([times, at_time]), np.concatenate([kind, there["kind"]])
-            product, warehouse = np.concatenate([product, there["product"]]), np.concatenate([warehouse, there["warehouse"]])
-            quantity, planned = np.concatenate([quantity, there["quantity"]]), np.concatenate([planned, there["planned"]])
+            product, warehouse = (
+                np.concatenate([product, there["product"]]),
+                np.concatenate([warehouse, there["warehouse"]]),
+            )
+            quantity, planned = (
+                np.concatenate([quantity, there["quantity"]]),
+                np.concatenate([planned, there["planned"]]),
+            )
         order = np.argsort(times, kind="stable")
-        return self._rows(times[order], kind[order], product[order], warehouse[order], quantity[order], planned[order], random, tag)
+        return self._rows(
+            times[order], kind[order], product[order], warehouse[order], quantity[order], planned[order], random, tag
+        )
 
     def settle(self) -> None:
         """The window is over: what arrived in it lies on the shelves."""
@@ -150,27 +164,31 @@ class Stock:
     ) -> Draft:  # fmt: skip
         count = len(times)
         numbers = whole(tag.take("i", count))
-        keys = self.products.ids.gather(product)
+        keys = self.products.ids[product]
         delivered = kind == _DELIVERY
         delivery = join(
             [
-                ',"supplier_id":', self._supplier_text.gather(self.products.supplier[product]), ',"unit_cost":',
+                ',"supplier_id":', self._supplier_text[self.products.supplier[product]], ',"unit_cost":',
                 money(self.products.cost[product]), ',"shipment_date":"',
                 dates(times // DAY - np.minimum(self.products.lead_days[product] - 1, 12)), '","expected_delivery":"',
                 dates(planned), '","quality_status":"',
-                strings(("approved", "pending")).gather((random.random(count) < 0.05).astype(np.int64)), '"}',
+                strings(("approved", "pending"))[(random.random(count) < 0.05).astype(np.int64)], '"}',
             ],
             count,
         )  # fmt: skip
-        tail = delivery.zip_with(pl.Series(values=delivered), strings(["}"]).new_from_index(0, count)) if count else delivery
+        tail = (
+            delivery.zip_with(pl.Series(values=delivered), strings(["}"]).new_from_index(0, count))
+            if count
+            else delivery
+        )
         rest = join(
             [
                 f'"update_id":"IU-{tag.tag}-', numbers, '","product_id":"', keys, '","warehouse_id":',
-                self._warehouse_text.gather(warehouse), ',"quantity":', whole(quantity), tail,
+                self._warehouse_text[warehouse], ',"quantity":', whole(quantity), tail,
             ],
             count,
         )  # fmt: skip
         return plain(
-            "inventory-updates", join([f"i-{tag.tag}-", numbers], count), strings(_TYPES).gather(kind), times, keys, rest,
+            "inventory-updates", join([f"i-{tag.tag}-", numbers], count), strings(_TYPES)[kind], times, keys, rest,
             caused=False,
         )  # fmt: skip

@@ -33,7 +33,7 @@ def join(parts: Sequence[str | pl.Series], rows: int) -> pl.Series:
             merged[-1] += part
         else:
             merged.append(part)
-    columns = [pl.lit(part) if isinstance(part, str) else pl.lit(part) for part in merged]
+    columns = [pl.lit(part) for part in merged]
     text = pl.select(pl.concat_str(columns)).to_series()
     return text if len(text) == rows else text.new_from_index(0, rows)
 
@@ -50,7 +50,9 @@ def ids(prefix: str, count: int, width: int) -> pl.Series:
 
 @cache
 def _seconds() -> pl.Series:
-    return strings(f"T{at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d}" for at in range(86_400))
+    at = np.arange(86_400)
+    two = strings(f"{number:02d}" for number in range(60))
+    return join(["T", two[at // 3_600], ":", two[at // 60 % 60], ":", two[at % 60]], len(at))
 
 
 @cache
@@ -60,7 +62,8 @@ def _milliseconds() -> pl.Series:
 
 @cache
 def _money() -> pl.Series:
-    return strings(f"{cents // 100}.{cents % 100:02d}" for cents in range(_CENTS))
+    cents = np.arange(_CENTS)
+    return join([whole(cents // 100), strings(f".{number:02d}" for number in range(100))[cents % 100]], _CENTS)
 
 
 def dates(days: Ints) -> pl.Series:
@@ -71,18 +74,18 @@ def dates(days: Ints) -> pl.Series:
     if last - first > 5_000:
         return pl.Series(values=days).cast(pl.Int32).cast(pl.Date).cast(pl.String)
     table = pl.Series(values=np.arange(first, last + 1)).cast(pl.Int32).cast(pl.Date).cast(pl.String)
-    return table.gather(days - first)
+    return table[days - first]
 
 
 def clock(times: Ints) -> list[pl.Series]:
     """Milliseconds since 1970 as the three parts of an RFC 3339 text in UTC."""
     in_day = times % DAY
-    return [dates(times // DAY), _seconds().gather(in_day // SECOND), _milliseconds().gather(in_day % SECOND)]
+    return [dates(times // DAY), _seconds()[in_day // SECOND], _milliseconds()[in_day % SECOND]]
 
 
 def money(cents: Ints) -> pl.Series:
     """Cents as an amount with two decimals."""
     if not len(cents) or int(cents.max()) < _CENTS:
-        return _money().gather(cents)
-    tail = _money().gather(cents % 100).str.slice(1)
+        return _money()[cents]
+    tail = _money()[cents % 100].str.slice(1)
     return join([whole(cents // 100), tail], len(cents))

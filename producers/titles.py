@@ -32,7 +32,9 @@ class Titles:
         run_chance = draw("run")
         in_cinemas = run_chance < 0.45
         start = first_day - 110 + (draw("start") * (days + 160)).astype(np.int64)
-        self.run_start = np.where(in_cinemas, start - (start - first_day) % 7, first_day - 400 - (run_chance * 3000).astype(int))
+        self.run_start = np.where(
+            in_cinemas, start - (start - first_day) % 7, first_day - 400 - (run_chance * 3000).astype(int)
+        )
         self.run_end = self.run_start + 21 + 7 * (draw("length") * 5).astype(np.int64)
         # One film always runs, so that no day is without a screening.
         self.run_start[0], self.run_end[0] = first_day - 7, first_day + days + 60
@@ -45,9 +47,9 @@ class Titles:
         self._text = join(
             [
                 '"title_id":"', self.ids, '","title":', quoted(names.titles(seed, count)), ',"genres":[',
-                quoted_genres.gather(self.genre), ",", quoted_genres.gather(self.second), '],"studio":',
-                quoted(names.STUDIOS).gather((draw("studio") * len(names.STUDIOS)).astype(np.int64)), ',"age_rating":',
-                quoted(names.AGE_RATINGS).gather((draw("age") * len(names.AGE_RATINGS)).astype(np.int64)),
+                quoted_genres[self.genre], ",", quoted_genres[self.second], '],"studio":',
+                quoted(names.STUDIOS)[(draw("studio") * len(names.STUDIOS)).astype(np.int64)], ',"age_rating":',
+                quoted(names.AGE_RATINGS)[(draw("age") * len(names.AGE_RATINGS)).astype(np.int64)],
                 ',"runtime_minutes":', whole(84 + (draw("runtime") * 60).astype(np.int64)), ',"release_date":"',
             ],
             count,
@@ -107,22 +109,24 @@ class Titles:
         self.gone |= called_off
         turned = ~called_off & ~self.gone & (self.status != self._due_status(day))
         waiting = set(self._queue)
-        self._queue += [int(title) for title in np.flatnonzero(called_off | moved | held_over | turned) if title not in waiting]
+        self._queue += [
+            int(title) for title in np.flatnonzero(called_off | moved | held_over | turned) if title not in waiting
+        ]
 
     def _upserts(self, chosen: Ints, times: Ints, tag: Ids) -> Draft:
         count = len(chosen)
         start, end = self.run_start[chosen], self.run_end[chosen]
-        keys = self.ids.gather(chosen)
+        keys = self.ids[chosen]
         rest = join(
             [
-                self._text.gather(chosen), dates(start), '","run_start":"', dates(start), '","run_end":"', dates(end),
-                '","status":"', _STATUS.gather(np.maximum(self.status[chosen], 0)), '"}',
+                self._text[chosen], dates(start), '","run_start":"', dates(start), '","run_end":"', dates(end),
+                '","status":"', _STATUS[np.maximum(self.status[chosen], 0)], '"}',
             ],
             count,
         )  # fmt: skip
         gone = self.gone[chosen]
         if gone.any():
             rest = rest.zip_with(pl.Series(values=~gone), join(['"title_id":"', keys, '"}'], count))
-        types = strings(("upsert", "delete")).gather(gone.astype(np.int64))
+        types = strings(("upsert", "delete"))[gone.astype(np.int64)]
         numbers = whole(tag.take("s", count))
         return plain("anime-schedule", join([f"s-{tag.tag}-", numbers], count), types, times, keys, rest, caused=True)

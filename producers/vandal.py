@@ -1,4 +1,4 @@
-"""One record at a time: broken JSON, one broken rule of the contract, a contradicting copy, a field nobody announced."""
+"""One record at a time: broken JSON, one broken rule of the contract, a copy that differs, an unknown field."""
 
 import json
 import re
@@ -57,8 +57,16 @@ _WRONG_TYPE: dict[str, tuple[Any, ...]] = {
 }
 
 
+class Breach(NamedTuple):
+    """What to change in an event, or in its first line, to break one rule; a member that becomes None is taken away."""
+
+    rule: str
+    members: JsonObject
+    in_line: bool = False
+
+
 def _field_breaches(field: Field, event_type: str | None, path: str) -> list[tuple[str, Any]]:
-    """Rules that this field alone can break, with the value that does; a value of None takes the field away."""
+    """Rules that this field alone can break, with the value that does."""
     found: list[tuple[str, Any]] = [(f"type:{path}", wrong) for wrong in _WRONG_TYPE[field.kind]]
     if field.is_required(event_type):
         found.append((f"missing:{path}", None))
@@ -80,28 +88,21 @@ def _field_breaches(field: Field, event_type: str | None, path: str) -> list[tup
     return found
 
 
-def breaches(contract: Contract, event: JsonObject) -> list[tuple[str, Callable[[JsonObject], None]]]:
-    """Everything that can be done to this event to break exactly one rule, by the rule's name."""
+def breaches(contract: Contract, event: JsonObject) -> list[Breach]:
+    """Everything that can be done to this event to break exactly one rule."""
     event_type = event["event_type"]
     names = contract.delete_fields if event_type == "delete" else tuple(field.name for field in contract.fields)
-    found: list[tuple[str, Callable[[JsonObject], None]]] = []
-
-    def put(name: str, wrong: Any) -> Callable[[JsonObject], None]:
-        return lambda target: target.pop(name, None) if wrong is None else target.__setitem__(name, wrong)
-
-    for field in (contract.field(name) for name in names):
-        if field.name in contract.one_of:
-            continue  # taking one away or adding one is the rule below
-        found += [(rule, put(field.name, wrong)) for rule, wrong in _field_breaches(field, event_type, field.name)]
+    found: list[Breach] = []
+    for field in (contract.field(name) for name in names if name not in contract.one_of):
+        found += [Breach(rule, {field.name: wrong}) for rule, wrong in _field_breaches(field, event_type, field.name)]
         for line in field.lines:
-            for rule, wrong in _field_breaches(line, event_type, f"{field.name}.{line.name}"):
-                found.append((rule, lambda target, spoil=put(line.name, wrong), of=field.name: spoil(target[of][0])))
+            wrongs = _field_breaches(line, event_type, f"{field.name}.{line.name}")
+            found += [Breach(rule, {line.name: wrong}, in_line=True) for rule, wrong in wrongs]
         if field.lines:
-            found.append(("rule:line_number", lambda target, of=field.name: target[of].append(target[of][0])))
-    if contract.one_of and event_type != "delete":
-        first, second = contract.one_of
-        found.append(("rule:one_subject", lambda target: target.update({first: "X-1", second: "X-2"})))
-        found.append(("rule:one_subject", lambda target: [target.pop(name, None) for name in contract.one_of] and None))
+            found.append(Breach("rule:line_number", {field.name: [*event[field.name], event[field.name][0]]}))
+    if contract.one_of:
+        found.append(Breach("rule:one_subject", dict.fromkeys(contract.one_of, "X-1")))
+        found.append(Breach("rule:one_subject", dict.fromkeys(contract.one_of)))
     return found
 
 
@@ -109,9 +110,13 @@ def breach(contract: Contract, value: bytes, chance: float) -> Spoiled:
     """The event with exactly one rule of its contract broken."""
     event = json.loads(value)
     rules = breaches(contract, event)
-    reason, spoil = rules[int(chance * len(rules))]
-    spoil(event)
-    return Spoiled(json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode(), reason)
+    chosen = rules[int(chance * len(rules))]
+    target = event["items"][0] if chosen.in_line else event
+    for name, wrong in chosen.members.items():
+        target[name] = wrong
+        if wrong is None:
+            del target[name]
+    return Spoiled(json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode(), chosen.rule)
 
 
 _NEW_FIELDS = {
@@ -137,7 +142,10 @@ _CONTRADICTIONS: tuple[tuple[re.Pattern[bytes], Callable[[re.Match[bytes]], byte
     (re.compile(rb'("rating":)(\d)'), lambda found: found[1] + b"%d" % (6 - int(found[2]) if found[2] != b"3" else 2)),
     (re.compile(rb'("reorder_point":)(\d+)'), lambda found: found[1] + b"%d" % (int(found[2]) + 5)),
     (re.compile(rb'("runtime_minutes":)(\d+)'), lambda found: found[1] + b"%d" % (int(found[2]) + 1)),
-    (re.compile(rb'("marketing_opt_in":)(true|false)'), lambda found: found[1] + (b"false" if found[2] == b"true" else b"true")),
+    (
+        re.compile(rb'("marketing_opt_in":)(true|false)'),
+        lambda found: found[1] + (b"false" if found[2] == b"true" else b"true"),
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""AnimeVerse as it could be: one seeded, pure world. The same parameters give the same bytes, on any machine, in any order.
+"""AnimeVerse as it could be: one seeded, pure world. The same parameters give the same bytes.
 
 A world is a fold over windows of time. In each window the master data changes, stock moves, seats, reviews and baskets
 are sold, in that order, so that nothing is sold that is not there; then dirt and delay turn events into records. What
@@ -7,7 +7,7 @@ arrives later waits; records leave in order of arrival. Memory holds one window 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -50,6 +50,7 @@ class World:
     dirt: Dirt = field(default_factory=Dirt)
 
     def __post_init__(self) -> None:
+        """Refuse a world without time or events."""
         if self.days < 1 or self.events < 1:
             raise ValueError(f"a world needs at least one day and one event, found {self.days} and {self.events}")
 
@@ -68,16 +69,18 @@ class World:
         outbox = Outbox(Spoiler(self.dirt, end), self.seed)
         for draft in engine.opening(begin, 20 * MINUTE):
             outbox.add_clean(draft)
-        planned = _plan(self, events, engine)
-        for window, quota in planned:
+        for window, quota in _plan(self, engine):
             for draft in engine.step(window, quota):
                 outbox.add(draft, window.index)
             yield from outbox.release(window.end)
 
 
-def _plan(world: World, events: float, engine: Engine) -> Iterator[tuple[Window, Quota]]:
+def _plan(world: World, engine: Engine) -> Iterator[tuple[Window, Quota]]:
     """Windows and how many events of each topic fall into each, by weekday, holiday and what is showing."""
     first = day_number(world.start)
+    opened = engine.opened
+    rest = max(world.events - sum(opened.values()), 0) / (1.0 + world.dirt.copies)
+    events = rest + sum(opened.values())
     pieces = int(np.clip(np.ceil(events / world.days / _WINDOW_EVENTS), 1, 1_440))
     days = np.arange(first, first + world.days)
     dates = [calendar_day(int(day)) for day in days]
@@ -86,7 +89,6 @@ def _plan(world: World, events: float, engine: Engine) -> Iterator[tuple[Window,
     cinema = np.array([cinema_factor(day) for day in dates]) * (0.55 + 0.45 * buzz)
     steady = np.ones(world.days)
     curve = {"cinema-sales": cinema, "inventory-updates": 0.6 + 0.4 * shop, "customer-reviews": 0.5 + 0.5 * shop}
-    opened = engine.opened
     part = np.full(pieces, 1.0)
     part[0] -= _BUSINESS_BEGINS / DAY if world.days * pieces == 1 else 0.0
     counts = {}
@@ -96,7 +98,7 @@ def _plan(world: World, events: float, engine: Engine) -> Iterator[tuple[Window,
     mix = (1 - sum(SHARES.values())) * shop / shop.mean()
     for topic, share in SHARES.items():
         mix = mix + share * curve.get(topic, steady) / curve.get(topic, steady).mean()
-    totals = share_out(max(round(events) - sum(opened.values()), 0), np.repeat(mix, pieces))
+    totals = share_out(rest, np.repeat(mix, pieces))
     for index in range(world.days * pieces):
         midnight = int(days[index // pieces]) * DAY
         piece = index % pieces
@@ -137,7 +139,9 @@ class Outbox:
             count = int(rows["arrival"].search_sorted(before))
             later = rows.slice(count)
             # Through Arrow: a slice of a text column would keep the whole window's text alive.
-            self._waiting[topic] = pl.DataFrame(later.to_arrow(compat_level=pl.CompatLevel.oldest())) if len(later) else None
+            self._waiting[topic] = (
+                pl.DataFrame(later.to_arrow(compat_level=pl.CompatLevel.oldest())) if len(later) else None
+            )
             if count:
                 yield _batch(topic, rows.head(count))
 

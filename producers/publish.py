@@ -1,0 +1,269 @@
+"""From batches to a log: as fast as it goes, at a steady rate, or when each record's time has come; and resumable.
+
+**Resuming.** Batches are a function of the world's parameters, and a log keeps each partition's order. A `Run` writes
+the end offsets of the topics to a small file before the first record is sent. A later run with the same parameters
+finds the file: what has been appended since is the beginning of each partition's records, so exactly these are left
+out. The last record of each partition is compared with what was meant to stand there; where something else wrote to
+the topic in between, the run stops and says so. When all is sent the file is removed.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipelines.contracts import TOPICS
+from pipelines.errors import UsageError
+from pipelines.log.interface import Log
+from pipelines.log.partitioner import partitions_of
+from producers.pace import Pace
+from producers.world import Batch, World
+
+CHUNK = 20_000  # records that go to the log before the next look at `stop`
+_TICK = 0.04  # seconds between two looks of a live producer
+
+Progress = Callable[[int], None]
+
+
+def _nothing(_records: int) -> None: ...
+
+
+def _never() -> bool:
+    return False
+
+
+def publish(
+    log: Log,
+    batches: Iterable[Batch],
+    *,
+    rate: float | None = None,
+    count: int | None = None,
+    topics: Sequence[str] = TOPICS,
+    progress: Progress = _nothing,
+    stop: Callable[[], bool] = _never,
+    pace: Pace | None = None,
+) -> int:
+    """Send the records of `topics` in order of arrival, at most `count`, at `rate` records a second; how many went.
+
+    Every record counted is durable. `progress` gets the records sent since its last call. `stop` is asked between
+    appends: a run that is stopped has sent whole appends only. The topics must exist.
+    """
+    pace = pace or (Pace(rate) if rate else None)
+    sent = 0
+    for wave in _waves(batches, topics, CHUNK if pace is None else 1):
+        queue = _Queue(wave)
+        while queue.left:
+            if stop() or sent == count:
+                return sent
+            most = min(queue.left, CHUNK if pace is None else pace.wait(stop))
+            if count is not None:
+                most = min(most, count - sent)
+            for topic, records in queue.take(most):
+                done = log.append(topic, records)
+                sent += done
+                progress(done)
+    return sent
+
+
+def publish_live(
+    log: Log,
+    batches: Iterable[Batch],
+    *,
+    count: int | None = None,
+    topics: Sequence[str] = TOPICS,
+    progress: Progress = _nothing,
+    stop: Callable[[], bool] = _never,
+    clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Send each record when its timestamp has come, in ticks of 40 ms, until `stop` or `count`; how many went."""
+    sent = 0
+    for wave in _waves(batches, topics, 1):
+        queue = _Queue(wave)
+        while queue.left:
+            if stop() or sent == count:
+                return sent
+            due = queue.due(int(clock() * 1_000_000))
+            if count is not None:
+                due = min(due, count - sent)
+            for topic, records in queue.take(due):
+                done = log.append(topic, records)
+                sent += done
+                progress(done)
+            if queue.left:
+                sleep(_TICK)
+    return sent
+
+
+class _Queue:
+    """The batches of one wave as one queue in order of arrival."""
+
+    def __init__(self, wave: Sequence[Batch]) -> None:
+        self._wave = wave
+        times = [batch.records["timestamp"].cast(pa.int64()).to_numpy() for batch in wave]
+        topic = np.repeat(np.arange(len(wave)), [len(column) for column in times])
+        all_times = np.concatenate(times)
+        order = np.argsort(all_times, kind="stable")  # each topic's own order stays as it is
+        self._times, self._topic = all_times[order], topic[order]
+        self._at, self._given = 0, [0] * len(wave)
+
+    @property
+    def left(self) -> int:
+        """Records not taken yet."""
+        return len(self._times) - self._at
+
+    def due(self, now: int) -> int:
+        """How many have a timestamp up to now (microseconds since 1970)."""
+        return int(np.searchsorted(self._times[self._at :], now, side="right"))
+
+    def take(self, count: int) -> Iterator[tuple[str, pa.Table]]:
+        """The next `count` records, topic by topic."""
+        share = np.bincount(self._topic[self._at : self._at + count], minlength=len(self._wave))
+        self._at += count
+        for number, rows in enumerate(share.tolist()):
+            if rows:
+                begin = self._given[number]
+                self._given[number] += rows
+                yield self._wave[number].topic, self._wave[number].records.slice(begin, rows)
+
+
+def _waves(batches: Iterable[Batch], topics: Sequence[str], least: int) -> Iterator[list[Batch]]:
+    """Batches of the wanted topics gathered until there are `least` records; a topic's batches become one.
+
+    A wave ends where a topic would come twice, or when it is large enough.
+    """
+    gathered: dict[str, list[Batch]] = {}
+    seen: set[str] = set()
+    size = 0
+    for batch in batches:
+        if batch.topic in seen:  # the window before is complete
+            seen = set()
+            if size >= least:
+                yield [_merged(parts) for parts in gathered.values()]
+                gathered, size = {}, 0
+        seen.add(batch.topic)
+        if batch.topic in topics:
+            gathered.setdefault(batch.topic, []).append(batch)
+            size += batch.records.num_rows
+    if size:
+        yield [_merged(parts) for parts in gathered.values()]
+
+
+def _merged(parts: Sequence[Batch]) -> Batch:
+    if len(parts) == 1:
+        return parts[0]
+    return Batch(parts[0].topic, pa.concat_tables(part.records for part in parts), parts[0].facts)
+
+
+def publish_history(
+    log: Log,
+    world: World,
+    state: Path,
+    *,
+    rate: float | None = None,
+    count: int | None = None,
+    topics: Sequence[str] = TOPICS,
+    progress: Progress = _nothing,
+    stop: Callable[[], bool] = _never,
+    watch: Callable[[Iterable[Batch]], Iterable[Batch]] = iter,
+) -> int:
+    """`publish` a world; an interrupted run with the same parameters and `state` file goes on and sends nothing twice.
+
+    Returns how many went in this run. `watch` sees every batch of the world, sent before or not (`Truth.watch`).
+    """
+    wanted = [topic for topic in TOPICS if topic in topics]
+    run = Run(log, f"{world.name}/{count}", state, wanted)
+    batches = run.rest(watch(world.batches()))
+    sent = publish(log, batches, rate=rate, count=count, topics=wanted, progress=progress, stop=stop)
+    if sent == count or run.is_over(sent):
+        state.unlink(missing_ok=True)
+    return sent
+
+
+class Run:
+    """Where a run began, remembered in a file, and what of its batches is in the log already.
+
+    Raises UsageError where something else wrote to a topic since the run began.
+    """
+
+    def __init__(self, log: Log, name: str, state: Path, topics: Sequence[str]) -> None:
+        self._log, self._state = log, state
+        held = {topic: log.topic_state(topic) for topic in topics}
+        self._ends = {topic: dict(there.end_offsets) for topic, there in held.items()}
+        identity = {"run": name, "log": log.identity, "topics": {topic: held[topic].topic_id for topic in topics}}
+        begun = _read(state)
+        if begun is None or begun["identity"] != identity:
+            begun = {"identity": identity, "begin": self._ends}
+            _write(state, begun)
+        self._skip = {
+            topic: {number: end - begun["begin"][topic].get(number, 0) for number, end in ends.items()}
+            for topic, ends in self._ends.items()
+        }
+        self._offered, self._exhausted = 0, False
+
+    def rest(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The batches less what has been appended since the run began."""
+        for batch in batches:
+            left = self._beyond(batch) if batch.topic in self._skip else batch
+            if left is not None:
+                self._offered += left.records.num_rows if batch.topic in self._skip else 0
+                yield left
+        for topic, skip in self._skip.items():
+            for number, count in skip.items():
+                if count:
+                    raise self._foreign(topic, number)
+        self._exhausted = True
+
+    def is_over(self, sent: int) -> bool:
+        """Whether everything is in the log, once `sent` of the rest has been."""
+        return self._exhausted and sent == self._offered
+
+    def _beyond(self, batch: Batch) -> Batch | None:
+        """What of the batch is not in the log yet; None where all of it is."""
+        skip, ends = self._skip[batch.topic], self._ends[batch.topic]
+        if not any(skip.values()):
+            return batch
+        partition = partitions_of(batch.records["key"].combine_chunks(), len(ends))
+        keep = np.ones(len(partition), np.bool_)
+        for number, left in skip.items():
+            at = np.flatnonzero(partition == number)[:left]
+            keep[at] = False
+            skip[number] -= len(at)
+            if len(at) and not skip[number]:
+                found = self._log.poll(batch.topic, {number: ends[number] - 1}, 1).records["value"].to_pylist()
+                if found != [batch.records["value"][int(at[-1])].as_py()]:
+                    raise self._foreign(batch.topic, number)
+        rows = np.flatnonzero(keep)
+        if not len(rows):
+            return None
+        return Batch(batch.topic, batch.records.take(pa.array(rows)), batch.facts[rows])
+
+    def _foreign(self, topic: str, partition: int) -> UsageError:
+        return UsageError(
+            f"something else has written to partition {partition} of topic {topic} since the run that {self._state} "
+            "remembers, so it cannot go on: delete that file to send everything from the start (what is there already "
+            "counts as duplicates), or take another --seed"
+        )
+
+
+def _read(state: Path) -> dict[str, Any] | None:
+    """What the file remembers; None where there is none or it is not readable."""
+    try:
+        held = json.loads(state.read_text())
+        begin = {
+            topic: {int(number): int(end) for number, end in ends.items()} for topic, ends in held["begin"].items()
+        }
+        return {"identity": held["identity"], "begin": begin}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _write(state: Path, begun: dict[str, Any]) -> None:
+    state.parent.mkdir(parents=True, exist_ok=True)
+    fresh = state.with_name(state.name + ".tmp")
+    fresh.write_text(json.dumps(begun))
+    fresh.replace(state)
