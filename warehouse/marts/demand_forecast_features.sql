@@ -81,9 +81,9 @@ filled as (
 windows as (
     select
         *,
-        lag(units, horizon::integer) over days as units_lag,
-        lag(units, (7 * ceil(horizon / 7))::integer) over days as units_same_weekday,
-        lag(on_hand, horizon::integer) over days as stock_lag,
+        any_value(units) over then_day as units_lag,
+        any_value(units) over weekday as units_same_weekday,
+        any_value(on_hand) over then_day as stock_lag,
         sum(units) over last_7 as units_7,
         count(*) over last_7 as days_7,
         sum(units) over last_28 as units_28,
@@ -96,6 +96,11 @@ windows as (
     from filled
     window
         days as (partition by product_id order by date),
+        -- frames of one row: a stored lag() with an offset cannot be read back by DuckDB 1.5
+        then_day as (days rows between horizon::integer preceding and horizon::integer preceding),
+        weekday as (
+            days rows between (7 * ceil(horizon / 7))::integer preceding and (7 * ceil(horizon / 7))::integer preceding
+        ),
         last_7 as (days rows between (horizon::integer + 6) preceding and horizon::integer preceding),
         last_28 as (days rows between (horizon::integer + 27) preceding and horizon::integer preceding),
         last_91 as (days rows between (horizon::integer + 90) preceding and horizon::integer preceding)
