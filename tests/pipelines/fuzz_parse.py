@@ -109,7 +109,7 @@ def _alike(old: str, rng: random.Random) -> str:
     if _DAY.match(old):
         year = rng.choice([1899, 1900, 1999, 2000, 2026, 2099, 2100])
         day = f'"{year}-{rng.randint(1, 12):02}-{rng.randint(1, 31):02}{old[11:]}'
-        edge = '"1900-01-01T00:00:00+00:01"' if len(old) > 12 else '"2100-02-29"'
+        edge = '"1900-01-01T00:00:00+00:01"' if len(old) > 12 else '"2099-02-29"'
         return rng.choice([day, edge, json.dumps(rng.choice(_TIMES))])
     if old[0] == '"':
         return json.dumps(rng.choice(_TEXTS), ensure_ascii=False)
