@@ -135,8 +135,8 @@ def produce(
 ) -> None:
     """Send events to the log: live, a history, or a file.
 
-    Live at --rate until --count or Ctrl-C; --events or --days make a history, which the same command goes on with when
-    it was interrupted. Everything that is counted is acknowledged by the log.
+    Live at --rate (100) until --count or Ctrl-C; --count alone sends so many at once. --events or --days make a
+    history, with which the same command goes on after an interruption. What is counted, the log has acknowledged.
     """
     from animeverse.stopping import stop_on_signals
 

@@ -18,18 +18,21 @@ from pipelines.log.open import open_log
 from pipelines.settings import Settings
 from producers.dirt import Dirt
 from producers.live import live, share_of
-from producers.publish import publish_history, publish_live
+from producers.publish import publish, publish_history, publish_live
 from producers.publish_file import Timestamps, publish_file
 from producers.world import World
 
 STATE = "producing.json"  # where an interrupted history goes on
 DEFAULT_RATE = 100.0
-DEFAULT_DAYS = 60
+DEFAULT_DAYS, DEFAULT_EVENTS = 60, 200_000
+_SOME = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody asked for. `events` or `days` mean a history, else it is live; `file` is neither."""
+    """What somebody asked for. `events`, `days` or `start` mean a history, a bare `count` some events at once; with a
+    `rate` or nothing it is live; `file` is none of these.
+    """
 
     topics: Sequence[str]
     rate: float | None = None
@@ -79,14 +82,11 @@ def produce(settings: Settings, request: Request, stop: threading.Event) -> Sent
     seed = secrets.randbelow(1_000_000) if request.seed is None else request.seed
     if request.seed is None:
         console.say(f"seed {seed}: --seed {seed} makes the same world again")
-    if request.days is None and request.events is None and (request.count is None or request.rate is not None):
-        return _live(settings, request, seed, stop)
+    if request.days is None and request.events is None and request.start is None:
+        return (_live if request.count is None or request.rate is not None else _some)(settings, request, seed, stop)
     days = request.days or DEFAULT_DAYS
-    # A little more than is asked for, where only a number of records is: the count cuts it off.
-    asked = request.count or 0
-    events = request.events or (int(asked / share_of(request.topics) * 1.05) + 2_000 if asked else 200_000)
     start = request.start or datetime.now(UTC).date() - timedelta(days=days)
-    world = World(seed, start, days, events, request.dirt or Dirt())
+    world = World(seed, start, days, request.events or DEFAULT_EVENTS, request.dirt or Dirt())
     return history(settings, world, stop, rate=request.rate, count=request.count, topics=request.topics)
 
 
@@ -116,6 +116,17 @@ def _live(settings: Settings, request: Request, seed: int, stop: threading.Event
             log, batches, count=request.count, topics=request.topics, progress=progress, stop=stop.is_set
         )
     return Sent(records, seed, is_all=True)
+
+
+def _some(settings: Settings, request: Request, seed: int, stop: threading.Event) -> Sent:
+    """So many events of yesterday's last minute, as fast as it goes: the same all day, and late for nobody."""
+    assert request.count is not None
+    midnight = datetime.combine(datetime.now(UTC).date(), datetime.min.time(), UTC)
+    rate = max(DEFAULT_RATE, request.count / _SOME.total_seconds())
+    batches = live(seed, rate, midnight - _SOME, dirt=request.dirt, topics=request.topics)
+    with _sending(settings, request.count) as (log, progress):
+        records = publish(log, batches, count=request.count, topics=request.topics, progress=progress, stop=stop.is_set)
+    return Sent(records, seed, is_all=records == request.count)
 
 
 def _file(settings: Settings, request: Request, stop: threading.Event) -> Sent:

@@ -29,7 +29,7 @@ _READS = {duckdb.StatementType.SELECT, duckdb.StatementType.MULTI}  # MULTI: piv
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Columns by name and type, and the rows as Python values, to be read once."""
+    """Columns by name and type, and the rows as Python values, to be read once and before the session's next query."""
 
     names: Sequence[str]
     types: Sequence[str]
