@@ -97,6 +97,19 @@ class RunReport:
         """Records read from the log."""
         return sum(topic.polled for topic in self.topics.values())
 
+    @property
+    def judged(self) -> int:
+        """Records that got a verdict."""
+        return sum(
+            topic.accepted_on_time + topic.accepted_late + topic.duplicates + topic.quarantined
+            for topic in self.topics.values()
+        )
+
+    @property
+    def records(self) -> int:
+        """Records handled: read, or judged where only that was done."""
+        return max(self.polled, self.judged)
+
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
         """Add the time of the block to the step."""
@@ -372,11 +385,7 @@ class _Run:
             self._note_appended(silver, before, outcome)
             self._report.count(outcome)
         self._gold_asked = True
-        done = sum(
-            report.accepted_on_time + report.accepted_late + report.duplicates + report.quarantined
-            for report in self._report.topics.values()
-        )
-        self._progress(Progress("silver", done, self._total))
+        self._progress(Progress("silver", self._report.judged, self._total))
 
     def _work_out(self, batch: BronzeBatch) -> Outcome | None:
         silver = self._silver[batch.topic]
