@@ -69,7 +69,7 @@ def check(topic: str, value: bytes | None, policy: Policy) -> Checked:
         subjects = [name for name in ("product_id", "title_id") if event.get(name) is not None]
         if len(subjects) != 1:
             checked.reasons.add("rule:one_subject")
-    if topic == "pos-transactions" and checked.row["channel"] == "store" and checked.row["store_id"] is None:
+    if topic == "pos-transactions" and checked.row["channel"] == "store" and is_blank(checked.row["store_id"] or ""):
         checked.warnings.add("store_missing")
     if event_type != "delete":
         known = {member.name for member in members(topic)}

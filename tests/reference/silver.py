@@ -132,10 +132,12 @@ def _judge_one(silver: Silver, record: Record, policy: Policy) -> Verdict:
     if record.topic not in MASTER and origin is None:
         horizon = (high or event_time) - policy.allowed_lateness
         remembered = [copy for copy in copies if copy[0] >= horizon]
-    if any(copy[1] == content for copy in remembered) or origin in silver.released:
+    if any(copy[1] == content for copy in remembered):
         return Verdict(record, "duplicate", event_id=checked.event_id)
     if remembered:
         return _quarantine(record, checked, "conflicting_duplicate")
+    if origin in silver.released:  # a second release adds nothing, under another event_id, either
+        return Verdict(record, "duplicate", event_id=checked.event_id)
     copies.append((event_time, content))
     if origin:
         silver.released.add(origin)

@@ -276,6 +276,7 @@ WARNINGS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     ),
     "R10 a discount of the whole line": (POS, {"items": line(unit_price=5, quantity=2, discount_amount=10)}, set()),
     "R10 a store sale without its store": (POS, {"channel": "store"}, {"store_missing"}),
+    "R10 a blank store is none": (POS, {"channel": "store", "store_id": " "}, {"store_missing"}),
     "R10 an online sale has no store": (POS, {"channel": "online"}, set()),
 }
 

@@ -10,6 +10,7 @@ from .adversary import adversarial_world
 from .contract import Policy
 from .contract_table import TOPICS
 from .gold import NOT_APPLICABLE, UNKNOWN, Gold, build, on_hand
+from .harness_gold import PLAIN, VERSIONED, compare_gold
 from .history import BEGINNING
 from .samples import Raw, at, record
 from .segments import Scores, quintile, scores_of, segment_history
@@ -231,3 +232,43 @@ def test_facts_and_versions_of_a_world_fit_together() -> None:
         ends = [one.valid_to for one in versions]
         assert all(end is not None and end <= after.valid_from for end, after in zip(ends, versions[1:], strict=False))
         assert sum(one.is_current for one in versions) <= 1
+
+
+def tables(gold: Gold) -> dict[str, list[dict[str, Any]]]:
+    """Gold as a faithful warehouse would hold it, with keys of its own choice."""
+    made: dict[str, list[dict[str, Any]]] = {"gold.fct_sales": []}
+    keys: dict[tuple[str, Any], int] = {}
+    for table, (topic, name) in VERSIONED.items():
+        made[table] = [
+            {f"{name}_key": key, f"{name}_id": None, "valid_from": None} for key in (UNKNOWN, NOT_APPLICABLE)
+        ]
+        for (kind, natural), versions in gold.versions.items():
+            for one in versions if kind == topic else ():
+                keys[name, (natural, one.valid_from)] = len(keys) + 1
+                row = {f"{name}_key": len(keys), f"{name}_id": natural, "is_current": one.is_current, **one.attributes}
+                names = ("valid_from", "valid_to", "version", "is_deleted", "is_inferred")
+                made[table].append(row | {part: getattr(one, part) for part in names})
+    for table, name in PLAIN.items():
+        found = sorted({str(row[name]) for row in gold.sales} - {"-1", "-2"})
+        made[table] = [{f"{name}_key": 100 + number, f"{name}_id": one} for number, one in enumerate(found)]
+        keys |= {(name, row[f"{name}_id"]): row[f"{name}_key"] for row in made[table]}
+    for row in gold.sales:
+        joined = {name: row[name] for name in ("customer", "product", *PLAIN.values())}
+        follow = {
+            f"{name}_key": keys.get((name, one), one[0] if isinstance(one, tuple) else one)
+            for name, one in joined.items()
+        }
+        made["gold.fct_sales"].append({**{name: one for name, one in row.items() if name not in joined}, **follow})
+    made["marts.daily_summary"] = [{"date": day, **row} for day, row in gold.daily.items()]
+    return made
+
+
+def test_the_gold_harness_finds_nothing_in_a_faithful_warehouse_and_names_what_differs() -> None:
+    gold = build(judge(adversarial_world(4, size=50)))
+    made = tables(gold)
+    assert compare_gold(gold, made) == []
+    made["gold.fct_sales"][0]["net_sales_amount"] += 1
+    made["gold.fct_sales"][1]["product_key"] = 9999
+    made["gold.dim_customer"][2]["version"] = 77
+    made["marts.daily_summary"][0]["orders"] = -5
+    assert len(compare_gold(gold, made)) == 4

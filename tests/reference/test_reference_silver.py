@@ -292,6 +292,8 @@ def test_r27_a_release_is_accepted_late_and_never_moves_high() -> None:
 def test_r27_repeating_a_release_adds_nothing() -> None:
     again = [release(2 + i, -60, f"{POS}/0/1", event_id="old") for i in range(3)]
     assert fates([*too_late_log(), *again])[2:] == ["late", "duplicate", "duplicate"]
+    changed = release(9, -60, f"{POS}/0/1", event_id="old", store_id="x")
+    assert fates([*too_late_log(), again[0], changed])[2:] == ["late", "conflicting_duplicate"]
     renamed = release(9, -60, f"{POS}/0/1", event_id="another")
     assert fates([*too_late_log(), again[0], renamed])[2:] == ["late", "duplicate"]
 
