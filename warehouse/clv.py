@@ -201,13 +201,13 @@ def _least(loss: Objective, starts: tuple[tuple[float, ...], ...]) -> Floats:
         value, slope = loss(LOG_BOUND * held)
         return value, slope * (1.0 - held * held)
 
-    best: Floats | None = None
-    least = np.inf
+    best, least = np.log(np.array(starts[0])), np.inf
     for start in starts:
         found = minimize(bounded, np.log(np.array(start)), jac=True, method="BFGS", options={"gtol": 1e-7})
-        if best is None or found.fun < least - 1e-10:  # a later start must be better, not only luckier in the last bits
+        if found.fun < least:
             best, least = LOG_BOUND * np.tanh(found.x / LOG_BOUND), float(found.fun)
-    assert best is not None
+        if found.success:  # there is one top; other starts are for a search that got stuck
+            break
     return best
 
 
