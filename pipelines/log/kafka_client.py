@@ -126,7 +126,7 @@ class KafkaClient:
         if self._is_mock is None:
             self._metadata(deadline)
         if not self._is_mock:
-            described = self._ask(f"describe topic {topic}", ask, deadline, topic)
+            described = self.ask(f"describe topic {topic}", ask, deadline, topic)
             if described.topic_id not in _NO_TOPIC_ID:
                 return described
         metadata = self._metadata(deadline)
@@ -147,7 +147,7 @@ class KafkaClient:
             first, end = ({part.partition: future.result().offset for part, future in a.items()} for a in asked)
             return first, end
 
-        found = self._ask(f"list offsets of topic {topic}", ask, deadline, topic)
+        found = self.ask(f"list offsets of topic {topic}", ask, deadline, topic)
         self.failing = False
         return found
 
@@ -214,12 +214,12 @@ class KafkaClient:
 
     def _metadata(self, deadline: float) -> Any:
         # Asking for one topic by name would make the broker create it.
-        found = self._ask("read the list of topics", lambda left: self.admin.list_topics(timeout=left), deadline)
+        found = self.ask("read the list of topics", lambda left: self.admin.list_topics(timeout=left), deadline)
         self._said = None
         self._is_mock = str(found.cluster_id).startswith("mockCluster")
         return found
 
-    def _ask(self, doing: str, ask: Callable[[float], T], deadline: float, topic: str = "") -> T:
+    def ask(self, doing: str, ask: Callable[[float], T], deadline: float, topic: str = "") -> T:
         """Ask again while the broker says that it will know later (leader election, a topic just made)."""
         while True:
             try:

@@ -94,13 +94,15 @@ class TopicReader:
         self._topic = topic
         self._consumer: Consumer = client.make(Consumer, _DEFAULTS, _FIXED)
         self._lanes: dict[int, _Lane] = {}
+        self._order: list[int] = []  # who comes first in this poll
 
     def poll(self, positions: Mapping[int, int], max_records: int, wait: float) -> Polled:
         """As `Log.poll`."""
         if {number: lane.following for number, lane in self._lanes.items()} != dict(positions):
             self._assign(positions)
+        self._order = in_turn(positions)
         self._gather(max_records, wait)
-        return self._take(positions, max_records)
+        return self._take(max_records)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -120,6 +122,10 @@ class TopicReader:
         for number, offset in positions.items():
             if not first[number] <= offset <= end[number]:
                 raise out_of_range(self._topic, number, offset, first[number], end[number])
+        # Without it the consumer may look for the partitions' leaders a second after it has connected.
+        self._client.ask(
+            f"read topic {self._topic}", lambda left: self._consumer.list_topics(self._topic, timeout=left), deadline
+        )
         self._consumer.assign([TopicPartition(self._topic, number, offset) for number, offset in positions.items()])
         self._lanes = {number: _Lane(offset, offset, known_end=end[number]) for number, offset in positions.items()}
 
@@ -170,7 +176,7 @@ class TopicReader:
         lanes = self._lanes
         if self._held() >= 2 * max_records + _CHUNK or sum(lane.size for lane in self._lanes.values()) >= POLL_BYTES:
             return True
-        possible = {number: lane.held if lane.at_end() else max_records for number, lane in lanes.items()}
+        possible = {number: lanes[number].held if lanes[number].at_end() else max_records for number in self._order}
         return all(lanes[number].held >= count for number, count in shares(possible, max_records).items())
 
     def _hear_watermarks(self) -> None:
@@ -225,13 +231,13 @@ class TopicReader:
             self._client.describe(self._topic, self._client.deadline())  # says so itself where the topic is gone
         raise told
 
-    def _take(self, positions: Mapping[int, int], max_records: int) -> Polled:
-        available = {number: self._lanes[number].held for number in in_turn(positions)}
+    def _take(self, max_records: int) -> Polled:
+        available = {number: self._lanes[number].held for number in self._order}
         parts = []
         for number, count in sorted(shares(available, max_records).items()):
             parts += self._lanes[number].take(count)
         return Polled(
-            pa.Table.from_batches(parts, RECORDS), {number: self._lanes[number].following for number in positions}
+            pa.Table.from_batches(parts, RECORDS), {number: lane.following for number, lane in self._lanes.items()}
         )
 
 
