@@ -201,11 +201,13 @@ def _least(loss: Objective, starts: tuple[tuple[float, ...], ...]) -> Floats:
         value, slope = loss(LOG_BOUND * held)
         return value, slope * (1.0 - held * held)
 
-    best, least = np.log(np.array(starts[0])), np.inf
+    best: Floats = np.log(np.array(starts[0]))
+    least = np.inf
     for start in starts:
         found = minimize(bounded, np.log(np.array(start)), jac=True, method="BFGS", options={"gtol": 1e-7})
         if found.fun < least:
-            best, least = LOG_BOUND * np.tanh(found.x / LOG_BOUND), float(found.fun)
+            best = LOG_BOUND * np.tanh(np.asarray(found.x, dtype=np.float64) / LOG_BOUND)
+            least = float(found.fun)
         if found.success:  # there is one top; other starts are for a search that got stuck
             break
     return best
