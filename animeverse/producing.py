@@ -122,7 +122,7 @@ def _some(settings: Settings, request: Request, seed: int, stop: threading.Event
     """So many events of yesterday's last minute, as fast as it goes: the same all day, and late for nobody."""
     assert request.count is not None
     midnight = datetime.combine(datetime.now(UTC).date(), datetime.min.time(), UTC)
-    rate = max(DEFAULT_RATE, request.count / _SOME.total_seconds())
+    rate = max(1_000.0, request.count / _SOME.total_seconds())
     batches = live(seed, rate, midnight - _SOME, dirt=request.dirt, topics=request.topics)
     with _sending(settings, request.count) as (log, progress):
         records = publish(log, batches, count=request.count, topics=request.topics, progress=progress, stop=stop.is_set)
