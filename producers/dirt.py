@@ -64,6 +64,7 @@ _SHARES = {
     Kind.BROKEN: "broken", Kind.CONTRACT: "contract", Kind.NEW_FIELD: "new_fields", Kind.DUPLICATE: "duplicated",
     Kind.CONFLICTING: "conflicting",
 }  # fmt: skip
+_DELAYED = (Kind.OUT_OF_ORDER, Kind.LATE, Kind.TOO_LATE)
 _REWRITTEN = (Kind.BROKEN, Kind.CONTRACT, Kind.NEW_FIELD)
 
 FACTS = {
@@ -124,7 +125,7 @@ class Spoiler:
         for kind, name in _SHARES.items():
             share = getattr(self.dirt, name)
             count = int(share * (seen + len(draft)) + 1e-9) - int(share * seen + 1e-9)
-            able = free if kind not in (Kind.LATE, Kind.TOO_LATE) else free[self._can_be_late(draft, free, kind)]
+            able = free[self._can_be_late(draft, free, kind)] if kind in _DELAYED else free
             chosen[kind] = np.sort(able[:count])
             free = free[~np.isin(free, chosen[kind])] if count else free
         return chosen
@@ -134,6 +135,8 @@ class Spoiler:
             return np.zeros(len(rows), np.bool_)
         if self.end is None:
             return ~draft.caused[rows]
+        if kind == Kind.OUT_OF_ORDER:
+            return np.ones(len(rows), np.bool_)
         if kind == Kind.LATE:
             return draft.event_time[rows] + 20 * MINUTE < self.end
         return np.asarray(~draft.caused[rows] | (draft.event_time[rows] + 97 * HOUR < self.end))
@@ -143,8 +146,8 @@ class Spoiler:
         chance: Floats = random.random(len(draft))
         time = draft.event_time
         delay = 20 + (chance * 380).astype(np.int64)  # a few hundred milliseconds from the till to the log
-        delay = np.where(kind == Kind.OUT_OF_ORDER, (30 * SECOND + chance * 9 * MINUTE).astype(np.int64), delay)
-        late = kind == Kind.LATE
+        late, swapped = kind == Kind.LATE, kind == Kind.OUT_OF_ORDER
+        shortly = np.where(swapped, (30 * SECOND + chance * 9 * MINUTE).astype(np.int64), 0)
         room = np.full(len(draft), 40.0 * HOUR)
         if self.end is not None:
             room = np.clip(self.end - time - MINUTE, 15 * MINUTE, 40 * HOUR).astype(np.float64)
@@ -153,7 +156,8 @@ class Spoiler:
         waits = (62 * HOUR + chance * 34 * HOUR).astype(np.int64)
         days_back = (3 + (chance < 0.5)) * DAY  # whole days, so that opening hours hold
         if self.end is None:
-            return time - np.where(late, behind, np.where(far, days_back, 0)), delay
+            return time - np.where(late, behind, np.where(far, days_back, shortly)), delay
+        delay = np.where(swapped, shortly, delay)
         fits = far & (time + waits < self.end)
         return time - np.where(far & ~fits, days_back, 0), np.where(late, behind, np.where(fits, waits, delay))
 
@@ -161,11 +165,12 @@ class Spoiler:
         self, records: pl.DataFrame, chosen: dict[Kind, Ints], random: np.random.Generator
     ) -> pl.DataFrame | None:
         parts = []
+        latest = 20 * MINUTE if self.end is not None else 30 * SECOND
         for kind in (Kind.DUPLICATE, Kind.CONFLICTING):
             at = chosen[kind]
             if len(at):
                 again = records[at]
-                arrival = again["arrival"].to_numpy() + log_uniform(random.random(len(at)), 2 * SECOND, 20 * MINUTE)
+                arrival = again["arrival"].to_numpy() + log_uniform(random.random(len(at)), 2 * SECOND, latest)
                 if self.end is not None:
                     arrival = np.minimum(arrival, self.end - 1)
                 values = again["value"]
