@@ -161,9 +161,9 @@ def differences(
                 expected[labels[view]] += line.quantity * line.price
         actual = {row["part"]: row["amount"] for row in rows}
         wrong += [
-            f"{view} {part}: {expected.get(part)} in the file, {actual.get(part)} in gold"
+            f"{view} {part}: {expected.get(part, 0)} in the file, {actual.get(part, 0)} in gold"
             for part in sorted({*expected, *actual})
-            if expected.get(part) != actual.get(part)
+            if expected.get(part, 0) != actual.get(part, 0)  # a month without sales is a row of 0 in gold
         ]
     return wrong
 

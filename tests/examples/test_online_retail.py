@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -253,3 +254,38 @@ def test_the_whole_published_table_is_in_the_events_to_the_last_line_and_digit(t
     assert sum(quantity * price for _, _, _, quantity, price in sent) == Decimal("9747747.934")
     assert len({event["customer_id"] for event in events["customer-profiles"]}) == 4_372
     assert len(events["product-catalog"]) == 4_070
+
+
+def through_all_layers(path: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """run.sh on the table at `path`, untouched by the settings of whoever runs the tests."""
+    settings = {name: value for name, value in os.environ.items() if not name.startswith("ANIMEVERSE_")}
+    command = ["sh", str(EXAMPLE / "run.sh"), str(path), str(folder)]
+    environment = {**settings, "PYTHON": sys.executable}
+    return subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_the_sample_goes_through_all_layers_and_only_the_bad_debt_is_quarantined(sample: Path, tmp_path: Path) -> None:
+    done = through_all_layers(sample, tmp_path / "retail")
+    assert done.returncode == 0, done.stderr
+    assert "| `gold.fct_sales` | 8 | 7 | 33.952 |\n" in done.stdout
+    assert "| `silver.quarantine`: range:items.unit_price | 1 | 1 | -11,062.06 |\n" in done.stdout
+    assert "| **all parts** | 9 | 8 | -11,028.108 |\n| **the file** | 9 | 8 | -11,028.108 |\n" in done.stdout
+    assert "- lines with a margin: 0\n" in done.stdout
+    assert "| 85123A | 30.56 | 11 | WHITE HEART |\n" in done.stdout
+    assert "| Australia | 30.602 | 1 |\n" in done.stdout
+
+    again = through_all_layers(sample, tmp_path / "retail")
+    assert again.returncode == 2
+    assert "exists" in again.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PUBLISHED.exists(), reason="the published table is not beside the repository")
+def test_the_whole_published_table_adds_up_in_gold_to_the_last_line_and_digit(tmp_path: Path) -> None:
+    done = through_all_layers(PUBLISHED, tmp_path / "retail")
+    assert done.returncode == 0, done.stderr
+    assert "| `gold.fct_sales` | 541,907 | 5,176,448 | 9,769,872.054 |\n" in done.stdout
+    assert "| `silver.quarantine`: range:items.unit_price | 2 | 2 | -22,124.12 |\n" in done.stdout
+    assert "| **all parts** | 541,909 | 5,176,450 | 9,747,747.934 |\n" in done.stdout
+    assert "| **the file** | 541,909 | 5,176,450 | 9,747,747.934 |\n" in done.stdout
