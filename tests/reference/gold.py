@@ -208,7 +208,7 @@ def _engagement(gold: Gold) -> dict[tuple[str, date], Row]:
             "orders": set(),
             "units": 0,
             "net_sales_amount": ZERO,
-            "bookings": set(),
+            "bookings": 0,
             "admissions": 0,
             "ticket_revenue_amount": ZERO,
             "concession_amount": ZERO,
@@ -226,12 +226,10 @@ def _engagement(gold: Gold) -> dict[tuple[str, date], Row]:
         elif "admissions" in row:
             for name in ("admissions", "ticket_revenue_amount", "concession_amount"):
                 day[name] += row[name]
-            day["bookings"] |= {row["booking_id"]} if row["event_type"] == "booking" else set()
+            day["bookings"] += row["event_type"] == "booking"
         else:
             day["reviews"] += 1
-    return {
-        place: {**day, "orders": len(day["orders"]), "bookings": len(day["bookings"])} for place, day in made.items()
-    }
+    return {place: {**day, "orders": len(day["orders"])} for place, day in made.items()}
 
 
 def _unmatched_returns(silver: Silver) -> set[str]:

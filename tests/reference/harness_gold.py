@@ -2,7 +2,8 @@
 
 `actual` maps table names to rows, whatever is there of gold.dim_customer, dim_product, dim_anime_title, dim_store,
 dim_channel, dim_payment_method (the dimensions that a fact's keys point to must be there), gold.fct_sales,
-gold.fct_cinema_attendance and marts.daily_summary. Columns as in R31-R36 and R43.
+fct_cinema_attendance, fct_review, fct_inventory_movement, fct_inventory_daily, fct_customer_engagement and
+marts.daily_summary. Columns as in R31-R36 and R43; what only one side has is not compared.
 """
 
 from collections import Counter
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from .gold import CUSTOMER, NOT_APPLICABLE, PRODUCT, TITLE, UNKNOWN, Gold
+from .gold import CUSTOMER, NOT_APPLICABLE, PRODUCT, TITLE, UNKNOWN, Gold, on_hand
 from .history import PERSONAL, Version
 
 Rows = Sequence[Mapping[str, Any]]
@@ -39,11 +40,18 @@ def compare_gold(gold: Gold, actual: Mapping[str, Rows]) -> list[str]:
         members[name] = {
             row[f"{name}_key"]: row[f"{name}_id"] for row in actual.get(table, ()) if row[f"{name}_key"] > 0
         }
-    if "gold.fct_sales" in actual:
-        found += _facts(gold.sales, actual["gold.fct_sales"], members, "gold.fct_sales", ("event_id", "line_number"))
-    if "gold.fct_cinema_attendance" in actual:
-        rows = actual["gold.fct_cinema_attendance"]
-        found += _facts(gold.attendance, rows, members, "gold.fct_cinema_attendance", ("event_id",))
+    facts = {
+        "gold.fct_sales": (gold.sales, ("event_id", "line_number")),
+        "gold.fct_cinema_attendance": (gold.attendance, ("event_id",)),
+        "gold.fct_review": (gold.reviews, ("event_id",)),
+        "gold.fct_inventory_movement": (gold.movements, ("event_id",)),
+        "gold.fct_customer_engagement": (_engagement(gold), ("customer_id", "date")),
+    }
+    for table, (ours, by) in facts.items():
+        if table in actual:
+            found += _facts(ours, actual[table], members, table, by)
+    if "gold.fct_inventory_daily" in actual:
+        found += _stock(gold, actual["gold.fct_inventory_daily"])
     if "marts.daily_summary" in actual:
         found += _daily(gold, actual["marts.daily_summary"])
     return found
@@ -112,6 +120,22 @@ def _joined(name: str, row: Mapping[str, Any], members: Members) -> Any:
     if key in (UNKNOWN, NOT_APPLICABLE):
         return (key, key) if name in ("customer", "product", "title") else key
     return members[name].get(key, f"key {key}, which no member has")
+
+
+def _engagement(gold: Gold) -> Rows:
+    return [{"customer_id": customer, "date": day, **row} for (customer, day), row in gold.engagement.items()]
+
+
+def _stock(gold: Gold, theirs: Rows) -> list[str]:
+    """Every row's stock, and no day without a row from a product's first movement in a warehouse on."""
+    found = [
+        f"fct_inventory_daily {row['product_id']} {row['warehouse_id']} {row['date']}: {ours} expected, found {row}"
+        for row in theirs
+        if (ours := on_hand(gold, row["product_id"], row["warehouse_id"], row["date"])) != row["on_hand"]
+    ]
+    days = {(row["product_id"], row["warehouse_id"], row["date"]) for row in theirs}
+    places = {(row["product"][0], row["warehouse"], row["date"]) for row in gold.movements}
+    return found + [f"fct_inventory_daily {place}: row is missing" for place in places - days]
 
 
 def _daily(gold: Gold, theirs: Rows) -> list[str]:

@@ -29,6 +29,7 @@ class Version:
     is_inferred: bool = False
     is_deleted: bool = False
     attributes: dict[str, Any] = field(default_factory=dict)
+    shown: Verdict | None = None  # the change that the attributes come from
 
     @property
     def is_current(self) -> bool:
@@ -78,18 +79,18 @@ def one_history(topic: str, key: str, changes: list[Verdict], needed: list[datet
             if member.name not in (*NOT_ATTRIBUTES, KEYS[topic])
         }
         if open_version and all(open_version.attributes[name] == attributes[name] for name in TRACKED[topic]):
-            open_version.attributes = attributes  # nothing tracked changed: the last value of the others shows
+            open_version.attributes, open_version.shown = attributes, one  # of the untracked the last value shows
             continue
         if open_version:
             open_version.valid_to = moment
-        versions.append(Version(key, moment, None, len(versions) + 1, attributes=attributes))
+        versions.append(Version(key, moment, None, len(versions) + 1, attributes=attributes, shown=one))
     first = versions[0] if versions else None
     if any(first is None or moment < first.valid_from for moment in needed):
         versions.insert(0, _inferred(key, first))
     if topic == "customer-profiles":
-        deletes = [moment for moment, one in last_at.items() if one.row["event_type"] == "delete"]
-        for version in versions:
-            if version.attributes and any(version.valid_from < moment for moment in deletes):
+        for version in versions:  # a delete blanks all that was said before it, also one that lost a tie
+            after = ordered[ordered.index(version.shown) :] if version.shown else []
+            if any(one.row["event_type"] == "delete" for one in after):
                 version.attributes = {**version.attributes, **dict.fromkeys(PERSONAL)}
     return versions
 
@@ -98,7 +99,7 @@ def _inferred(key: str, first: Version | None) -> Version:
     if first is None:
         return Version(key, BEGINNING, None, 0, is_inferred=True)
     attributes = {name: None if name == "unit_cost" else value for name, value in first.attributes.items()}
-    return Version(key, BEGINNING, first.valid_from, 0, is_inferred=True, attributes=attributes)
+    return Version(key, BEGINNING, first.valid_from, 0, is_inferred=True, attributes=attributes, shown=first.shown)
 
 
 def version_at(versions: list[Version], moment: datetime) -> Version:

@@ -143,8 +143,12 @@ def test_r41_a_delete_blanks_personal_data_up_to_it_and_a_later_sign_up_shows_it
     versions = one_history(CUSTOMER, "C1", changes("10:n=A 20:b=B 30:delete 40:s=C"), [at(5)])
     assert [one.attributes["name"] for one in versions] == [None, None, None, "C"]
     assert [one.attributes["city"] for one in versions] == ["Wien"] * 4
-    undone = one_history(CUSTOMER, "C1", changes("10:n=A 20:delete 20:n=B"), [])
-    assert [one.attributes["name"] for one in undone] == ["B"], "the delete lost the tie and does not count"
+    signed_up_at_once = one_history(CUSTOMER, "C1", changes("10:b=A 20:delete 20:n=B"), [])
+    assert [one.attributes["name"] for one in signed_up_at_once] == [None, "B"], "the delete lost the tie, and still"
+    same_again = one_history(CUSTOMER, "C1", changes("10:n=A 20:delete 20:n=B"), [])
+    assert [one.attributes["name"] for one in same_again] == ["B"]
+    first_deleted = one_history(CUSTOMER, "C1", changes("10:delete 20:n=B"), [at(5)])
+    assert [one.attributes["name"] for one in first_deleted] == ["B", "B"], "the inferred member shows the later one"
 
 
 @pytest.mark.parametrize(
