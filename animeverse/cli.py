@@ -245,8 +245,9 @@ def verify(
     """
     from animeverse.proofs import print_checks
     from pipelines.verify import verify as run_checks
+    from warehouse.proof import gold_checks
 
-    checks = run_checks(_settings(context), rebuild=rebuild)
+    checks = run_checks(_settings(context), rebuild=rebuild, gold_checks=gold_checks)
     if as_json:
         _print_json([{"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks])
     else:

@@ -27,6 +27,7 @@ from pipelines.errors import NoLakehouseError, UsageError
 from pipelines.homelock import home_lock
 from pipelines.settings import Settings
 from pipelines.verify import Check, verify
+from warehouse.proof import gold_checks
 
 _MARK = "made-by-demo.json"
 _LOCK = "run.lock"
@@ -66,7 +67,7 @@ def run(settings: Settings, *, events: int, days: int, seed: int, fresh: bool, s
         console.say("the same command goes on from here")
         return 0
     with steps.step("verifying"):
-        checks = verify(settings)
+        checks = verify(settings, gold_checks=gold_checks)
     return _show(settings, checks, steps)
 
 

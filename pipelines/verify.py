@@ -6,6 +6,7 @@ and keeps 20 bytes a record in memory. Source: design.md section 4 (the conserva
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -39,8 +40,9 @@ class Check:
     detail: str
 
 
-# Checks of the warehouse, which this package does not know: (lake, all of silver, is it the rebuild) -> checks
-GoldChecks = Callable[[Lake, SilverChanges, bool], list[Check]]
+# Checks of the warehouse, which this package does not know (`warehouse.proof.gold_checks`):
+# (published file, all of silver, is it the rebuilt one) -> (check, does it hold, detail)
+GoldChecks = Callable[[Path, SilverChanges, bool], list[tuple[str, bool, str]]]
 
 
 def verify(settings: Settings, *, rebuild: bool = False, gold_checks: GoldChecks | None = None) -> list[Check]:
@@ -59,12 +61,14 @@ def verify(settings: Settings, *, rebuild: bool = False, gold_checks: GoldChecks
             if log is not None:
                 log.close()
         if gold_checks is not None:
-            checks += gold_checks(lake, silver_changes(lake, {}), False)
+            found = gold_checks(settings.published_path, silver_changes(lake, {}), False)
+            checks += [Check(*line) for line in found]
         if rebuild:
             with rebuilt_silver(settings, lake, piece_rows=_OTHER_PIECES) as side:
                 checks += [Check(*found) for found in same_rows(lake, side)]
                 if gold_checks is not None:
-                    checks += gold_checks(side, silver_changes(side, {}), True)
+                    found = gold_checks(settings.published_path, silver_changes(side, {}), True)
+                    checks += [Check(*line) for line in found]
         return checks
     finally:
         lake.close()

@@ -1,0 +1,105 @@
+import shutil
+import threading
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import AlreadyRunningError
+from pipelines.homelock import home_lock
+from pipelines.runner import LAYERS, RunReport, run
+from pipelines.settings import load_settings
+from pipelines.verify import verify
+from warehouse.build import Warehouse
+from warehouse.proof import gold_checks
+
+from .outcome import differences, fill_log
+
+pytestmark = pytest.mark.usefixtures("without_settings")
+
+
+def run_all(home: Path, batch_size: int = 100_000) -> RunReport:
+    settings = load_settings(home=home, batch_size=batch_size)
+    with closing(Warehouse(home / "gold")) as gold:
+        return run(
+            settings,
+            LAYERS,
+            follow=False,
+            gold=gold,
+            clock=lambda: datetime.now(UTC),
+            progress=lambda progress: None,
+            stop=threading.Event(),
+        )
+
+
+def failed(home: Path, *, rebuild: bool = False) -> list[str]:
+    checks = verify(load_settings(home=home), rebuild=rebuild, gold_checks=gold_checks)
+    return [f"{check.name}: {check.detail}" for check in checks if not check.ok]
+
+
+def test_every_promise_holds_after_one_run_and_after_a_second_one_that_finds_nothing(tmp_path: Path) -> None:
+    fill_log(tmp_path, 2_000)
+    report = run_all(tmp_path)
+    assert report.polled == report.judged > 1_900
+    assert failed(tmp_path, rebuild=True) == []
+    again = run_all(tmp_path)
+    assert (again.polled, again.refreshes) == (0, 0)
+    assert failed(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_batches_of_1_7_1000_and_all_give_the_same_silver_and_gold(tmp_path: Path) -> None:
+    fill_log(tmp_path / "all", 100, days=1)
+    for name in ("1", "7", "1000"):
+        (tmp_path / name).mkdir()
+        shutil.copy(tmp_path / "all" / "log.db", tmp_path / name)
+    run_all(tmp_path / "all")
+    for name in ("1", "7", "1000"):
+        run_all(tmp_path / name, int(name))
+        assert differences(tmp_path / "all", tmp_path / name) == []
+
+
+def test_layers_run_one_after_the_other_come_to_the_same(tmp_path: Path) -> None:
+    fill_log(tmp_path / "together", 500)
+    (tmp_path / "apart").mkdir()
+    shutil.copy(tmp_path / "together" / "log.db", tmp_path / "apart")
+    run_all(tmp_path / "together")
+    settings = load_settings(home=tmp_path / "apart", batch_size=90)
+    for layer in LAYERS:
+        with closing(Warehouse(settings.home / "gold")) as gold:
+            run(
+                settings,
+                (layer,),
+                follow=False,
+                gold=gold,
+                clock=lambda: datetime.now(UTC),
+                progress=lambda progress: None,
+                stop=threading.Event(),
+            )
+    assert differences(tmp_path / "together", tmp_path / "apart") == []
+    assert failed(tmp_path / "apart") == []
+
+
+def test_a_second_run_on_a_home_is_refused_and_names_the_first(tmp_path: Path) -> None:
+    with home_lock(tmp_path), pytest.raises(AlreadyRunningError, match=r"pid \d+"), home_lock(tmp_path):
+        pass
+
+
+def test_follow_ends_when_it_is_told_to_and_nothing_is_lost(tmp_path: Path) -> None:
+    fill_log(tmp_path, 800)
+    stop = threading.Event()
+    settings = load_settings(home=tmp_path, batch_size=50)
+    with closing(Warehouse(tmp_path / "gold")) as gold:
+        report = run(
+            settings,
+            LAYERS,
+            follow=True,
+            gold=gold,
+            clock=lambda: datetime.now(UTC),
+            progress=lambda progress: stop.set() if progress.layer == "silver" else None,
+            stop=stop,
+        )
+    assert 0 < report.judged < 800
+    run_all(tmp_path)
+    assert failed(tmp_path) == []
