@@ -21,7 +21,7 @@ from warehouse.refresh import Refresh
 
 __all__ = ["Refreshed", "SilverChanges", "Warehouse", "rebuild"]
 
-WORK = "work.duckdb"
+WORK = "writer.duckdb"  # no schema may be named like the file, which names the catalog
 SEEDS = HERE / "seeds"
 _SEED_COLUMNS: Mapping[str, str] = {
     "stores": "store_id, name, city, country, opened_on",
@@ -44,7 +44,7 @@ class Refreshed:
 
 
 class Warehouse:
-    """Gold in `<gold_dir>/work.duckdb`, published as `<gold_dir>/animeverse.duckdb`. Use it from one thread at a time.
+    """Gold in `<gold_dir>/writer.duckdb`, published as `<gold_dir>/animeverse.duckdb`. Use it from one thread at a time.
 
     Days older than `open_days` before the last one are moved to Parquet files once facts exceed `native_rows` rows;
     files that fell out of use are removed after `grace` seconds. Work that other models made is thrown away: then

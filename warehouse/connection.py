@@ -34,7 +34,7 @@ def connect(file: Path, *, memory_limit: str, threads: int | None = None) -> duc
     connection.execute("set preserve_insertion_order = false")
     connection.execute(f"set memory_limit = '{memory_limit}'")
     connection.execute(f"set temp_directory = '{quoted(file.parent / 'spill')}'")
-    connection.execute("set wal_autocheckpoint = '1TB'")  # publication checkpoints, once a refresh
+    connection.execute("set wal_autocheckpoint = '1KB'")  # publication checkpoints, once a refresh
     if threads is not None:
         connection.execute(f"set threads = {threads}")
     try:
