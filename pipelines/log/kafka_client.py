@@ -25,6 +25,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # noqa: TID25
 from pipelines.errors import LakehouseError, LogRefusedError, LogUnavailableError, SettingsError
 
 PATIENCE = 8.0  # seconds in which the broker has to answer
+_BLOCK = 1.0  # seconds in one call that does not hear Ctrl-C
 _NO_TOPIC_ID = ("AAAAAAAAAAAAAAAAAAAAAA", "None")  # 16 zero bytes: the broker is older than topic ids (KIP-516)
 _MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
 _CREDENTIALS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}
@@ -39,6 +40,7 @@ _FORBIDDEN = {
     KafkaError.TOPIC_EXCEPTION,
 }
 _PASSING = {
+    KafkaError._NOENT,  # "No leaders found": none is known while the broker is away
     KafkaError._TRANSPORT,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -206,15 +208,20 @@ class KafkaClient:
         )
 
     def _on_error(self, error: KafkaError) -> None:
-        self._said = error
-        self.failing = self.failing or error.code() == KafkaError._ALL_BROKERS_DOWN
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self.failing = True
+            self._said = self._said or error
+        else:
+            self._said = error  # says why
 
     def _left(self, deadline: float) -> float:
         return max(0.1, deadline - time.monotonic())
 
     def _metadata(self, deadline: float) -> Any:
         # Asking for one topic by name would make the broker create it.
-        found = self.ask("read the list of topics", lambda left: self.admin.list_topics(timeout=left), deadline)
+        found = self.ask(
+            "read the list of topics", lambda left: self.admin.list_topics(timeout=min(left, _BLOCK)), deadline
+        )
         self._said = None
         self._is_mock = str(found.cluster_id).startswith("mockCluster")
         return found

@@ -44,6 +44,7 @@ _FIXED: Mapping[str, Any] = {
     "auto.offset.reset": "error",
     "enable.partition.eof": True,
     "isolation.level": "read_committed",
+    "message.max.bytes": 1_000_000,  # the producer's limit; a larger record is fetched all the same
 }
 
 
@@ -124,7 +125,9 @@ class TopicReader:
                 raise out_of_range(self._topic, number, offset, first[number], end[number])
         # Without it the consumer may look for the partitions' leaders a second after it has connected.
         self._client.ask(
-            f"read topic {self._topic}", lambda left: self._consumer.list_topics(self._topic, timeout=left), deadline
+            f"read topic {self._topic}",
+            lambda left: self._consumer.list_topics(self._topic, timeout=min(left, 1.0)),
+            deadline,
         )
         self._consumer.assign([TopicPartition(self._topic, number, offset) for number, offset in positions.items()])
         self._lanes = {number: _Lane(offset, offset, known_end=end[number]) for number, offset in positions.items()}

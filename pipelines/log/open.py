@@ -24,9 +24,7 @@ def open_log(url: str, *, kafka: Mapping[str, str] = _NONE, topic_prefix: str = 
         for server in servers.split(","):
             found = _BROKER.fullmatch(server)
             if not found or not 0 < int(found["port"]) < 65536:
-                raise _malformed(
-                    url, f"{server!r} is not host:port; user and password belong in ANIMEVERSE_KAFKA_SASL_*"
-                )
+                raise _malformed(url, "not host:port; user and password belong in ANIMEVERSE_KAFKA_SASL_*")
         from pipelines.log.kafka import KafkaLog
 
         return KafkaLog(servers, kafka, topic_prefix)
@@ -43,7 +41,7 @@ def open_log(url: str, *, kafka: Mapping[str, str] = _NONE, topic_prefix: str = 
 
 
 def _malformed(url: str, found: str) -> SettingsError:
-    shown = re.sub(r"//[^/]*@", "//…@", url)  # no password in a message
+    shown = re.sub(r"//.*@", "//…@", url)  # no password in a message
     return SettingsError(
         "expected ANIMEVERSE_LOG_URL to be kafka://host:port[,host:port], sqlite:///relative/path or "
         f"sqlite:////absolute/path, found {shown!r}: {found}"

@@ -1,0 +1,167 @@
+"""What only a broker has: transactions, sizes, absence and return. The suite for every log is in test_every_log.py."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from confluent_kafka import Producer  # noqa: TID251
+from confluent_kafka.admin import AdminClient, NewTopic  # noqa: TID251
+
+from pipelines.errors import LogRefusedError, LogUnavailableError, SettingsError
+from pipelines.log.interface import Log
+from pipelines.log.open import open_log
+
+Sent = Callable[..., pa.Table]
+START = {0: 0, 1: 0, 2: 0, 3: 0}
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[..., Log]]:
+    """Opens logs that are closed after the test."""
+    logs: list[Log] = []
+
+    def open_(url: str, kafka: dict[str, str] | None = None, prefix: str = "") -> Log:
+        logs.append(open_log(url, kafka=kafka or {}, topic_prefix=prefix))
+        return logs[-1]
+
+    yield open_
+    for log in logs:
+        log.close()
+
+
+def _transactional(url: str, prefix: str) -> Producer:
+    settings: dict[str, Any] = {
+        "bootstrap.servers": url.removeprefix("kafka://"),
+        "transactional.id": f"{prefix}writer",
+        "log_level": 0,
+    }
+    producer = Producer(settings)
+    producer.init_transactions(20)
+    return producer
+
+
+@pytest.mark.broker
+def test_only_committed_records_are_read_and_markers_are_holes_in_the_offsets(
+    kafka_url: str, topic_prefix: str, opened
+) -> None:
+    log = opened(kafka_url, prefix=topic_prefix)
+    log.ensure_topics(["t"], partitions=1)
+    producer = _transactional(kafka_url, topic_prefix)
+    for number, end in enumerate((producer.commit_transaction, producer.abort_transaction) * 2):
+        producer.begin_transaction()
+        producer.produce(f"{topic_prefix}t", b"%d" % number, partition=0)
+        producer.flush(10)
+        end(10)
+    positions, values = {0: 0}, []
+    while positions != log.topic_state("t").end_offsets:
+        polled = log.poll("t", positions, 1, wait=1.0)
+        values += polled.records["value"].to_pylist()
+        positions = polled.next_offsets
+    assert values == [b"0", b"2"]
+    assert positions == {0: 8}
+    started = time.monotonic()
+    assert log.poll("t", positions, 10).next_offsets == positions
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.broker
+def test_an_open_transaction_hides_what_follows_until_it_ends(kafka_url: str, topic_prefix: str, opened) -> None:
+    log = opened(kafka_url, prefix=topic_prefix)
+    log.ensure_topics(["t"], partitions=1)
+    producer = _transactional(kafka_url, topic_prefix)
+    producer.begin_transaction()
+    producer.produce(f"{topic_prefix}t", b"held", partition=0)
+    producer.flush(10)
+    assert log.topic_state("t").end_offsets == {0: 0}
+    for wait in (0.0, 0.3):
+        assert not len(log.poll("t", {0: 0}, 10, wait).records)
+    producer.commit_transaction(10)
+    assert log.poll("t", {0: 0}, 10, wait=2.0).records["value"].to_pylist() == [b"held"]
+
+
+@pytest.mark.broker
+def test_ten_megabytes_pass_where_the_settings_let_them(kafka_url: str, topic_prefix: str, opened, sent: Sent) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka_url.removeprefix("kafka://"), "log_level": 0})
+    large = {"max.message.bytes": "20000000"}
+    for future in admin.create_topics([NewTopic(f"{topic_prefix}t", num_partitions=4, config=large)]).values():
+        future.result()
+    value = bytes(range(256)) * 40_000
+    log = opened(kafka_url, {"message.max.bytes": "20000000", "compression.type": "none"}, topic_prefix)
+    log.append("t", sent([value] * 3 + [b"small"], partition=[0, 0, 1, 1]))
+    assert log.poll("t", START, 10).records["value"].to_pylist() == [value] * 3 + [b"small"]
+
+
+def test_a_record_over_the_limit_is_refused_by_number_before_any_is_sent(mock_broker, topic_prefix, opened, sent: Sent):
+    log = opened(mock_broker, prefix=topic_prefix)
+    log.ensure_topics(["t"])
+    with pytest.raises(LogRefusedError, match=r"record 2 .*1,000,001 bytes.*message\.max\.bytes"):
+        log.append("t", sent([b"", b"x", b"x" * 1_000_001]))
+    assert set(log.topic_state("t").end_offsets.values()) == {0}
+
+
+@pytest.mark.broker
+def test_a_record_that_the_broker_refuses_is_named_with_the_reason(kafka_url, topic_prefix, opened, sent: Sent) -> None:
+    log = opened(kafka_url, {"message.max.bytes": "20000000", "compression.type": "none"}, topic_prefix)
+    log.append("t", sent([b"before"], partition=[0]))
+    with pytest.raises(LogRefusedError, match=r"record 1 .*too large.*2 of 3 records were acknowledged"):
+        log.append("t", sent([b"first", b"x" * 3_000_000, b"last"], partition=[0, 1, 2]))
+    assert log.append("t", sent([b"after"], partition=[0])) == 1
+    assert log.poll("t", {0: 0}, 10).records["value"].to_pylist() == [b"before", b"first", b"after"]
+
+
+@pytest.mark.slow
+def test_an_absent_broker_is_named_within_ten_seconds(opened, sent: Sent) -> None:
+    log = opened("kafka://127.0.0.1:1")
+    for call in (lambda: log.append("t", sent([b"v"])), lambda: log.poll("t", START, 1)):
+        started = time.monotonic()
+        with pytest.raises(LogUnavailableError, match=r"127\.0\.0\.1:1.*Connection refused"):
+            call()
+        assert time.monotonic() - started < 10
+
+
+@pytest.mark.broker
+@pytest.mark.slow
+def test_a_broker_that_comes_back_is_used_again_with_nothing_lost(own_broker, opened, sent: Sent) -> None:
+    log = opened(own_broker.url)
+    log.append("t", sent([b"%d" % n for n in range(1000)], partition=[n % 4 for n in range(1000)]))
+    positions = log.poll("t", START, 400).next_offsets
+    own_broker.kill()
+    for call in (lambda: log.topic_state("t"), lambda: log.append("t", sent([b"v"])), lambda: log.poll("t", START, 1)):
+        started = time.monotonic()
+        with pytest.raises(LogUnavailableError):
+            call()
+        assert time.monotonic() - started < 10
+    own_broker.start()
+    rest = log.poll("t", positions, 10_000, wait=5.0)
+    assert len(rest.records) == 600
+    log.append("t", sent([b"again"], partition=[0]))
+    assert log.poll("t", rest.next_offsets, 10, wait=5.0).records["value"].to_pylist() == [b"again"]
+
+
+@pytest.mark.broker
+@pytest.mark.slow
+def test_a_waiting_poll_notices_that_the_broker_is_gone(own_broker, opened, sent: Sent) -> None:
+    log = opened(own_broker.url)
+    log.append("t", sent([b"v"], partition=[0]))
+    end = log.poll("t", START, 10).next_offsets
+    own_broker.kill()
+    with pytest.raises(LogUnavailableError, match=own_broker.url.removeprefix("kafka://")):
+        log.poll("t", end, 10, wait=60.0)
+
+
+def test_a_setting_that_librdkafka_does_not_know_is_named(opened) -> None:
+    with pytest.raises(SettingsError, match=r"no\.such\.thing"):
+        _ = opened("kafka://127.0.0.1:1", {"no.such.thing": "1"}).identity
+    with pytest.raises(SettingsError, match=r"message\.max\.bytes"):
+        opened("kafka://127.0.0.1:1", {"message.max.bytes": "many"})
+
+
+def test_nothing_is_ever_committed_to_a_consumer_group(mock_broker: str, topic_prefix: str, opened, sent: Sent) -> None:
+    log = opened(mock_broker, {"group.id": f"{topic_prefix}group"}, topic_prefix)
+    log.append("t", sent([b"v"] * 4, partition=[0, 1, 2, 3]))
+    log.poll("t", START, 10)
+    log.close()
+    again = opened(mock_broker, {"group.id": f"{topic_prefix}group"}, topic_prefix)
+    assert len(again.poll("t", START, 10).records) == 4
