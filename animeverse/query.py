@@ -19,6 +19,7 @@ from pipelines.settings import Settings
 LAKE_SCHEMAS = ("bronze", "silver", "ops")
 _PUBLISHED = "lakehouse"
 _CHUNK = 10_000
+_WATERMARKS = "ops.watermarks"  # no table: it follows from the state that silver keeps
 _LAKE_NAME = re.compile(r"""\b(bronze|silver|ops)"?\s*\.\s*"?(\w+)""", re.IGNORECASE)
 _LISTS_TABLES = re.compile(
     r"^\s*(show|describe)\b|\b(information_schema|duckdb_(tables|views|columns))\b", re.IGNORECASE
@@ -152,10 +153,17 @@ class Session:
         new = sorted(name for name in self._names() - self._there if wanted is None or name in wanted)
         for name in new:
             schema, table = name.split(".", 1)
-            self._connection.register(f"__{schema}__{table}", self._lake.scan(name))
+            self._connection.register(f"__{schema}__{table}", self._read(name))
             self._connection.execute(f'create view memory.{schema}."{table}" as select * from "__{schema}__{table}"')
             self._there.add(name)
         return bool(new)
+
+    def _read(self, name: str) -> Any:
+        if name == _WATERMARKS:
+            from pipelines.status import watermark_rows
+
+            return watermark_rows(self._lake)
+        return self._lake.scan(name)
 
     def _names(self) -> frozenset[str]:
         """Every Iceberg table; none where no catalog is yet."""
@@ -166,7 +174,8 @@ class Session:
             from pipelines.lake import Lake  # here: PyIceberg takes over a second to import and gold needs none of it
 
             self._lake = Lake.open(self._settings)
-            self._lake_names = frozenset(name for name in self._lake.names() if name.startswith(LAKE_SCHEMAS))
+            tables = {name for name in self._lake.names() if name.startswith(LAKE_SCHEMAS)}
+            self._lake_names = frozenset(tables | {_WATERMARKS} if tables else tables)
         return self._lake_names
 
 

@@ -3,12 +3,15 @@
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
+
 from pipelines.bronze import Position, bronze_name
 from pipelines.contracts import BUSINESS_TOPICS, TOPICS
 from pipelines.errors import LogRefusedError, LogUnavailableError, NoLakehouseError
 from pipelines.lake import Lake, LakeTable, catalog_properties
 from pipelines.log.interface import Log, TopicState
 from pipelines.log.open import open_log
+from pipelines.schemas import TIMESTAMP
 from pipelines.settings import Settings
 from pipelines.silver import read_state
 from pipelines.times import from_micros, micros
@@ -54,6 +57,46 @@ def status(settings: Settings) -> dict[str, Any]:
         }
     finally:
         lake.close()
+
+
+WATERMARKS = pa.schema(
+    [
+        pa.field("topic", pa.string(), nullable=False),
+        pa.field("partition", pa.int32(), nullable=False),
+        pa.field("high", TIMESTAMP),
+        pa.field("last_record_at", TIMESTAMP),
+        pa.field("is_idle", pa.bool_(), nullable=False),
+        pa.field("watermark", TIMESTAMP),
+    ]
+)
+
+
+def watermark_rows(lake: Lake) -> pa.Table:
+    """`ops.watermarks`: each topic partition's state, and beside it the topic's watermark that follows from all (R16)."""
+    rows = []
+    for topic in TOPICS:
+        stored = read_state(lake, topic)
+        if stored is None:
+            continue
+        partitions, policy = stored
+        durations = {"out_of_orderness": micros(policy.out_of_orderness), "idle_timeout": micros(policy.idle_timeout)}
+        mark = topic_watermark(partitions, **durations)
+        rows += [
+            {
+                "topic": topic,
+                "partition": share.partition,
+                "high": _moment(share.high),
+                "last_record_at": _moment(share.last_record_at),
+                "is_idle": share.is_idle,
+                "watermark": _moment(mark),
+            }
+            for share in partition_watermarks(partitions, **durations)
+        ]
+    return pa.Table.from_pylist(rows, schema=WATERMARKS)
+
+
+def _moment(micros_: int | None) -> datetime | None:
+    return None if micros_ is None else from_micros(micros_)
 
 
 def _log(settings: Settings) -> tuple[Log | None, str | None]:
@@ -142,7 +185,5 @@ def _ended(lake: Lake) -> int | None:
 
 
 def _text(moment: int | None) -> str | None:
-    if moment is None:
-        return None
-    found: datetime = from_micros(moment)
-    return found.isoformat().replace("+00:00", "Z")
+    found = _moment(moment)
+    return None if found is None else found.isoformat().replace("+00:00", "Z")
