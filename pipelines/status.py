@@ -72,7 +72,7 @@ WATERMARKS = pa.schema(
 
 
 def watermark_rows(lake: Lake) -> pa.Table:
-    """`ops.watermarks`: each topic partition's state, and beside it the topic's watermark that follows from all (R16)."""
+    """`ops.watermarks`: each topic partition's state, and the topic's watermark that follows from all of them (R16)."""
     rows = []
     for topic in TOPICS:
         stored = read_state(lake, topic)
