@@ -89,6 +89,7 @@ class Spoiler:
     dirt: Dirt
     end: int | None
     _seen: dict[str, int] = field(default_factory=dict)
+    _done: dict[tuple[str, Kind], int] = field(default_factory=dict)
 
     def spoil(self, draft: Draft, random: np.random.Generator) -> pl.DataFrame:
         """Records of these events, copies included."""
@@ -118,15 +119,16 @@ class Spoiler:
 
     def _choose(self, draft: Draft, random: np.random.Generator) -> dict[Kind, Ints]:
         """Rows for each treatment, no row twice."""
-        seen = self._seen.get(draft.topic, 0)
-        self._seen[draft.topic] = seen + len(draft)
+        seen = self._seen[draft.topic] = self._seen.get(draft.topic, 0) + len(draft)
         free = random.permutation(len(draft))
         chosen: dict[Kind, Ints] = {}
         for kind, name in _SHARES.items():
             share = getattr(self.dirt, name)
-            count = int(share * (seen + len(draft)) + 1e-9) - int(share * seen + 1e-9)
+            done = self._done.get((draft.topic, kind), 0)
+            count = int(share * seen + 1e-9) - done  # what no row was left for is made up for later
             able = free[self._can_be_late(draft, free, kind)] if kind in _DELAYED else free
             chosen[kind] = np.sort(able[:count])
+            self._done[draft.topic, kind] = done + len(chosen[kind])
             free = free[~np.isin(free, chosen[kind])] if count else free
         return chosen
 
@@ -145,7 +147,8 @@ class Spoiler:
         """When each event says it happened, and how long after it really happened it arrives."""
         chance: Floats = random.random(len(draft))
         time = draft.event_time
-        delay = 20 + (chance * 380).astype(np.int64)  # a few hundred milliseconds from the till to the log
+        # From the till to the log: up to 400 ms in a history; live, the way is real and takes its own time.
+        delay = 20 + (chance * 380).astype(np.int64) if self.end is not None else 1 + (chance * 3).astype(np.int64)
         late, swapped = kind == Kind.LATE, kind == Kind.OUT_OF_ORDER
         shortly = np.where(swapped, (30 * SECOND + chance * 9 * MINUTE).astype(np.int64), 0)
         room = np.full(len(draft), 40.0 * HOUR)

@@ -65,6 +65,7 @@ class Engine:
         self.cinema = Cinema(self.customers, Screenings(self.titles, bookings * MEAN_SEATS, self.ids))
         self.reviews = Reviews(self.customers, self.products, self.titles, sizes.review_pace)
         self.opened: dict[str, int] = {}
+        self._owed = 0
 
     def opening(self, begin: int, span: int) -> list[Draft]:
         """What is there when the world begins: schedule, catalogue, stock, customers, in `span` milliseconds."""
@@ -97,7 +98,7 @@ class Engine:
         def random(name: str) -> np.random.Generator:
             return stream(self.seed, name, window.index)
 
-        left = quota.total
+        left = quota.total + self._owed
         want = quota.by_topic
         parts: tuple[Callable[[], Draft | None], ...] = (
             lambda: self.titles.changes(window, want["anime-schedule"], random("titles"), self.ids),
@@ -113,6 +114,7 @@ class Engine:
             if draft is not None:
                 left -= len(draft)
                 yield draft
+        self._owed = left  # what one window had too many or too few of is made up for in the next
         self.stock.settle()
         self.reviews.remember(self.cinema.purchases, of_titles=True, random=random("viewers"))
         self.reviews.remember(self.shop.purchases, of_titles=False, random=random("buyers"))

@@ -38,7 +38,7 @@ def test_events_happen_now_but_for_the_late_and_the_future_ones() -> None:
         for kind, arrival, time in batch.facts.select("kind", "arrival", "event_time").iter_rows():
             delay = timedelta(milliseconds=arrival - time)
             if kind in (Kind.PLAIN, Kind.BROKEN, Kind.CONTRACT, Kind.NEW_FIELD):
-                assert timedelta(0) < delay <= timedelta(milliseconds=400)
+                assert timedelta(0) < delay <= timedelta(milliseconds=5)
             if kind == Kind.LATE:
                 assert timedelta(minutes=15) <= delay <= timedelta(hours=41)
             if kind == Kind.TOO_LATE:
