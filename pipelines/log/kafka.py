@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipelines.errors import LogRefusedError
 from pipelines.log.interface import Polled, TopicState
-from pipelines.log.kafka_client import KafkaClient
+from pipelines.log.kafka_client import KafkaClient, NoTopicError
 from pipelines.log.kafka_reader import TopicReader
 from pipelines.log.kafka_writer import Writer
 from pipelines.log.outgoing import checked
@@ -63,7 +63,7 @@ class KafkaLog:
         name = self._prefix + topic
         try:
             described = self._client.describe(name, self._client.deadline())
-        except LogRefusedError:
+        except NoTopicError:
             self.ensure_topics([topic])
             described = self._client.describe(name, self._client.deadline())
         return self._writer.append(name, records, len(described.partitions))

@@ -63,6 +63,10 @@ _PASSING = {
 T = TypeVar("T")
 
 
+class NoTopicError(LogRefusedError):
+    """The broker does not have the topic."""
+
+
 @dataclass(frozen=True, slots=True)
 class Described:
     """A topic on the broker."""
@@ -114,7 +118,7 @@ class KafkaClient:
         return set(self._metadata(self.deadline()).topics)
 
     def describe(self, topic: str, deadline: float) -> Described:
-        """The topic's id and partitions. Raises LogRefusedError where it does not exist.
+        """The topic's id and partitions. Raises NoTopicError where it does not exist.
 
         A broker without topic ids (before KIP-516, and librdkafka's mock, which cannot describe) gives a text of
         cluster and name: there a topic that was made anew shows by its offsets only.
@@ -191,9 +195,7 @@ class KafkaClient:
     def told(self, doing: str, error: KafkaException | KafkaError, topic: str = "") -> LakehouseError:
         """The error for what librdkafka says."""
         cause = error.args[0] if isinstance(error, KafkaException) else error
-        if self._admin is not None:
-            self._admin.poll(0)  # lets it say why
-        if self._said is not None and self._said.code() in _CREDENTIALS:
+        if self._is_refused() and self._said is not None:
             return LogRefusedError(
                 f"the broker {self.servers} refused the credentials: {self._said.str()}; check ANIMEVERSE_KAFKA_SASL_*"
             )
@@ -202,17 +204,23 @@ class KafkaClient:
         if cause.code() in _FORBIDDEN:
             return LogRefusedError(f"the broker {self.servers} refused to {doing}: {cause.str()}")
         why = f" ({self._said.str()})" if self._said is not None else ""
+        settings = ", ".join(sorted(self._settings)) or "none"
         return LogUnavailableError(
             f"cannot {doing}: no broker answers at {self.servers}: {cause.str()}{why}; "
-            "is it running, is the address right?"
+            f"is it running, is the address right, does it want other settings (ANIMEVERSE_KAFKA_*; given: {settings})?"
         )
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self.failing = True
-            self._said = self._said or error
         else:
-            self._said = error  # says why
+            self._said = error
+
+    def _is_refused(self) -> bool:
+        """Whether the broker took offence at the credentials; asking again would not help."""
+        if self._admin is not None:
+            self._admin.poll(0)  # lets it say why
+        return self._said is not None and self._said.code() in _CREDENTIALS
 
     def _left(self, deadline: float) -> float:
         return max(0.1, deadline - time.monotonic())
@@ -232,7 +240,7 @@ class KafkaClient:
             try:
                 return ask(self._left(deadline))
             except KafkaException as error:
-                if not is_passing(error.args[0]) or time.monotonic() > deadline - 0.2:
+                if not is_passing(error.args[0]) or self._is_refused() or time.monotonic() > deadline - 0.2:
                     raise self.told(doing, error, topic) from error
             time.sleep(0.1)
 
@@ -241,13 +249,13 @@ class KafkaClient:
             try:
                 self.offsets(topic, self.describe(topic, deadline).partitions, deadline)
                 return
-            except LogRefusedError:
+            except NoTopicError:
                 if time.monotonic() > deadline - 0.2:
                     raise
             time.sleep(0.05)
 
-    def _no_topic(self, topic: str) -> LogRefusedError:
-        return LogRefusedError(
+    def _no_topic(self, topic: str) -> NoTopicError:
+        return NoTopicError(
             f"the broker {self.servers} has no topic {topic}, or this user may not see it: "
             f"make it (`rpk topic create {topic}`) or check ANIMEVERSE_TOPIC_PREFIX"
         )

@@ -26,6 +26,7 @@ from pipelines.log.kafka_client import PATIENCE, KafkaClient
 _GATHER = 0.05  # seconds to go on collecting after the first record while more is known to be there
 _SLICE = 0.1  # seconds in one wait: Ctrl-C has to be heard
 _CHUNK = 5_000  # messages made into Arrow at once
+UNREADABLE_HEADERS = "animeverse-unreadable-headers"
 POLL_BYTES = 256 * 2**20  # held in lanes, about; a poll then ends early
 
 _DEFAULTS: Mapping[str, Any] = {
@@ -246,7 +247,10 @@ class TopicReader:
 
 def _as_records(number: int, messages: list[Message]) -> pa.RecordBatch:
     stamps = [message.timestamp() for message in messages]
-    headers = [message.headers() for message in messages]
+    try:
+        headers = [message.headers() for message in messages]
+    except (SystemError, UnicodeDecodeError):
+        headers = [_readable_headers(message) for message in messages]
     return pa.RecordBatch.from_arrays(
         [
             pa.array(np.full(len(messages), number, np.int32)),
@@ -259,3 +263,11 @@ def _as_records(number: int, messages: list[Message]) -> pa.RecordBatch:
         ],
         schema=RECORDS,
     )
+
+
+def _readable_headers(message: Message) -> Any:
+    """The headers; of a record with a header name that is not UTF-8, which the client cannot read, a mark instead."""
+    try:
+        return message.headers()
+    except (SystemError, UnicodeDecodeError):
+        return [(UNREADABLE_HEADERS, None)]
