@@ -93,6 +93,37 @@ def _add_drift(found: Mapping[int, dict[str, Any]], judged: "Judged", piece: pa.
             found[batch_id]["drift"].append([name, rows, *place, sample])
 
 
+def merged(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One entry a batch, one line a partition in it, where a batch was judged in several pieces."""
+    whole: dict[int, dict[str, Any]] = {}
+    for entry in found:
+        first = whole.setdefault(entry["batch_id"], entry)
+        if first is entry:
+            continue
+        lines = {line["partition"]: line for line in first["partitions"]}
+        for line in entry["partitions"]:
+            known = lines.get(line["partition"])
+            if known is None:
+                lines[line["partition"]] = line
+                continue
+            known["offset_from"] = min(known["offset_from"], line["offset_from"])
+            known["offset_to"] = max(known["offset_to"], line["offset_to"])
+            for name in ("polled", *_COUNTS):
+                known[name] += line[name]
+            known["reasons"] = _sum(known["reasons"], line["reasons"])
+        first["partitions"] = [lines[partition] for partition in sorted(lines)]
+        first["warned"] = _sum(first["warned"], entry["warned"])
+        drift = {name: [name, *rest] for name, *rest in first["drift"]}
+        for name, rows, *place_and_sample in entry["drift"]:
+            drift.setdefault(name, [name, 0, *place_and_sample])[1] += rows
+        first["drift"] = list(drift.values())
+    return list(whole.values())
+
+
+def _sum(one: Mapping[str, int], two: Mapping[str, int]) -> dict[str, int]:
+    return {name: one.get(name, 0) + two.get(name, 0) for name in [*one, *(name for name in two if name not in one)]}
+
+
 class Ledger:
     """The `ops` tables that the anchors' entries are written to. One holder."""
 

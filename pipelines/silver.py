@@ -13,7 +13,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,18 +23,19 @@ from pipelines.errors import DriftFrozenError
 from pipelines.evolve import drifts, evolve
 from pipelines.judge import Judged, horizon, judge
 from pipelines.lake import Lake, LakeTable, encode
-from pipelines.ledger import entries
+from pipelines.ledger import entries, merged
 from pipelines.parse import Layouts, Parsed, ParseRules, parse
 from pipelines.released import origins, release_mask
 from pipelines.schemas import POS_ITEMS, QUARANTINE, silver_schema
 from pipelines.seen import NO_FLOOR, SeenIds
 from pipelines.settings import Policy
+from pipelines.sidetables import NO_RELEASES, Quarantine, Waivers, after, read_places
 from pipelines.times import from_micros
 from pipelines.warnings import warn_counts
 from pipelines.watermark import PartitionState
 
-QUARANTINE_NAME = "silver.quarantine"
 _RECENT_BYTES = 64 << 20  # records kept at hand to compare copies with
+_MANY = 1_000  # places above which one pass over the quarantine is cheaper than looking for each
 _SORT = [("batch_id", "ascending"), ("partition", "ascending"), ("offset", "ascending")]
 
 
@@ -72,6 +72,7 @@ class Outcome:
     accepted: pa.Table  # silver columns and batch_id
     items: pa.Table | None
     quarantined: pa.Table  # quarantine columns and batch_id
+    releases: pa.Table  # columns of ACCEPTED_RELEASES and batch_id
     new_columns: Sequence[str]
     ledger: list[dict[str, Any]] = field(default_factory=list)  # see ledger.py
 
@@ -153,8 +154,8 @@ class SilverTopic:
 
     def appended(self, outcome: Outcome) -> dict[LakeTable, pa.Table]:
         """The rows of an outcome by table, without `batch_id`."""
-        found = {} if self.items is None or outcome.items is None else {self.items: _after(outcome.items, 0)}
-        return found | {self.anchor: _after(outcome.accepted, 0)}
+        found = {} if self.items is None or outcome.items is None else {self.items: after(outcome.items, 0)}
+        return found | {self.anchor: after(outcome.accepted, 0)}
 
     @property
     def is_behind(self) -> bool:
@@ -194,7 +195,7 @@ class SilverTopic:
         started = newest.started_at if newest and newest.started_at else moment
         return BronzeBatch(self.topic, high, rows, snapshot_id, started, moment)
 
-    def work_out(self, batch: BronzeBatch, quarantine: "Quarantine", clock: Callable[[], datetime]) -> Outcome | None:
+    def work_out(self, batch: BronzeBatch, quarantine: Quarantine, clock: Callable[[], datetime]) -> Outcome | None:
         """The outcome of the batches up to `batch.batch_id`; None where they are consumed already.
 
         Raises DriftFrozenError under policy `freeze`. Changes what is held: call `commit`, or `reload` on any error.
@@ -205,14 +206,13 @@ class SilverTopic:
         self._remember(rows)
         state = dict(self.partitions)
         parts = []
-        stopped: set[tuple[int, int]] = set()
+        waivers = Waivers(self.topic, self.bronze, quarantine) if release_mask(rows).any() else None
         for piece in self._pieces(rows):
-            judged = self._judge(piece, state, quarantine, stopped)
+            judged = self._judge(piece, state, waivers)
             state = dict(judged.partitions)
             parts.append((piece, judged))
-            if release_mask(rows).any():
-                places = piece.select(["partition", "offset"]).take(judged.quarantined["row"].to_arrow())
-                stopped.update(zip(*(column.to_pylist() for column in places.columns), strict=True))
+            if waivers is not None:
+                waivers.note(piece, judged)
         evolved, new_columns, accepted_parts, quarantined_parts, ledger = list(self.evolved), [], [], [], []
         line_parts = []
         commits = self._commits(batch)
@@ -226,6 +226,7 @@ class SilverTopic:
             accepted_parts.append(accepted.drop("row", "money_rounded"))
             quarantined_parts.append(self._quarantine_rows(judged.quarantined, piece, clock()))
             ledger += self._ledger(piece, judged, commits)
+        ledger = merged(ledger)
         accepted = pl.concat(accepted_parts, how="diagonal") if len(accepted_parts) > 1 else accepted_parts[0]
         quarantined = pl.concat(quarantined_parts)
         return Outcome(
@@ -236,6 +237,7 @@ class SilverTopic:
             accepted=accepted.to_arrow(),
             items=pl.concat(line_parts).to_arrow() if line_parts else None,
             quarantined=quarantined.to_arrow(),
+            releases=waivers.accepted() if waivers is not None else NO_RELEASES,
             new_columns=new_columns,
             ledger=ledger,
         )
@@ -250,57 +252,37 @@ class SilverTopic:
             self._recent.pop(0)
 
     def _pieces(self, rows: pa.Table) -> Iterator[pa.Table]:
-        """Runs of rows under one policy; a record with a release header begins one of its own, so that all that was
-        quarantined before it is known (R27)."""
+        """Runs of rows under one policy; a release that may depend on one of these very rows begins a run of its own,
+        so that all that was quarantined or released before it is known (R27)."""
         batch_ids = rows.column("batch_id").to_numpy()
         starts = {0}
         starts.update(int(np.searchsorted(batch_ids, entry.from_batch)) for entry in self.policies)
         if self._piece_rows:
             starts.update(range(0, len(batch_ids), self._piece_rows))
-        starts.update(int(row) for row in np.flatnonzero(release_mask(rows)))
+        starts.update(self._released_from(rows))
         cuts = [*sorted(start for start in starts if start < len(batch_ids)), len(batch_ids)]
         for first, end in pairwise(cuts):
             if end > first:
                 yield rows.slice(first, end - first)
 
-    def _judge(
-        self,
-        piece: pa.Table,
-        state: Mapping[int, PartitionState],
-        quarantine: "Quarantine",
-        stopped: set[tuple[int, int]],
-    ) -> Judged:
+    def _released_from(self, rows: pa.Table) -> Iterator[int]:
+        """Rows whose release header names another of these rows, or what an earlier one of them names."""
+        mask = release_mask(rows)
+        if mask.any():
+            near = set(zip(rows.column("partition").to_pylist(), rows.column("offset").to_pylist(), strict=True))
+            for row, places in origins(self.topic, rows, mask).items():
+                if not near.isdisjoint(places):
+                    yield row
+                near.update(places)
+
+    def _judge(self, piece: pa.Table, state: Mapping[int, PartitionState], waivers: Waivers | None) -> Judged:
         policy = self.policy_of(piece.column("batch_id")[0].as_py())
         values = piece.column("value").combine_chunks()
         parsed = parse(self.contract, values, ParseRules(policy.currency, policy.min_event_time), self._layouts)
         if policy.drift != "evolve":
             parsed = self._held_to_known_fields(parsed, piece, policy)
-        released = self._released(piece, quarantine, stopped)
-        return judge(self.contract, piece, parsed, state, policy, self._seen, self._fetch, released)
-
-    def _released(
-        self, piece: pa.Table, quarantine: "Quarantine", stopped: set[tuple[int, int]]
-    ) -> npt.NDArray[np.bool_] | None:
-        """Which records carry a release header that names a record of this topic quarantined before; at most the first.
-
-        `stopped` are those of this call that the table does not hold yet. None: no header at all.
-        """
-        mask = release_mask(piece)
-        if not mask.any():
-            return None
-        claimed = origins(self.topic, piece, mask)
-        places = sorted(set(claimed.values()))
-        known = (quarantine.holds(self.topic, places) | stopped) & self._before(places, piece)
-        honest = np.zeros(len(mask), bool)
-        honest[[row for row, place in claimed.items() if place in known]] = True
-        return honest
-
-    def _before(self, places: Sequence[tuple[int, int]], piece: pa.Table) -> set[tuple[int, int]]:
-        """Those of the places whose records lie before the piece in bronze order."""
-        names = ["batch_id", "partition", "offset"]
-        first = tuple(piece.column(name)[0].as_py() for name in names)
-        rows = self._read_places(places, names)
-        return {(row["partition"], row["offset"]) for row in rows if tuple(row[name] for name in names) < first}
+        released, repeated = waivers.of(piece) if waivers is not None else (None, None)
+        return judge(self.contract, piece, parsed, state, policy, self._seen, self._fetch, released, repeated)
 
     def _held_to_known_fields(self, parsed: Parsed, piece: pa.Table, policy: Policy) -> Parsed:
         drifted = parsed.events.filter(pl.col("_extra").is_not_null())
@@ -364,7 +346,7 @@ class SilverTopic:
         """
         if self.items is not None and outcome.items is not None:
             ahead = int(self.items.stamp().get("consumed", 0))
-            fresh = _after(outcome.items, ahead)
+            fresh = after(outcome.items, ahead)
             if fresh.num_rows:
                 self.items.append(fresh, {"consumed": str(outcome.through)})
         carried = [{key: value for key, value in entry.items() if key != "gold_at"} for entry in self.ledger]
@@ -375,7 +357,7 @@ class SilverTopic:
             "ledger": json.dumps([*carried, *outcome.ledger], separators=(",", ":")),
         }
         snapshot_id = self.anchor.append(
-            _after(outcome.accepted, self.consumed), stamp, new_text_columns=outcome.new_columns
+            after(outcome.accepted, self.consumed), stamp, new_text_columns=outcome.new_columns
         )
         self.consumed = outcome.through
         self.partitions = outcome.partitions
@@ -413,21 +395,9 @@ class SilverTopic:
             hits = wanted.join(at_hand, on=["partition", "offset"], how="inner", maintain_order="left")
             found.update({(partition, offset): value for partition, offset, value in hits.iter_rows()})
             wanted = wanted.join(hits, on=["partition", "offset"], how="anti", maintain_order="left")
-        for row in self._read_places(list(wanted.iter_rows()), ["partition", "offset", "value"]):
+        for row in read_places(self.bronze, list(wanted.iter_rows()), ["partition", "offset", "value"]):
             found[row["partition"], row["offset"]] = row["value"]
         return found
-
-    def _read_places(self, places: Sequence[tuple[int, int]], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Bronze rows of these (partition, offset)."""
-        for partition, offsets in _by_partition(places).items():
-            yield from self.bronze.read_in("offset", offsets, columns, {"partition": partition})
-
-
-def _by_partition(places: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
-    for partition, offset in sorted(places):
-        found.setdefault(partition, []).append(offset)
-    return found
 
 
 def anchor_name(topic: str) -> str:
@@ -453,47 +423,6 @@ def read_state(lake: Lake, topic: str) -> tuple[Mapping[int, PartitionState], Po
     policy = next((entry.policy for entry in reversed(policies) if entry.from_batch <= consumed), policies[0].policy)
     state = json.loads(stamp.get("state", "{}"))
     return {int(partition): PartitionState(*pair) for partition, pair in state.items()}, policy
-
-
-class Quarantine:
-    """`silver.quarantine`: one table for all topics, so one commit a micro-batch. One thread, one holder."""
-
-    def __init__(self, lake: Lake) -> None:
-        self.table = lake.ensure(QUARANTINE_NAME, QUARANTINE, day_of="quarantined_at")
-
-    def reload(self) -> None:
-        """Take the table as it is now."""
-        self.table.reload()
-
-    def commit(self, outcomes: Sequence[Outcome]) -> None:
-        """Append the outcomes' quarantined records, each once, whichever run worked them out."""
-        consumed: dict[str, int] = json.loads(self.table.stamp().get("consumed", "{}"))
-        parts = []
-        for outcome in outcomes:
-            fresh = _after(outcome.quarantined, consumed.get(outcome.topic, 0))
-            if fresh.num_rows:
-                parts.append(fresh)
-                consumed[outcome.topic] = outcome.through
-        if parts:
-            self.table.append(pa.concat_tables(parts), {"consumed": encode(consumed)})
-
-    def holds(self, topic: str, places: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
-        """Those of the places (partition, offset) whose records are quarantined."""
-        found: set[tuple[int, int]] = set()
-        for partition, offsets in _by_partition(places).items():
-            equal = {"topic": topic, "partition": partition}
-            rows = self.table.read_in("offset", offsets, ["partition", "offset"], equal)
-            found.update((row["partition"], row["offset"]) for row in rows)
-        return found
-
-
-def _after(rows: pa.Table, batch_id: int) -> pa.Table:
-    """The rows of batches after the given one, without `batch_id`."""
-    batches = rows.column("batch_id")
-    kept = rows
-    if rows.num_rows and pc.min(batches).as_py() <= batch_id:
-        kept = rows.filter(pc.greater(batches, batch_id))
-    return kept.drop_columns(["batch_id"])
 
 
 def _items(lines: pl.DataFrame, accepted: pl.DataFrame) -> pl.DataFrame:
