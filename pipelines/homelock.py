@@ -1,4 +1,7 @@
-"""One writer a home: an advisory lock on a file that names its holder; it goes with the process, however that ends."""
+"""One writer a home: an advisory lock on a file that names its holder; it goes with the process, however that ends.
+
+A release has a lock of its own (`release`), since it may be asked for while `run --follow` writes the home.
+"""
 
 import fcntl
 import os
@@ -10,9 +13,9 @@ from pipelines.errors import AlreadyRunningError, StoreUnavailableError
 
 
 @contextmanager
-def home_lock(home: Path) -> Iterator[None]:
-    """Hold the home's lock. Raises AlreadyRunningError naming the pid that holds it."""
-    path = home / "run.lock"
+def home_lock(home: Path, name: str = "run") -> Iterator[None]:
+    """Hold the home's lock of that name. Raises AlreadyRunningError naming the pid that holds it."""
+    path = home / f"{name}.lock"
     try:
         home.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -24,8 +27,8 @@ def home_lock(home: Path) -> Iterator[None]:
         except BlockingIOError:
             holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
             raise AlreadyRunningError(
-                f"another process (pid {holder}) writes the lakehouse in {home}. Stop it first, or give this one a home "
-                "of its own by ANIMEVERSE_HOME."
+                f"another process (pid {holder}) writes the lakehouse in {home}. Stop it first, or give this one a "
+                "home of its own by ANIMEVERSE_HOME."
             ) from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)

@@ -88,6 +88,17 @@ QUARANTINE = pa.schema(
     ]
 )
 
+# Which quarantined record was accepted by way of a release, so that no further release of it counts (R27).
+ACCEPTED_RELEASES = pa.schema(
+    [
+        pa.field("topic", pa.string(), nullable=False),
+        pa.field("partition", pa.int32(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("release_partition", pa.int32(), nullable=False),
+        pa.field("release_offset", pa.int64(), nullable=False),
+    ]
+)
+
 BATCHES = pa.schema(
     [
         pa.field("batch_id", pa.int64(), nullable=False),
@@ -144,6 +155,20 @@ LANDING_FILES = pa.schema(
         pa.field("batch_from", pa.int64(), nullable=False),
         pa.field("batch_to", pa.int64(), nullable=False),
         pa.field("ingested_at", TIMESTAMP, nullable=False),
+    ]
+)
+
+# One row a release: which quarantined record was sent again, where its copy lies, by which fix (null: as it was).
+RELEASES = pa.schema(
+    [
+        pa.field("topic", pa.string(), nullable=False),
+        pa.field("partition", pa.int32(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("release_partition", pa.int32(), nullable=False),
+        pa.field("release_offset", pa.int64(), nullable=False),
+        pa.field("fix", pa.string()),
+        pa.field("value_sha256", pa.string()),
+        pa.field("released_at", TIMESTAMP),
     ]
 )
 

@@ -1,0 +1,8 @@
+"""Fixes for quarantined records, as somebody might write them."""
+
+import json
+
+
+def quantity_as_number(value: bytes | None) -> bytes | None:
+    event = json.loads(value or b"")
+    return json.dumps(event | {"quantity": int(event["quantity"])}).encode()

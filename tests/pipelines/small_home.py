@@ -1,0 +1,111 @@
+"""A home with a handful of records sent by hand, run through the layers in this process."""
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from pipelines.lake import Lake
+from pipelines.log.interface import OUTGOING
+from pipelines.log.open import open_log
+from pipelines.runner import RunReport, run
+from pipelines.settings import Settings, load_settings
+from warehouse.build import Warehouse
+
+TOPIC = "inventory-updates"
+DAY = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+def movement(number: int, **changes: Any) -> dict[str, Any]:
+    """An inventory delivery at DAY + `number` minutes; a change to `...` leaves the member out."""
+    event = {
+        "event_id": f"e{number}",
+        "event_type": "delivery",
+        "event_time": (DAY + timedelta(minutes=number)).isoformat(),
+        "update_id": f"u{number}",
+        "product_id": "P1",
+        "warehouse_id": "W1",
+        "quantity": number + 1,
+        "supplier_id": "S1",
+        "unit_cost": 1.25,
+    }
+    return {name: value for name, value in {**event, **changes}.items() if value is not ...}
+
+
+def sale(number: int, price: str, at: datetime) -> dict[str, Any]:
+    """A sale of one unit."""
+    return {
+        "event_id": f"s{number}",
+        "event_type": "sale",
+        "event_time": at.isoformat(),
+        "transaction_id": f"t{number}",
+        "channel": "online",
+        "payment_method": "card",
+        "currency": "EUR",
+        "items": [{"line_number": 1, "product_id": "P1", "quantity": 1, "unit_price": price}],
+    }
+
+
+def send(
+    home: Path,
+    values: Sequence[Mapping[str, Any] | bytes | None],
+    *,
+    topic: str = TOPIC,
+    partition: int | None = 1,
+    at: datetime | None = None,
+    headers: Sequence[tuple[str, bytes]] = (),
+    key: bytes | None = b"P1",
+) -> None:
+    """Append records to the home's log; the event's own time is the record's timestamp unless `at` is given."""
+    rows = [
+        {
+            "partition": partition,
+            "timestamp": at or (datetime.fromisoformat(value["event_time"]) if isinstance(value, Mapping) else DAY),
+            "key": key,
+            "headers": [{"key": name, "value": text} for name, text in headers] or None,
+            "value": json.dumps(value).encode() if isinstance(value, Mapping) else value,
+        }
+        for value in values
+    ]
+    with closing(open_log(load_settings(home=home).log_url)) as log:
+        log.append(topic, pa.Table.from_pylist(rows, schema=OUTGOING))
+
+
+def run_layers(home: Path, *, gold: bool = False, **settings: Any) -> RunReport:
+    """Until caught up."""
+    chosen = load_settings(home=home, **settings)
+    layers = ("bronze", "silver", "gold") if gold else ("bronze", "silver")
+    warehouse = Warehouse(chosen.home / "gold") if gold else None
+    try:
+        return run(
+            chosen,
+            layers,
+            follow=False,
+            gold=warehouse,
+            clock=lambda: datetime.now(UTC),
+            progress=lambda progress: None,
+            stop=threading.Event(),
+        )
+    finally:
+        if warehouse is not None:
+            warehouse.close()
+
+
+def rows(settings: Settings, table: str) -> pl.DataFrame:
+    """A table's rows as they are now."""
+    with closing(Lake.open(settings)) as lake:
+        return lake.scan(table).collect()
+
+
+def log_records(home: Path, topic: str = TOPIC) -> list[dict[str, Any]]:
+    """All the log holds of a topic."""
+    with closing(open_log(load_settings(home=home).log_url)) as log:
+        state = log.topic_state(topic)
+        found: list[dict[str, Any]] = log.poll(topic, dict(state.first_offsets), 10_000).records.to_pylist()
+        return found
