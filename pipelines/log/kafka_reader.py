@@ -247,10 +247,7 @@ class TopicReader:
 
 def _as_records(number: int, messages: list[Message]) -> pa.RecordBatch:
     stamps = [message.timestamp() for message in messages]
-    try:
-        headers = [message.headers() for message in messages]
-    except (SystemError, UnicodeDecodeError):
-        headers = [_readable_headers(message) for message in messages]
+    headers = _headers(messages)
     return pa.RecordBatch.from_arrays(
         [
             pa.array(np.full(len(messages), number, np.int32)),
@@ -265,9 +262,15 @@ def _as_records(number: int, messages: list[Message]) -> pa.RecordBatch:
     )
 
 
-def _readable_headers(message: Message) -> Any:
-    """The headers; of a record with a header name that is not UTF-8, which the client cannot read, a mark instead."""
-    try:
-        return message.headers()
-    except (SystemError, UnicodeDecodeError):
-        return [(UNREADABLE_HEADERS, None)]
+def _headers(messages: list[Message]) -> list[Any]:
+    """The headers of each; where a header's name is not UTF-8, which the client cannot read, a mark instead.
+
+    There `headers` raises once, and called again gives a list with holes in it that crash the process.
+    """
+    found = []
+    for message in messages:
+        try:
+            found.append(message.headers())
+        except (SystemError, UnicodeDecodeError):
+            found.append([(UNREADABLE_HEADERS, None)])
+    return found

@@ -185,6 +185,7 @@ class _Message:
 
     def headers(self) -> Any:
         if self._headers is SystemError:
+            self._headers = "never to be seen"
             raise SystemError("<method 'headers'> returned a result with an exception set")
         return self._headers
 
