@@ -261,9 +261,8 @@ def reconcile(context: typer.Context, as_json: Json = False) -> None:
 
     The conservation law for each topic, then the restatements. Exit code 1 when something does not add up.
     """
-    from pipelines.reconcile import reconcile as count_all
-
-    from animeverse.proofs import print_reconciliation
+    from animeverse.reconciling import print_reconciliation
+    from animeverse.reconciling import reconcile as count_all
 
     found = count_all(_settings(context))
     _print_json(found.to_dict()) if as_json else print_reconciliation(found)

@@ -12,6 +12,7 @@ import pytest
 
 from animeverse.demo import start_over
 from pipelines.errors import UsageError
+from pipelines.lake import Lake
 from pipelines.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -142,3 +143,30 @@ def test_fresh_follows_no_link_out_of_the_home(settings: Settings, tmp_path: Pat
     (settings.home / "link").symlink_to(tmp_path / "other")
     start_over(settings)
     assert (tmp_path / "other" / "file").exists()
+
+
+def test_reconcile_adds_up_and_says_what_late_data_changed(first: subprocess.CompletedProcess[str], home: Path) -> None:
+    shown = _call(home, "reconcile")
+    assert shown.returncode == 0
+    assert shown.stdout.count("adds up") == 7
+    assert re.search(r"day: net sales [\d,.]+ → [\d,.]+ \([+-][\d.]+ %\) from \d+ late event", shown.stdout)
+    found = json.loads(_call(home, "reconcile", "--json").stdout)
+    assert found["ok"]
+    for law in found["topics"]:
+        accounted = law["on_time"] + law["late"] + law["duplicates"] + law["quarantined"]
+        assert law["log"] == law["bronze"] == accounted
+
+
+def test_what_does_not_add_up_ends_reconcile_with_1_and_names_the_topic(
+    first: subprocess.CompletedProcess[str], home: Path
+) -> None:
+    settings = load_settings(home=home)
+    lake = Lake.open(settings)
+    table = lake.table("silver.quarantine")
+    table.append(table.read().slice(0, 1), {"made": "by a test"})
+    lake.close()
+    ended = _call(home, "reconcile")
+    assert ended.returncode == 1
+    assert ended.stdout.count("does not add up") == 1
+    assert "accepted + duplicates + quarantined is" in ended.stdout
+    assert _call(home, "verify").returncode == 1
