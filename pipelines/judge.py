@@ -46,10 +46,12 @@ def judge(
     seen: SeenIds,
     fetch: Fetch,
     released: npt.NDArray[np.bool_] | None = None,
+    repeated: npt.NDArray[np.bool_] | None = None,
 ) -> Judged:
     """Verdicts for bronze rows of one topic (columns partition, offset, timestamp, value) in bronze order.
 
-    `released` marks records whose release header names a quarantined record of this topic (R27). What is accepted is
+    `released` marks records whose release header names a quarantined record of this topic (R27), `repeated` those of
+    them whose origin was accepted by an earlier release: they add nothing, whatever they hold. What is accepted is
     added to `seen`; drop `seen` when the commit that follows fails.
     """
     base = pl.DataFrame(
@@ -63,6 +65,7 @@ def judge(
     frame = base[rows].with_columns(row=rows, time=parsed.events["event_time"].to_physical())
     frame = frame.with_columns(
         released=pl.Series(released)[rows] if released is not None else pl.lit(False),
+        repeated=pl.Series(repeated)[rows] if repeated is not None else pl.lit(False),
         index=pl.int_range(pl.len(), dtype=pl.UInt32),
     )
     is_future = (pl.col("time") > pl.col("recorded") + micros(policy.future_tolerance)).fill_null(False)
@@ -83,7 +86,8 @@ def judge(
         ),
     )
     too_late = timely.filter("too_late")
-    candidates = timely.filter(~pl.col("too_late"))
+    repeats = timely.filter(~pl.col("too_late") & pl.col("repeated"))
+    candidates = timely.filter(~pl.col("too_late") & ~pl.col("repeated"))
     verdicts = _copies(candidates, parsed.events, records.column("value"), seen, fetch)
     candidates = candidates.with_columns(verdict=pl.Series(verdicts, dtype=pl.UInt8))
     kept = candidates.filter(pl.col("verdict") == ACCEPTED)
@@ -112,7 +116,7 @@ def judge(
                 ),
             ]
         ).sort("row"),
-        candidates.filter(pl.col("verdict") == DUPLICATE).select("row"),
+        pl.concat([candidates.filter(pl.col("verdict") == DUPLICATE).select("row"), repeats.select("row")]).sort("row"),
         after,
     )
 

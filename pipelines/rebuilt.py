@@ -12,7 +12,8 @@ from pipelines.bronze import utc_now
 from pipelines.contracts import TOPICS
 from pipelines.lake import Lake
 from pipelines.settings import Settings
-from pipelines.silver import QUARANTINE_NAME, Quarantine, SilverTopic
+from pipelines.sidetables import QUARANTINE_NAME, Quarantine
+from pipelines.silver import SilverTopic
 
 _SHOWN = 5
 _KEYS: Mapping[str, list[str]] = {

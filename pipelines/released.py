@@ -23,13 +23,12 @@ def release_mask(rows: pa.Table) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def origins(topic: str, rows: pa.Table, mask: npt.NDArray[np.bool_]) -> dict[int, tuple[int, int]]:
-    """Row -> (partition, offset) that its header names, for well-formed headers of this topic; the first one counts."""
-    found: dict[int, tuple[int, int]] = {}
+def origins(topic: str, rows: pa.Table, mask: npt.NDArray[np.bool_]) -> dict[int, list[tuple[int, int]]]:
+    """Row -> the (partition, offset) that its well-formed headers of this topic name, in their order."""
+    found: dict[int, list[tuple[int, int]]] = {}
     for row in np.flatnonzero(mask):
-        headers = rows.column("headers")[int(row)].as_py()
-        value = next(header["value"] for header in headers if header["key"] == RELEASE_HEADER)
-        match = _PLACE.fullmatch(value or b"")
-        if match and match[1].decode() == topic and int(match[2]) < 2**31 and int(match[3]) < 2**63:
-            found[int(row)] = (int(match[2]), int(match[3]))
+        for header in rows.column("headers")[int(row)].as_py():
+            match = _PLACE.fullmatch(header["value"] or b"") if header["key"] == RELEASE_HEADER else None
+            if match and match[1].decode() == topic and int(match[2]) < 2**31 and int(match[3]) < 2**63:
+                found.setdefault(int(row), []).append((int(match[2]), int(match[3])))
     return found

@@ -29,7 +29,8 @@ from pipelines.log.interface import Log
 from pipelines.log.open import open_log
 from pipelines.schemas import silver_tables
 from pipelines.settings import Settings
-from pipelines.silver import Outcome, Quarantine, SilverTopic
+from pipelines.sidetables import Quarantine
+from pipelines.silver import Outcome, SilverTopic
 from pipelines.times import from_micros, micros
 
 LAYERS = ("bronze", "silver", "gold")
@@ -500,7 +501,7 @@ class _Run:
             for table in silver.tables:
                 if table.snapshot_count > _EXPIRE_ABOVE and pinned is not None:
                     table.expire(keep=_KEEP_SNAPSHOTS, pinned=pinned)
-        for table in (self._quarantine.table, *self._ledger.tables):
+        for table in (*self._quarantine.tables, *self._ledger.tables):
             if table.snapshot_count > _EXPIRE_ABOVE:
                 table.expire(keep=_KEEP_SNAPSHOTS)
 

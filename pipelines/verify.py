@@ -22,7 +22,8 @@ from pipelines.log.open import open_log
 from pipelines.rebuilt import rebuilt_silver, same_rows
 from pipelines.runner import silver_changes
 from pipelines.settings import Settings
-from pipelines.silver import QUARANTINE_NAME, anchor_name
+from pipelines.sidetables import QUARANTINE_NAME
+from pipelines.silver import anchor_name
 from pipelines.status import open_lakehouse
 
 _CHUNK = 200_000  # records read from the log at a time

@@ -15,7 +15,8 @@ from pipelines.lake import Lake
 from pipelines.ledger import Ledger
 from pipelines.log.interface import RECORDS
 from pipelines.settings import Settings, load_settings
-from pipelines.silver import Quarantine, SilverTopic, anchor_name
+from pipelines.sidetables import Quarantine
+from pipelines.silver import SilverTopic, anchor_name
 from pipelines.times import from_micros, micros
 from pipelines.watermark import partition_watermarks, topic_watermark
 
