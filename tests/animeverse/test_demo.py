@@ -149,7 +149,7 @@ def test_reconcile_adds_up_and_says_what_late_data_changed(first: subprocess.Com
     shown = _call(home, "reconcile")
     assert shown.returncode == 0
     assert shown.stdout.count("adds up") == 7
-    assert re.search(r"day: net sales [\d,.]+ → [\d,.]+ \([+-][\d.]+ %\) from \d+ late event", shown.stdout)
+    assert re.search(r"\d{4}: net sales [\d,.]+ → [\d,.]+ \([+-][\d.]+ %\) from \d+ late event", shown.stdout)
     found = json.loads(_call(home, "reconcile", "--json").stdout)
     assert found["ok"]
     for law in found["topics"]:
