@@ -13,9 +13,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from pipelines.contracts import CONTRACTS
 from pipelines.evolve import drifts
 from pipelines.lake import Lake, LakeTable, encode
-from pipelines.schemas import BATCHES, RULE_COUNTS, SCHEMA_DRIFT
+from pipelines.schemas import BATCHES, RULE_COUNTS, SCHEMA_DRIFT, silver_tables
 
 if TYPE_CHECKING:
     from pipelines.bronze import BatchCommit
@@ -167,6 +168,24 @@ class Ledger:
                         flushed[topic] = max(flushed.get(topic, 0), entry["batch_id"])
             if rows:
                 table.append(pa.Table.from_pylist(rows, schema=schema), {"flushed": encode(flushed)})
+
+
+def read_ledger(lake: Lake) -> pa.Table:
+    """All entries (schema BATCHES): those of `ops.batches`, and those that only the anchors' snapshots hold so far."""
+    anchors = {topic: lake.find(silver_tables(topic)[-1]) for topic in CONTRACTS}  # first: entries move on from there
+    table = lake.find("ops.batches")
+    found = [table.read().select(BATCHES.names).cast(BATCHES)] if table is not None else []
+    flushed: dict[str, int] = json.loads(table.stamp().get("flushed", "{}")) if table is not None else {}
+    for topic, anchor in anchors.items():
+        if anchor is None:
+            continue
+        for entry in json.loads(anchor.stamp().get("ledger", "[]")):
+            if entry["batch_id"] > flushed.get(topic, 0):
+                committed = anchor.committed_at()
+                known = {"silver_snapshot_id": anchor.snapshot_id, "silver_at": committed and committed.isoformat()}
+                whole = {name: entry[name] if entry[name] is not None else known.get(name) for name in entry}
+                found.append(pa.Table.from_pylist(_batch_rows(topic, whole), schema=BATCHES))
+    return pa.concat_tables(found) if found else BATCHES.empty_table()
 
 
 def _time(text: str | None) -> datetime | None:

@@ -15,7 +15,7 @@ from pipelines.lake import Lake
 from pipelines.released import origins, release_mask
 from pipelines.releases import Place, ReleaseBook
 from pipelines.schemas import QUARANTINE
-from pipelines.silver import QUARANTINE_NAME
+from pipelines.sidetables import QUARANTINE_NAME
 
 LIGHT = ["topic", "partition", "offset", "timestamp", "event_id", "reasons", "detail", "quarantined_at"]
 _PLACE = ["topic", "partition", "offset"]
@@ -147,21 +147,23 @@ def whole_records(lake: Lake, wanted: Wanted, limit: int | None = None) -> tuple
 
 
 def named_origins(lake: Lake, topic: str, rows: pl.DataFrame) -> dict[int, Place]:
-    """Row -> the quarantined record that its release header names; a header that names none is left out (R27)."""
+    """Row -> the quarantined record that its release headers name; headers that name none are left out (R27)."""
     records = rows.select("headers").to_arrow()
     mask = release_mask(records)
     if not mask.any():
         return {}
     claimed = origins(topic, records, mask)
-    wanted = Wanted(topic, places=frozenset(claimed.values()))
+    wanted = Wanted(topic, places=frozenset(place for places in claimed.values() for place in places))
     held = set(read_rows(lake, wanted, LIGHT).select("partition", "offset").iter_rows())
     own = dict(enumerate(rows.select("partition", "offset").iter_rows()))
-    # A record of its own partition that comes later cannot be its origin.
-    return {
-        row: place
-        for row, place in claimed.items()
-        if place in held and not (place[0] == own[row][0] and place[1] >= own[row][1])
-    }
+    found: dict[int, Place] = {}
+    for row, places in claimed.items():
+        partition, offset = own[row]
+        # A record of its own partition that comes later cannot be its origin.
+        honest = [place for place in places if place in held and (place[0] != partition or place[1] < offset)]
+        if honest:
+            found[row] = honest[0]
+    return found
 
 
 def shown(value: bytes | None) -> str | dict[str, str] | None:

@@ -193,28 +193,30 @@ def unnoted(lake: Lake, log: Log, topic: str, since: Intent, book: ReleaseBook |
         parts += copies_in_bronze(ensure_bronze(lake, topic), gone)
     if same:
         parts += copies_in_log(log, topic, since.offsets)
-    found: dict[Place, dict[str, Any]] = {}
+    claims: dict[Place, tuple[list[Place], dict[str, Any]]] = {}
     for part in parts:
-        claimed = origins(topic, part, np.ones(part.num_rows, bool))
-        for row, (partition, offset) in claimed.items():
+        for row, places in origins(topic, part, np.ones(part.num_rows, bool)).items():
             copy = part.column("partition")[row].as_py(), part.column("offset")[row].as_py()
             value = part.column("value")[row].as_py()
-            found[copy] = {
-                "topic": topic,
-                "partition": partition,
-                "offset": offset,
-                "release_partition": copy[0],
-                "release_offset": copy[1],
-                "fix": since.fix,
-                "value_sha256": None if value is None else hashlib.sha256(value).hexdigest(),
-                "released_at": part.column("timestamp")[row].as_py(),
-            }
-    held = set(quarantined_places(lake, topic, {_link(row)[0] for row in found.values()})) if found else set()
-    return [
-        row
-        for copy, row in sorted(found.items())
-        if _link(row)[0] in held and (book is None or book.origin(topic, copy) is None)
-    ]
+            claims[copy] = (
+                places,
+                {
+                    "topic": topic,
+                    "release_partition": copy[0],
+                    "release_offset": copy[1],
+                    "fix": since.fix,
+                    "value_sha256": None if value is None else hashlib.sha256(value).hexdigest(),
+                    "released_at": part.column("timestamp")[row].as_py(),
+                },
+            )
+    named = {place for places, _ in claims.values() for place in places}
+    held = set(quarantined_places(lake, topic, named)) if named else set()
+    found = []
+    for copy, (places, noted) in sorted(claims.items()):
+        origin = next((place for place in places if place in held), None)
+        if origin is not None and (book is None or book.origin(topic, copy) is None):
+            found.append(noted | {"partition": origin[0], "offset": origin[1]})
+    return found
 
 
 def _link(row: dict[str, Any]) -> tuple[Place, Place]:
