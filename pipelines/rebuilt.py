@@ -12,12 +12,13 @@ from pipelines.bronze import utc_now
 from pipelines.contracts import TOPICS
 from pipelines.lake import Lake
 from pipelines.settings import Settings
-from pipelines.sidetables import QUARANTINE_NAME, Quarantine
+from pipelines.sidetables import QUARANTINE_NAME, RELEASES_NAME, Quarantine
 from pipelines.silver import SilverTopic
 
 _SHOWN = 5
 _KEYS: Mapping[str, list[str]] = {
     QUARANTINE_NAME: ["topic", "partition", "offset"],
+    RELEASES_NAME: ["topic", "partition", "offset"],
     "silver.pos_items": ["_partition", "_offset", "line_number"],
 }
 
