@@ -7,6 +7,7 @@ for from there on, so that a release that was killed between sending and noting 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ from pipelines.errors import CommitConflictError
 from pipelines.lake import Lake, LakeTable, encode
 from pipelines.log.interface import Log
 from pipelines.released import release_mask
+from pipelines.retention import Retention
 from pipelines.schemas import RELEASES
 
 RELEASES_NAME = "ops.releases"
@@ -135,7 +137,7 @@ class ReleaseTable:
                 if attempt == _ATTEMPTS - 1:
                     raise
         if self._table.snapshot_count > _EXPIRE_ABOVE:
-            self._table.expire(keep=_KEEP_SNAPSHOTS)
+            self._table.expire(self._table.expendable(datetime.now(UTC), Retention(commits=_KEEP_SNAPSHOTS)))
 
 
 def copies_in_log(log: Log, topic: str, since: Mapping[int, int]) -> Iterator[pa.Table]:

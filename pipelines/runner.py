@@ -33,6 +33,8 @@ from pipelines.sidetables import Quarantine
 from pipelines.silver import Outcome, SilverTopic
 from pipelines.times import from_micros, micros
 
+from pipelines.resume import note_gaps
+from pipelines.retention import Retention
 LAYERS = ("bronze", "silver", "gold")
 _KEEP_SNAPSHOTS, _EXPIRE_ABOVE = 30, 60
 _FLUSH_EVERY = 2.0  # seconds between writes of the ledger while there is work
@@ -500,10 +502,10 @@ class _Run:
         for silver in self._silver.values():
             for table in silver.tables:
                 if table.snapshot_count > _EXPIRE_ABOVE and pinned is not None:
-                    table.expire(keep=_KEEP_SNAPSHOTS, pinned=pinned)
+                    table.expire(table.expendable(self._clock(), Retention(commits=_KEEP_SNAPSHOTS), pinned))
         for table in (*self._quarantine.tables, *self._ledger.tables):
             if table.snapshot_count > _EXPIRE_ABOVE:
-                table.expire(keep=_KEEP_SNAPSHOTS)
+                table.expire(table.expendable(self._clock(), Retention(commits=_KEEP_SNAPSHOTS)))
 
 
 class SnapshotGoneError(PermanentError):
