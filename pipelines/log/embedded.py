@@ -203,4 +203,4 @@ class EmbeddedLog:
                     parts[number], size = tables.read(database, number, found.partitions[number], start, count, budget)
                     left -= min(size, left)
                     following[number] = start + len(parts[number])
-        return Polled(pa.concat_tables([parts[number] for number in sorted(parts)]), following)
+        return Polled(pa.concat_tables([parts[number] for number in sorted(parts)]), following, found.topic_id)

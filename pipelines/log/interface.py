@@ -50,10 +50,12 @@ class Polled:
     """Records of one topic, in (partition, offset) order, and where to read on.
 
     `next_offsets` holds every partition asked for; it may lie beyond the last record + 1 where offsets have holes.
+    `topic_id` is that of the topic read, where the log knows it without asking.
     """
 
     records: pa.Table  # schema RECORDS
     next_offsets: Mapping[int, int]
+    topic_id: str | None = None
 
 
 class Log(Protocol):

@@ -23,42 +23,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # noqa: TID25
 )
 
 from pipelines.errors import LakehouseError, LogRefusedError, LogUnavailableError, SettingsError
+from pipelines.log.kafka_codes import CREDENTIALS, FORBIDDEN, MISSING, is_passing
 
 PATIENCE = 8.0  # seconds in which the broker has to answer
 _BLOCK = 1.0  # seconds in one call that does not hear Ctrl-C
 _NO_TOPIC_ID = ("AAAAAAAAAAAAAAAAAAAAAA", "None")  # 16 zero bytes: the broker is older than topic ids (KIP-516)
-_MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
-_CREDENTIALS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}
-_FORBIDDEN = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    KafkaError.POLICY_VIOLATION,
-    KafkaError.UNSUPPORTED_VERSION,
-    KafkaError._UNSUPPORTED_FEATURE,
-    KafkaError.INVALID_REPLICATION_FACTOR,
-    KafkaError.INVALID_PARTITIONS,
-    KafkaError.TOPIC_EXCEPTION,
-}
-_PASSING = {
-    KafkaError._NOENT,  # "No leaders found": none is known while the broker is away
-    KafkaError._TRANSPORT,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.NOT_CONTROLLER,
-    KafkaError.REQUEST_TIMED_OUT,
-    KafkaError.REPLICA_NOT_AVAILABLE,
-    KafkaError.BROKER_NOT_AVAILABLE,
-    KafkaError.NETWORK_EXCEPTION,
-    KafkaError.NOT_ENOUGH_REPLICAS,
-    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.FENCED_LEADER_EPOCH,
-    KafkaError.UNKNOWN_LEADER_EPOCH,
-    KafkaError.KAFKA_STORAGE_ERROR,
-    KafkaError._MSG_TIMED_OUT,
-    KafkaError._TIMED_OUT,
-}
 
 T = TypeVar("T")
 
@@ -175,7 +144,7 @@ class KafkaClient:
                 except KafkaException as error:
                     if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
                         continue
-                    if error.args[0].code() in _FORBIDDEN:
+                    if error.args[0].code() in FORBIDDEN:
                         raise self._not_made(topics, partitions, error) from error
                     raise self.told("make topics", error) from error
         for topic in topics:
@@ -199,9 +168,9 @@ class KafkaClient:
             return LogRefusedError(
                 f"the broker {self.servers} refused the credentials: {self._said.str()}; check ANIMEVERSE_KAFKA_SASL_*"
             )
-        if cause.code() in _MISSING and topic:
+        if cause.code() in MISSING and topic:
             return self._no_topic(topic)
-        if cause.code() in _FORBIDDEN:
+        if cause.code() in FORBIDDEN:
             return LogRefusedError(f"the broker {self.servers} refused to {doing}: {cause.str()}")
         why = f" ({self._said.str()})" if self._said is not None else ""
         settings = ", ".join(sorted(self._settings)) or "none"
@@ -220,7 +189,7 @@ class KafkaClient:
         """Whether the broker took offence at the credentials; asking again would not help."""
         if self._admin is not None:
             self._admin.poll(0)  # lets it say why
-        return self._said is not None and self._said.code() in _CREDENTIALS
+        return self._said is not None and self._said.code() in CREDENTIALS
 
     def _left(self, deadline: float) -> float:
         return max(0.1, deadline - time.monotonic())
@@ -266,11 +235,6 @@ class KafkaClient:
             f"({error.args[0].str()}); have them made: `rpk topic create -p {partitions} {' '.join(topics)}`, "
             f"or each by `kafka-topics.sh --bootstrap-server {self.servers} --create --partitions {partitions} --topic`"
         )
-
-
-def is_passing(error: KafkaError) -> bool:
-    """Whether the same request may succeed later. (`retriable()` alone says no to a leader that is being elected.)"""
-    return error.code() in _PASSING or (error.retriable() and error.code() not in _MISSING)
 
 
 def _reason(error: Exception) -> str:

@@ -14,19 +14,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, TopicPartition  # noqa: TID251
 
 from pipelines.errors import LogIdentityError, LogRefusedError, LogUnavailableError
 from pipelines.log.fairness import in_turn, shares
-from pipelines.log.interface import HEADERS, RECORDS, Polled, out_of_range
+from pipelines.log.interface import RECORDS, Polled, out_of_range
 from pipelines.log.kafka_client import PATIENCE, KafkaClient
+from pipelines.log.kafka_records import Message, as_records
 
 _GATHER = 0.05  # seconds to go on collecting after the first record while more is known to be there
 _SLICE = 0.1  # seconds in one wait: Ctrl-C has to be heard
 _CHUNK = 5_000  # messages made into Arrow at once
-UNREADABLE_HEADERS = "animeverse-unreadable-headers"
 POLL_BYTES = 256 * 2**20  # held in lanes, about; a poll then ends early
 
 _DEFAULTS: Mapping[str, Any] = {
@@ -47,9 +46,6 @@ _FIXED: Mapping[str, Any] = {
     "isolation.level": "read_committed",
     "message.max.bytes": 1_000_000,  # the producer's limit; a larger record is fetched all the same
 }
-
-
-Message = Any  # confluent_kafka.Message; its stubs let every part be None, also where there is no error
 
 
 @dataclass(slots=True)
@@ -194,8 +190,11 @@ class TopicReader:
         """Ask the broker for its end offsets, if the caller did not wait for news or librdkafka reports a failure."""
         if wait > 0 and not self._client.failing:
             return False
-        _, end = self._client.offsets(self._topic, self._lanes, self._client.deadline())
+        first, end = self._client.offsets(self._topic, self._lanes, self._client.deadline())
         for number, lane in self._lanes.items():
+            if not first[number] <= lane.reached <= end[number]:  # made anew, or cut, under our eyes
+                self._lanes = {}
+                raise out_of_range(self._topic, number, lane.reached, first[number], end[number])
             lane.known_end = max(lane.known_end, end[number])
             lane.ended = lane.ended and end[number] <= lane.reached
         return not all(lane.at_end() for lane in self._lanes.values())
@@ -221,7 +220,7 @@ class TopicReader:
 
     def _add(self, number: int, messages: list[Message]) -> None:
         if messages:
-            self._lanes[number].add(_as_records(number, messages))
+            self._lanes[number].add(as_records(number, messages))
 
     def _fail(self, message: Message, error: KafkaError) -> None:
         """Raise what a consumer error means; the next poll assigns anew."""
@@ -243,34 +242,3 @@ class TopicReader:
         return Polled(
             pa.Table.from_batches(parts, RECORDS), {number: lane.following for number, lane in self._lanes.items()}
         )
-
-
-def _as_records(number: int, messages: list[Message]) -> pa.RecordBatch:
-    stamps = [message.timestamp() for message in messages]
-    headers = _headers(messages)
-    return pa.RecordBatch.from_arrays(
-        [
-            pa.array(np.full(len(messages), number, np.int32)),
-            pa.array([message.offset() for message in messages], pa.int64()),
-            # The kind 0 is TIMESTAMP_NOT_AVAILABLE.
-            pa.array([1000 * stamp if kind else None for kind, stamp in stamps], RECORDS.field("timestamp").type),
-            pa.array([message.key() for message in messages], pa.binary()),
-            pa.array(headers, HEADERS) if any(headers) else pa.nulls(len(messages), HEADERS),
-            pa.array([message.value() for message in messages], pa.binary()),
-        ],
-        schema=RECORDS,
-    )
-
-
-def _headers(messages: list[Message]) -> list[Any]:
-    """The headers of each; where a header's name is not UTF-8, which the client cannot read, a mark instead.
-
-    There `headers` raises once, and called again gives a list with holes in it that crash the process.
-    """
-    found = []
-    for message in messages:
-        try:
-            found.append(message.headers())
-        except (SystemError, UnicodeDecodeError):
-            found.append([(UNREADABLE_HEADERS, None)])
-    return found

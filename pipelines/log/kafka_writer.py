@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from confluent_kafka import KafkaError, KafkaException, Producer  # noqa: TID251
 
 from pipelines.errors import LogRefusedError, LogUnavailableError
-from pipelines.log.kafka_client import PATIENCE, KafkaClient, is_passing
+from pipelines.log.kafka_client import PATIENCE, KafkaClient
+from pipelines.log.kafka_codes import is_passing
 from pipelines.log.outgoing import assigned, byte_sizes, pieces, refuse_larger
 
 MESSAGE_MAX_BYTES = 1_000_000  # librdkafka's default; brokers have 1,048,588
@@ -55,8 +56,7 @@ class Writer:
             for start, piece in pieces(records, _PIECE_RECORDS, _PIECE_BYTES)
         ]
         for start, piece, chosen in planned:
-            self._send(producer, topic, start, piece, chosen, failures)
-            sent += len(piece)
+            sent += self._send(producer, topic, start, piece, chosen, failures)
             most = _UNDER_WAY * len(piece) // max(1, int(byte_sizes(piece).sum()))
             self._drain(producer, topic, min(most, _UNDER_WAY_RECORDS), sent, len(records), failures)
             if failures:
@@ -75,7 +75,9 @@ class Writer:
 
     def _send(
         self, producer: Producer, topic: str, start: int, piece: pa.RecordBatch, chosen: list[int], failures: Failures
-    ) -> None:
+    ) -> int:
+        """Hand the records over in order, up to the first that is not even taken; returns how many, that one too."""
+
         def failed(row: int, error: KafkaError, _message: object) -> None:
             failures.setdefault(row, error)
 
@@ -99,8 +101,9 @@ class Writer:
                     continue
                 except KafkaException as error:
                     failures[row] = error.args[0]
-                    return
+                    return row - start + 1
                 break
+        return len(piece)
 
     def _drain(self, producer: Producer, topic: str, most: int, sent: int, asked: int, failures: Failures) -> None:
         """Wait until at most `most` records are under way. Raises LogUnavailableError when none arrives for 8 s."""

@@ -23,6 +23,7 @@ from pipelines.errors import LakehouseError, LogRefusedError, LogUnavailableErro
 
 PATIENCE = 9.0  # seconds to wait for another process's lock
 PAGE_BYTES = 16_384  # 2x the write rate and 1.5x the read rate of 4 KiB pages with records of 400 bytes
+_PART = ".part-"  # in the name of a log that is being made
 _PRAGMAS = (
     "pragma busy_timeout = 100",  # short: while SQLite waits inside, Ctrl-C has to wait, too
     "pragma synchronous = full",
@@ -149,7 +150,7 @@ class Database:
 
 def create(path: Path, statements: Sequence[str]) -> None:
     """Make the file with what the statements put in it, whole or not at all; one that is there stays as it is."""
-    part = path.with_name(f"{path.name}.part-{uuid.uuid4().hex}")
+    part = path.with_name(f"{path.name}{_PART}{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(Database(part, mode="rwc")) as database:
@@ -207,6 +208,7 @@ def _told(path: Path) -> Iterator[None]:
 
 def _translated(path: Path, text: str) -> LakehouseError:
     cause = text.splitlines()[0] if text else "no reason given"
+    path = path.with_name(path.name.partition(_PART)[0])
     if "locked" in text:
         return LogUnavailableError(
             f"the log {path} has been locked by another process for {PATIENCE:.0f} s: "
@@ -217,7 +219,9 @@ def _translated(path: Path, text: str) -> LakehouseError:
     if "readonly" in text:
         return StoreUnavailableError(f"the log {path} cannot be written: check who owns it and its folder ({cause})")
     if "unable to open" in text or "I/O error" in text:
-        return StoreUnavailableError(f"cannot read or write the log {path}: check the disk and the folder ({cause})")
+        return StoreUnavailableError(
+            f"cannot read or write the log {path}: check the disk, and that its folder can be written ({cause})"
+        )
     if "not a database" in text or "malformed" in text:
         return LogRefusedError(f"{path} is damaged or no log of AnimeVerse: move it away or restore it ({cause})")
     return LogRefusedError(f"the log {path} refused: {cause}")

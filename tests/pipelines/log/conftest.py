@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition  # noqa: TID251
 from confluent_kafka.admin import AdminClient  # noqa: TID251
 
+from pipelines.log import kafka_reader
 from pipelines.log.embedded import EmbeddedLog
 from pipelines.log.interface import OUTGOING, Log
 from pipelines.log.open import open_log
@@ -66,6 +67,12 @@ def mock_broker() -> Iterator[str]:
     (broker,) = keeper.list_topics(timeout=10).brokers.values()
     yield f"kafka://{broker.host}:{broker.port}"
     keeper.flush(0)
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A poll collects the shares of all partitions for as long as it takes: the machine may be slower than 50 ms."""
+    monkeypatch.setattr(kafka_reader, "_GATHER", 5.0)
 
 
 def _backend(kind: str, request: pytest.FixtureRequest) -> Iterator[Backend]:

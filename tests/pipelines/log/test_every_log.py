@@ -314,6 +314,7 @@ def test_a_topic_made_anew_has_another_id_and_begins_at_zero(lasting, sent: Sent
     log = lasting.open()
     log.append("t", sent([b"old"] * 9, partition=[0] * 9))
     before = log.topic_state("t")
+    assert log.poll("t", START, 100).next_offsets == before.end_offsets
     lasting.delete_topic("t")
     with pytest.raises(LogRefusedError, match="no topic"):
         lasting.open().topic_state("t")
