@@ -222,6 +222,26 @@ def run(
         running.print_report(report, took)
 
 
+@app.command(epilog=_examples("animeverse resume pos-transactions", "animeverse resume cinema-sales --json"))
+def resume(
+    context: typer.Context,
+    topic: Annotated[list[str], typer.Argument(help="One topic or more, as the run that stopped named them.")],
+    as_json: Json = False,
+) -> None:
+    """Go on with a topic whose log is not what was read before.
+
+    After its records were taken by retention, it was made anew, or restored from an older copy. Notes in ops.log_gaps
+    what is lost; the next run reads on. Where nothing stands in the way, nothing changes.
+    """
+    from datetime import UTC, datetime
+
+    from animeverse.proofs import print_resumed
+    from pipelines.resume import resume as resume_topics
+
+    found = resume_topics(_settings(context), _topics(topic), lambda: datetime.now(UTC))
+    _print_json([resumed.to_dict() for resumed in found]) if as_json else print_resumed(found)
+
+
 @app.command(epilog=_examples("animeverse status", "animeverse status --json"))
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Show lag, watermark, freshness, rows and storage."""

@@ -1,6 +1,6 @@
 """Log to bronze: each record as it came; in the same commit where to read on and whose log it was (R20-R23)."""
 
-import json
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,15 +10,21 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.contracts import CONTRACTS
-from pipelines.errors import LogIdentityError
+from pipelines.errors import CommitConflictError, LogIdentityError
 from pipelines.faults import fault_point
-from pipelines.lake import Lake, LakeTable, encode
+from pipelines.identity import look, numbered, told
+from pipelines.lake import Lake, LakeTable
 from pipelines.landing import LANDING_PARTITION
 from pipelines.landing import records as landing_records
-from pipelines.log.interface import RECORDS, Log, TopicState
+from pipelines.log.interface import RECORDS, Log
+from pipelines.position import Position
 from pipelines.schemas import BRONZE
 
+__all__ = ["Position"]
+
 Clock = Callable[[], datetime]
+
+_LOOK_EVERY = 1.0  # seconds between looks at the topic's id, where the log does not tell it with the records
 
 # Bounds only for the columns that readers filter by: a value's first 16 bytes say nothing and cost space.
 _PROPERTIES: Mapping[str, str] = {
@@ -38,40 +44,6 @@ def bronze_name(topic: str) -> str:
 def ensure_bronze(lake: Lake, topic: str) -> LakeTable:
     """The topic's bronze table, made where it is not there."""
     return lake.ensure(bronze_name(topic), BRONZE, day_of="ingested_at", properties=_PROPERTIES)
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """What a bronze table covers: its last batch, the offset to read next by partition, and whose log it was."""
-
-    batch_id: int
-    next_offsets: Mapping[int, int]
-    log_id: str | None
-    topic_id: str | None
-    landed: tuple[Mapping[str, Any], ...] = ()  # files ingested that `ops.landing_files` does not hold yet
-
-    @classmethod
-    def of(cls, table: LakeTable) -> "Position":
-        """As the table's newest stamped snapshot says; the beginning for an empty table."""
-        stamp = table.stamp()
-        if "offsets" not in stamp:
-            return cls(0, {}, None, None)
-        offsets = {int(partition): int(offset) for partition, offset in json.loads(stamp["offsets"]).items()}
-        return cls(int(stamp["batch-id"]), offsets, stamp.get("log-id"), stamp.get("topic-id"), _landed(stamp))
-
-    def stamp(self) -> dict[str, str]:
-        """The position as a snapshot's summary holds it."""
-        found = {
-            "batch-id": str(self.batch_id),
-            "offsets": encode({str(partition): offset for partition, offset in sorted(self.next_offsets.items())}),
-        }
-        if self.landed:
-            found["landed"] = encode(list(self.landed))
-        if self.log_id is not None:
-            found["log-id"] = self.log_id
-        if self.topic_id is not None:
-            found["topic-id"] = self.topic_id
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +70,23 @@ class BronzeWriter:
         self.topic = topic
         self.table = ensure_bronze(lake, topic)
         self.position = Position.of(self.table)
-        self._log = log
-        self._identify(log.topic_state(topic))
+        self._raw = log
+        self._identify()
 
-    def _identify(self, state: TopicState) -> None:
-        """Where to read each partition; stops when this is not the topic that bronze was read from."""
+    def _identify(self) -> None:
+        """Where to read each partition. Raises LogIdentityError where this is not the topic that bronze was read from,
+        or where records are gone that bronze has not read."""
         at = self.position
-        if at.log_id is not None and (at.log_id, at.topic_id) != (self._log.identity, state.topic_id):
-            what = "the log" if at.log_id != self._log.identity else "the topic"
-            raise LogIdentityError(
-                f"{what} of {self.topic} is not the one that {self.table.name} was read from: expected log "
-                f"{at.log_id}, topic {at.topic_id}; found log {self._log.identity}, topic {state.topic_id}. Was it "
-                "deleted and made anew, or does ANIMEVERSE_LOG_URL point elsewhere? Nothing was read. Point it back, "
-                "or start a new home."
-            )
-        self._topic_id = state.topic_id
+        self._log: Log = numbered(self._raw, self.topic, at.incarnation)
+        seen = look(self.table, self._raw, self.topic, at)
+        if seen.gaps:
+            raise LogIdentityError(told(self.topic, self.table.name, at, self._raw.identity, seen))
+        state = seen.state
+        self._topic_id, self._first_offsets = state.topic_id, state.first_offsets
         self._positions = {
             partition: at.next_offsets.get(partition, first) for partition, first in state.first_offsets.items()
         }
+        self._looked_at = time.monotonic()
 
     def lag(self) -> int:
         """Offsets between what bronze has and the end of the log; holes in the log count."""
@@ -126,7 +97,7 @@ class BronzeWriter:
         """Go on from what the table says now, after another writer committed; sees new partitions, too."""
         self.table.reload()
         self.position = Position.of(self.table)
-        self._identify(self._log.topic_state(self.topic))
+        self._identify()
 
     def next_batch(self, max_records: int, clock: Clock, wait: float = 0.0) -> BronzeBatch | None:
         """Poll and commit one batch; None when the log has nothing new (then nothing is committed).
@@ -134,12 +105,27 @@ class BronzeWriter:
         Raises what the log's `poll` and the table's `append` raise; nothing is committed then.
         """
         started_at = clock()
-        polled = self._log.poll(self.topic, self._positions, max_records, wait)
+        try:
+            polled = self._log.poll(self.topic, self._positions, max_records, wait)
+        except LogIdentityError:
+            self._identify()  # says all that is missing, and what to do
+            raise
         if not polled.records.num_rows:
             return None
+        if polled.topic_id is None and time.monotonic() - self._looked_at > _LOOK_EVERY:
+            self._identify_again()
+        if polled.topic_id not in (None, self._topic_id):
+            self._identify()
+            raise CommitConflictError(f"topic {self.topic} changed while it was read: nothing of it was written")
         fault_point(f"{self.table.name}.polled")
         ingested_at = clock()
         return self._commit(polled.records, {**self._positions, **polled.next_offsets}, started_at, ingested_at)
+
+    def _identify_again(self) -> None:
+        """After a poll, before its commit: the records are thrown away if they are another topic's."""
+        if self._log.topic_state(self.topic).topic_id != self._topic_id:
+            self._identify()
+        self._looked_at = time.monotonic()
 
     def _commit(
         self, records: pa.Table, next_offsets: Mapping[int, int], started_at: datetime, ingested_at: datetime
@@ -155,8 +141,15 @@ class BronzeWriter:
         return BronzeBatch(self.topic, batch_id, rows, snapshot_id, started_at, committed_at)
 
     def _moved(self, batch_id: int, next_offsets: Mapping[int, int], landed: tuple[Mapping[str, Any], ...]) -> Position:
-        offsets = {**self.position.next_offsets, **next_offsets}
-        return Position(batch_id, offsets, self._log.identity, self._topic_id, landed)
+        return replace(
+            self.position,
+            batch_id=batch_id,
+            next_offsets={**self.position.next_offsets, **self._positions, **next_offsets},
+            log_id=self._log.identity,
+            topic_id=self._topic_id,
+            landed=landed,
+            first_offsets=self._first_offsets,
+        )
 
     def ingest_file(self, path: Path, sha256: str, clock: Clock) -> int:
         """All records of a landing file in one commit, with its identity; the number of records.
@@ -193,9 +186,9 @@ class BronzeWriter:
         kept = tuple(entry for entry in self.position.landed if entry["sha256"] not in sha256)
         self.position = replace(self.position, landed=kept)
 
-
-def _landed(stamp: Mapping[str, str]) -> tuple[Mapping[str, Any], ...]:
-    return tuple(json.loads(stamp.get("landed", "[]")))
+    def forget_gaps(self) -> None:
+        """Rows that `ops.log_gaps` holds now need not ride along any more."""
+        self.position = replace(self.position, gaps=())
 
 
 def bronze_rows(records: pa.Table, ingested_at: datetime, batch_id: int) -> pa.Table:

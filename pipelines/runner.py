@@ -19,7 +19,13 @@ import pyarrow as pa
 from pipelines.bronze import BronzeBatch, BronzeWriter, Clock
 from pipelines.changes import PARTITIONS, SilverChanges
 from pipelines.contracts import TOPICS
-from pipelines.errors import CommitConflictError, DriftFrozenError, PermanentError, RetryableError
+from pipelines.errors import (
+    CommitConflictError,
+    DriftFrozenError,
+    LogIdentityError,
+    PermanentError,
+    RetryableError,
+)
 from pipelines.faults import fault_point
 from pipelines.homelock import home_lock
 from pipelines.intake import Intake
@@ -27,19 +33,20 @@ from pipelines.lake import Lake
 from pipelines.ledger import Ledger
 from pipelines.log.interface import Log
 from pipelines.log.open import open_log
+from pipelines.resume import note_gaps
+from pipelines.retention import Retention
 from pipelines.schemas import silver_tables
 from pipelines.settings import Settings
 from pipelines.sidetables import Quarantine
 from pipelines.silver import Outcome, SilverTopic
 from pipelines.times import from_micros, micros
 
-from pipelines.resume import note_gaps
-from pipelines.retention import Retention
 LAYERS = ("bronze", "silver", "gold")
 _KEEP_SNAPSHOTS, _EXPIRE_ABOVE = 30, 60
 _FLUSH_EVERY = 2.0  # seconds between writes of the ledger while there is work
 _IDLE_WAIT = (0.01, 0.05)  # seconds between looks at a log with nothing new: at first, and after a while
 _BACKOFF = (0.5, 10.0)
+_MOST_CONFLICTS = 10  # commits lost to another writer one after the other, before a run gives up
 _LAND_EVERY, _SETTLE_WAIT = 1.0, 3.0  # seconds
 
 
@@ -157,19 +164,24 @@ def run(
     """Run the layers until nothing is left to do, or until `stop` is set.
 
     With `follow`, what a retry may mend is retried with backoff, and said through `progress`. Raises LakehouseError;
-    a second run on a home raises AlreadyRunningError, drift under `freeze` raises DriftFrozenError at the end.
+    a second run on a home raises AlreadyRunningError. Drift under `freeze` and a topic that is not the one that was
+    read stop that topic alone: DriftFrozenError and LogIdentityError are raised at the end.
     """
     report = RunReport()
     with home_lock(settings.home):
-        wait = _BACKOFF[0]
+        wait, conflicts = _BACKOFF[0], 0
         while True:
             began = report.rounds
             try:
                 _Run(settings, layers, follow, gold, clock, progress, stop, report).until_done()
                 return report
             except RetryableError as error:
-                if not follow or stop.is_set():
+                conflicts = conflicts + 1 if isinstance(error, CommitConflictError) and report.rounds == began else 0
+                lost_race = isinstance(error, CommitConflictError) and conflicts < _MOST_CONFLICTS
+                if stop.is_set() or not (follow or lost_race):
                     raise
+                if lost_race:
+                    continue  # what the other writer committed is where this one goes on
                 wait = _BACKOFF[0] if report.rounds > began else min(wait * 2, _BACKOFF[1])
                 progress(Progress("all", report.polled, None, f"{error} Trying again in {wait:.0f} s."))
                 if stop.wait(wait):
@@ -196,6 +208,7 @@ class _Run:
         self._lake = Lake.open(settings)
         self._silver: dict[str, SilverTopic] = {}
         self._frozen: dict[str, DriftFrozenError] = {}
+        self._lost: dict[str, LogIdentityError] = {}  # topics whose log is not the one that was read
         self._appended: dict[str, _Appended] = {}
         self._refreshing: Future[datetime] | None = None
         self._in_refresh: dict[str, int] = {}  # topic -> last batch that the refresh under way covers
@@ -228,8 +241,9 @@ class _Run:
             readers.shutdown(wait=True, cancel_futures=True)
             refreshers.shutdown(wait=True, cancel_futures=True)
             self._lake.close()
-        for error in self._frozen.values():
-            raise error
+        stopped: list[PermanentError] = [*self._lost.values(), *self._frozen.values()]
+        if stopped:
+            raise type(stopped[0])("\n".join(str(error) for error in stopped))
 
     def _open_silver(self) -> None:
         self._quarantine = Quarantine(self._lake)
@@ -249,7 +263,13 @@ class _Run:
         return log
 
     def _open_bronze(self, log: Log) -> list[BronzeWriter]:
-        writers = [BronzeWriter(self._lake, log, topic) for topic in TOPICS]
+        writers = []
+        for topic in TOPICS:
+            try:
+                writers.append(BronzeWriter(self._lake, log, topic))
+            except LogIdentityError as error:
+                self._lose(topic, error)
+        note_gaps(self._lake, writers)
         self._intake = Intake(self._lake, self._settings.home / "landing", writers, self._say)
         if not self._follow:
             self._total = sum(writer.lag() for writer in writers)
@@ -298,12 +318,14 @@ class _Run:
         for writer in writers:
             if self._stop.is_set():
                 break
+            if writer.topic in self._lost:
+                continue
             with self._report.timed("bronze"):
                 try:
-                    batch = writer.next_batch(self._settings.batch_size, self._clock)
-                except CommitConflictError:
-                    writer.reload()
-                    batch = writer.next_batch(self._settings.batch_size, self._clock)
+                    batch = self._next_batch(writer)
+                except LogIdentityError as error:
+                    self._lose(writer.topic, error)
+                    continue
             if batch is not None:
                 found.append(batch)
                 self._report.topics[writer.topic].polled += batch.rows.num_rows
@@ -311,6 +333,19 @@ class _Run:
         if not found and not self._follow:
             self._land(wait_for_files=True)
         return found
+
+    def _next_batch(self, writer: BronzeWriter) -> BronzeBatch | None:
+        try:
+            return writer.next_batch(self._settings.batch_size, self._clock)
+        except CommitConflictError:
+            writer.reload()
+            return writer.next_batch(self._settings.batch_size, self._clock)
+
+    def _lose(self, topic: str, error: LogIdentityError) -> None:
+        """This topic stops and all others go on."""
+        self._lost[topic] = error
+        if self._follow:
+            self._say(str(error))
 
     def _land(self, *, wait_for_files: bool) -> None:
         """Ingest landing files, at most every second; at the end of a run, wait for those just dropped to settle."""

@@ -158,6 +158,24 @@ LANDING_FILES = pa.schema(
     ]
 )
 
+# One row a partition and gap: offsets at which a topic and bronze parted; `animeverse resume` went on all the same.
+# Partitions are bronze's numbers; a null offset_to or records_lost: nobody can know what a deleted topic still held.
+LOG_GAPS = pa.schema(
+    [
+        pa.field("topic", pa.string(), nullable=False),
+        pa.field("partition", pa.int32(), nullable=False),
+        pa.field("offset_from", pa.int64(), nullable=False),
+        pa.field("offset_to", pa.int64()),
+        pa.field("records_lost", pa.int64()),
+        pa.field("cause", pa.string(), nullable=False),
+        pa.field("decided_at", TIMESTAMP, nullable=False),
+        pa.field("old_log_id", pa.string()),
+        pa.field("new_log_id", pa.string()),
+        pa.field("old_topic_id", pa.string()),
+        pa.field("new_topic_id", pa.string()),
+    ]
+)
+
 # One row a release: which quarantined record was sent again, where its copy lies, by which fix (null: as it was).
 RELEASES = pa.schema(
     [

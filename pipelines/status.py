@@ -5,12 +5,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.bronze import Position, bronze_name
+from pipelines.bronze import bronze_name
 from pipelines.contracts import BUSINESS_TOPICS, TOPICS
 from pipelines.errors import LogRefusedError, LogUnavailableError, NoLakehouseError
+from pipelines.identity import numbered
 from pipelines.lake import Lake, LakeTable, catalog_properties
 from pipelines.log.interface import Log, TopicState
 from pipelines.log.open import open_log
+from pipelines.position import Position
 from pipelines.schemas import TIMESTAMP
 from pipelines.settings import Settings
 from pipelines.silver import read_state
@@ -121,7 +123,7 @@ def _table(table: LakeTable) -> dict[str, Any]:
 def _topic(lake: Lake, log: Log | None, topic: str, tables: dict[str, Any]) -> dict[str, Any]:
     found = lake.find(bronze_name(topic))
     position = Position.of(found) if found is not None else Position(0, {}, None, None)
-    state = _topic_state(log, topic)
+    state = None if log is None else _topic_state(numbered(log, topic, position.incarnation), topic)
     stored = read_state(lake, topic)
     report: dict[str, Any] = {
         "bronze_rows": tables.get(bronze_name(topic), {}).get("rows", 0),
@@ -158,9 +160,7 @@ def _topic(lake: Lake, log: Log | None, topic: str, tables: dict[str, Any]) -> d
     return report
 
 
-def _topic_state(log: Log | None, topic: str) -> TopicState | None:
-    if log is None:
-        return None
+def _topic_state(log: Log, topic: str) -> TopicState | None:
     try:
         return log.topic_state(topic)
     except (LogRefusedError, LogUnavailableError):

@@ -11,14 +11,16 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from pipelines.bronze import Position, bronze_name
+from pipelines.bronze import bronze_name
 from pipelines.changes import SilverChanges
 from pipelines.contracts import TOPICS
 from pipelines.errors import LogRefusedError, LogUnavailableError, StoreUnavailableError
 from pipelines.exact import canonical
+from pipelines.identity import numbered
 from pipelines.lake import Lake, LakeTable
 from pipelines.log.interface import Log
 from pipelines.log.open import open_log
+from pipelines.position import Position
 from pipelines.rebuilt import rebuilt_silver, same_rows
 from pipelines.runner import silver_changes
 from pipelines.settings import Settings
@@ -150,6 +152,7 @@ def _log_equals_bronze(
     name = f"{topic}: the log's records = bronze's"
     if log is None:
         return Check(name, False, unreachable)
+    log = numbered(log, topic, position.incarnation)
     try:
         state = log.topic_state(topic)
     except LogRefusedError as error:
