@@ -25,7 +25,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # noqa: TID25
 from pipelines.errors import LakehouseError, LogRefusedError, LogUnavailableError, SettingsError
 from pipelines.log.kafka_codes import CREDENTIALS, FORBIDDEN, MISSING, is_passing
 
-PATIENCE = 8.0  # seconds in which the broker has to answer
+PATIENCE = 6.0  # seconds in which the broker has to answer
 _BLOCK = 1.0  # seconds in one call that does not hear Ctrl-C
 _NO_TOPIC_ID = ("AAAAAAAAAAAAAAAAAAAAAA", "None")  # 16 zero bytes: the broker is older than topic ids (KIP-516)
 
