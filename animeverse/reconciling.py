@@ -1,9 +1,6 @@
-"""`animeverse reconcile`: the conservation law for each topic, recounted, then what late data changed.
+"""`animeverse reconcile`: what became of every record by topic and by day, then what late data changed."""
 
-Bronze, accepted events and quarantine are counted in their tables; the ledger says how many records were read and how
-many were duplicates, which leave no row. What the ledger has not judged yet waits and breaks no law.
-"""
-
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal
@@ -13,28 +10,14 @@ from rich.markup import escape
 
 from animeverse import console
 from animeverse.query import Session
-from pipelines.contracts import CONTRACTS
+from pipelines.reconcile import count_topics
 from pipelines.settings import Settings
-from pipelines.status import open_lakehouse
+from pipelines.tally import Tally, TopicCount
 
 _KPIS = {"net_sales_amount": "net sales", "admissions": "admissions"}  # those shown to people
 _DAYS_SHOWN = 14
-HEADS = ("topic", "log", "bronze", "on time", "late", "duplicates", "quarantined", "waiting", "")
-
-
-@dataclass(frozen=True, slots=True)
-class TopicLaw:
-    """The law's terms for one topic; `faults` say what does not add up."""
-
-    topic: str
-    log: int  # records read, as the ledger counts them
-    bronze: int
-    on_time: int
-    late: int
-    duplicates: int
-    quarantined: int
-    waiting: int  # in bronze, not judged yet
-    faults: tuple[str, ...]
+_HEADS = ("topic", "log", "bronze", "on time", "late", "duplicates", "quarantined", "waiting", "")
+_DAY_HEADS = ("arrived on", "topic", "received", "on time", "late", "duplicates", "quarantined", "because of")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +34,9 @@ class LateChange:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """All topics with records, and all days that late data changed."""
+    """All topics with a bronze table, and all days that late data changed."""
 
-    topics: list[TopicLaw]
+    topics: list[TopicCount]
     late: list[LateChange]
 
     @property
@@ -65,7 +48,7 @@ class Reconciliation:
         """For programs; amounts are text, with all digits."""
         return {
             "ok": self.ok,
-            "topics": [asdict(topic) for topic in self.topics],
+            "topics": [topic.to_dict() for topic in self.topics],
             "late": [
                 {**asdict(one), "date": one.date.isoformat(), "before": str(one.before), "after": str(one.after)}
                 for one in self.late
@@ -75,48 +58,11 @@ class Reconciliation:
 
 def reconcile(settings: Settings) -> Reconciliation:
     """Count everything again. Raises NoLakehouseError where nothing is there."""
-    open_lakehouse(settings).close()
+    topics = count_topics(settings)
     with Session(settings) as session:
-        there = {f"{schema}.{table}" for schema, table in session.tables()}
-        topics = [_law(session, there, topic) for topic in CONTRACTS if f"bronze.{CONTRACTS[topic].table}" in there]
-        late = _late(session) if "ops.restatements" in there else []
+        there = ("ops", "restatements") in session.tables()
+        late = _late(session) if there else []
     return Reconciliation(topics, late)
-
-
-def _law(session: Session, there: set[str], topic: str) -> TopicLaw:
-    table = CONTRACTS[topic].table
-    ledger = [0, 0, 0, 0, 0, 0]
-    if "ops.batches" in there:
-        sums = ", ".join(
-            f"coalesce(sum({column}), 0)::bigint"
-            for column in ("polled", "accepted_on_time", "accepted_late", "duplicates", "quarantined")
-        )
-        found = session.run(f"select coalesce(max(batch_id), 0), {sums} from ops.batches where topic = '{topic}'")
-        ledger = [int(number) for number in next(iter(list(found.rows)))]
-    judged, log, on_time, late, duplicates, quarantined = ledger
-    [(bronze, waiting)] = list(
-        session.run(
-            f"select count(*) filter (batch_id <= {judged}), count(*) filter (batch_id > {judged}) from bronze.{table}"
-        ).rows
-    )
-    arrivals: dict[str, int] = {}
-    if f"silver.{table}" in there:
-        arrivals = dict(session.run(f"select _arrival, count(*) from silver.{table} group by _arrival").rows)
-    stopped = 0
-    if "silver.quarantine" in there:
-        [(stopped,)] = list(session.run(f"select count(*) from silver.quarantine where topic = '{topic}'").rows)
-    counted = {"on_time": arrivals.get("on_time", 0), "late": arrivals.get("late", 0), "quarantined": stopped}
-    faults = [
-        f"the ledger says {said:,} {name.replace('_', ' ')}, the tables hold {counted[name]:,}"
-        for name, said in (("on_time", on_time), ("late", late), ("quarantined", quarantined))
-        if said != counted[name]
-    ]
-    if log != bronze:
-        faults.append(f"{log:,} records were read, bronze holds {bronze:,}")
-    if bronze != sum(counted.values()) + duplicates:
-        total = sum(counted.values()) + duplicates
-        faults.append(f"bronze holds {bronze:,}, accepted + duplicates + quarantined is {total:,}")
-    return TopicLaw(topic, log, bronze, **counted, duplicates=duplicates, waiting=waiting, faults=tuple(faults))
 
 
 def _late(session: Session) -> list[LateChange]:
@@ -130,22 +76,74 @@ def _late(session: Session) -> list[LateChange]:
 
 
 def print_reconciliation(found: Reconciliation) -> None:
-    """For people, on stdout: the law by topic, then the last days that late data changed."""
+    """For people, on stdout: the law by topic, the last days' arrivals, releases, the last days late data changed."""
     rows = [
         (
-            law.topic,
-            *map(console.count, (law.log, law.bronze, law.on_time, law.late, law.duplicates, law.quarantined)),
-            console.count(law.waiting) if law.waiting else "",
-            "does not add up" if law.faults else "adds up",
+            one.topic,
+            "?" if one.log is None else console.count(one.log),
+            *_counts(one.tally),
+            console.count(one.tally.waiting) if one.tally.waiting else "",
+            "does not add up" if one.faults else "adds up",
         )
-        for law in found.topics
+        for one in found.topics
     ]
-    console.put(console.table(HEADS, rows, right=range(1, 8)))
+    console.put(console.table(_HEADS, rows, right=range(1, 8)))
     console.put("\nlog = bronze = on time + late + duplicates + quarantined")
-    for law in found.topics:
-        for fault in law.faults:
-            console.put(f"[red]{law.topic}: {escape(fault)}[/red]")
-    shown = [one for one in found.late if one.kpi in _KPIS]
+    for topic in found.topics:
+        for fault in topic.faults:
+            console.put(f"[red]{topic.topic}: {escape(fault)}[/red]")
+    _print_days(found.topics)
+    for line in _releases(found.topics):
+        console.put(line)
+    _print_late(found.late)
+
+
+def _counts(tally: Tally) -> list[str]:
+    numbers = (tally.received, tally.on_time, tally.late, tally.duplicates, tally.quarantined)
+    return [console.count(number) for number in numbers]
+
+
+def _print_days(topics: list[TopicCount]) -> None:
+    days = sorted({day for topic in topics for day in topic.days})
+    if not days:
+        return
+    last = days[-_DAYS_SHOWN:]
+    console.put(f"\n[bold]By day of arrival[/bold] [dim](the last {len(last)} of {len(days)} days)[/dim]")
+    rows = [
+        (day, topic.topic, *_counts(tally), _reasons(tally))
+        for day in last
+        for topic in topics
+        if (tally := topic.days.get(day)) is not None
+    ]
+    console.put(console.table(_DAY_HEADS, rows, right=range(2, 7)))
+    happened: dict[date, Tally] = {}
+    for topic in topics:
+        for day, tally in topic.events.items():
+            happened.setdefault(day, Tally()).add(tally)
+    last = sorted(happened)[-_DAYS_SHOWN:]
+    console.put(f"\n[bold]Accepted, by day of event[/bold] [dim](the last {len(last)} of {len(happened)} days)[/dim]")
+    counts = [(day, console.count(happened[day].on_time), console.count(happened[day].late)) for day in last]
+    console.put(console.table(("happened on", "on time", "late"), counts, right=(1, 2)))
+
+
+def _reasons(tally: Tally, most: int = 4) -> str:
+    found = sorted(tally.quarantined_by_reason.items(), key=lambda item: (-item[1], item[0]))
+    more = f", {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(f"{reason} {rows:,}" for reason, rows in found[:most]) + more
+
+
+def _releases(topics: list[TopicCount]) -> Iterator[str]:
+    for topic in topics:
+        if (of := topic.releases) is not None:
+            other = f", {of.other:,} duplicates or not judged yet" if of.other else ""
+            yield (
+                f"\n{topic.topic}: of {of.released:,} released from quarantine {of.accepted:,} accepted, "
+                f"{of.quarantined_again:,} quarantined again{other}"
+            )
+
+
+def _print_late(late: list[LateChange]) -> None:
+    shown = [one for one in late if one.kpi in _KPIS]
     days = sorted({one.date for one in shown})
     if not days:
         console.put("\nno late event changed a day")

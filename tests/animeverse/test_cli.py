@@ -13,7 +13,7 @@ from animeverse.cli import app
 from pipelines.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-ABSENT = ("trace", "quarantine", "quality", "rebuild", "maintain", "dashboard", "serve")
+ABSENT = ("quality", "rebuild", "maintain", "dashboard", "serve")
 
 
 def _call(*words: str, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,133 @@
+"""`animeverse trace`: one event through offset, batch, snapshot and verdict to the gold rows it became."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from rich.markup import escape
+
+from animeverse import console
+from animeverse.formats import instant, to_text
+from animeverse.query import Session
+from pipelines.contracts import CONTRACTS
+from pipelines.jsontext import read as read_json
+from pipelines.quarantine import place_text
+from pipelines.settings import Settings
+from pipelines.trace import Trace, TracedRecord
+
+_FACTS = {
+    "pos-transactions": "fct_sales",
+    "cinema-sales": "fct_cinema_attendance",
+    "inventory-updates": "fct_inventory_movement",
+    "customer-reviews": "fct_review",
+}
+_DIMENSIONS = {
+    "customer-profiles": "dim_customer",
+    "product-catalog": "dim_product",
+    "anime-schedule": "dim_anime_title",
+}
+_SHOWN = 200  # characters of a value
+UNSEEN = (
+    "records in quarantine whose event_id cannot be read are not found by it: `animeverse quarantine list` has them"
+)
+
+GoldRow = tuple[str, dict[str, Any]]  # table, and the row by column
+
+
+def gold_rows(settings: Settings, found: Trace) -> list[GoldRow]:
+    """Rows of the published gold that the event's accepted records became.
+
+    A change of master data becomes no row of its own: shown is the version that holds at its event_time.
+    """
+    accepted = [record for record in found.records if record.verdict == "accepted"]
+    if not accepted or not settings.published_path.exists():
+        return []
+    rows: list[GoldRow] = []
+    with Session(settings) as session:
+        for record in accepted:
+            table = _FACTS.get(record.topic)
+            if table is not None:
+                where = f"event_id = {_quoted(found.event_id)}"
+            else:
+                table, where = _DIMENSIONS[record.topic], _version(record)
+            result = session.run(f"select * from gold.{table} where {where} order by all")
+            rows += [(f"gold.{table}", dict(zip(result.names, row, strict=True))) for row in result.rows]
+    return rows
+
+
+def _version(record: TracedRecord) -> str:
+    key = CONTRACTS[record.topic].key_field
+    member = dict(read_json(record.value or b""))[key]
+    assert record.event_time is not None
+    at = f"timestamptz '{record.event_time.isoformat()}'"
+    # A delete closes the version before it.
+    return (
+        f"{key} = {_quoted(member)} and version > 0 and (valid_to = {at} and is_deleted or "
+        f"valid_from <= {at} and (valid_to is null or valid_to > {at}))"
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def as_json(found: Trace, gold: list[GoldRow]) -> dict[str, Any]:
+    """For programs; amounts are text, with all digits."""
+    rows = [{"table": table, **{name: _plain(value) for name, value in row.items()}} for table, row in gold]
+    return found.to_dict() | {"gold": rows}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return instant(value)
+    return format(value, "f") if isinstance(value, Decimal) else value
+
+
+def print_trace(found: Trace, gold: list[GoldRow]) -> None:
+    """For people, on stdout."""
+    for record in found.records:
+        console.put(f"[bold]{escape(record.topic)} {record.partition}/{record.offset}[/bold]  {escape(_way(record))}")
+        console.put(f"  {escape(_verdict(record))}")
+        for line in _releases(record):
+            console.put(f"  {line}")
+        text = (record.value or b"").decode(errors="backslashreplace")
+        console.put(f"  [dim]{escape(text[:_SHOWN] + ('…' if len(text) > _SHOWN else ''))}[/dim]")
+    for table in dict.fromkeys(table for table, _ in gold):
+        rows = [row for name, row in gold if name == table]
+        console.put(f"\n[bold]{table}[/bold]")
+        columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+        for row in rows:
+            console.put(console.table(("column", "value"), [(name, to_text(row[name])) for name in columns]))
+    for topic, place in found.unreadable:
+        console.say(f"{topic} {place_text(place)} holds this text, but carries no event_id that can be read")
+    for note in found.notes:
+        console.say(note)
+
+
+def _way(record: TracedRecord) -> str:
+    arrived = f"arrived {instant(record.timestamp)}" if record.timestamp else "without a timestamp"
+    if record.batch_id is None:
+        return f"{arrived}, in the log only: `animeverse run` brings it on"
+    snapshot = f" (snapshot {record.bronze_snapshot_id})" if record.bronze_snapshot_id else ""
+    ingested = instant(record.ingested_at) if record.ingested_at else "?"
+    return f"{arrived}, in bronze since {ingested} by batch {record.batch_id}{snapshot}"
+
+
+def _verdict(record: TracedRecord) -> str:
+    snapshot = f"; silver snapshot {record.silver_snapshot_id}" if record.silver_snapshot_id else ""
+    match record.verdict:
+        case "accepted":
+            late = f", {record.lateness_seconds:,.0f} s behind" if record.arrival == "late" else ""
+            return f"accepted, {(record.arrival or '').replace('_', ' ')}{late}{snapshot}"
+        case "duplicate":
+            of = f" of {place_text(record.duplicate_of)}" if record.duplicate_of else ""
+            return f"duplicate{of}: it adds nothing"
+        case "quarantined":
+            return f"quarantined: {', '.join(record.reasons)} ({record.detail})"
+        case _:
+            return "not judged yet"
+
+
+def _releases(record: TracedRecord) -> list[str]:
+    found = [f"released from {place_text(record.released_from)}"] if record.released_from else []
+    return found + [f"released as {place_text(copy)}" for copy in record.released_as]
