@@ -48,7 +48,8 @@ create table gold.customer_current (
 create table ops.gold_clock (last_date date, last_ended_date date, last_final_date date);
 create table ops.topic_watermarks (topic varchar, is_business boolean, watermark timestamptz);
 create table marts.daily_summary (
-    date date, net_sales_amount decimal(38, 4), gross_margin_amount decimal(38, 4), units decimal(38, 0),
+    date date, net_sales_amount decimal(38, 4), gross_margin_amount decimal(38, 4),
+    lines_without_cost bigint, units decimal(38, 0),
     orders bigint, admissions decimal(38, 0), ticket_revenue_amount decimal(38, 4), concession_amount decimal(38, 4),
     is_final boolean, late_correction_amount decimal(38, 4));
 create table work.clv_predictions (

@@ -17,7 +17,7 @@ def gold() -> Gold:
 
 def day(gold: Gold, date: str, net: float, **columns: Any) -> None:
     given: dict[str, Any] = {
-        "gross_margin_amount": net / 2, "units": 1, "orders": 1, "admissions": 10, "ticket_revenue_amount": 100,
+        "gross_margin_amount": net / 2, "lines_without_cost": 0, "units": 1, "orders": 1, "admissions": 10, "ticket_revenue_amount": 100,
         "concession_amount": 5, "is_final": False, "late_correction_amount": 0,
     }  # fmt: skip
     gold.insert("marts.daily_summary", date=date, net_sales_amount=net, **(given | columns))
@@ -44,6 +44,16 @@ def test_a_week_is_iso_and_adds_up_its_days(gold: Gold) -> None:
         ("2026-W02", "2026-01-05", 1, Decimal(4), 10, False, Decimal(2), Decimal("3.5"), 0.5 / 3.5),
         ("2026-W03", "2026-01-12", 1, Decimal(8), 10, False, Decimal(4), Decimal(4), 1.0),
     ]
+
+
+def test_the_margin_of_a_period_is_null_only_where_it_has_lines_and_no_cost_is_known(gold: Gold) -> None:
+    empty = {"units": 0, "orders": 0, "gross_margin_amount": 0}
+    day(gold, "2026-01-05", 0, **empty)
+    day(gold, "2026-01-12", 0, **empty)
+    day(gold, "2026-01-13", 7, gross_margin_amount=None, lines_without_cost=2)
+    day(gold, "2026-01-19", 8, gross_margin_amount=3, lines_without_cost=1)
+    rows = gold.rows("select gross_margin_amount, lines_without_cost from marts.weekly_summary order by 1 nulls last")
+    assert rows == [(Decimal(0), 0), (Decimal(3), 1), (None, 2)]
 
 
 def test_a_week_compares_with_the_same_weekdays_and_a_month_with_the_same_month_last_year(gold: Gold) -> None:

@@ -11,7 +11,7 @@ from warehouse.checks import checks_of
 
 _DAILY_SUMMARY = """
 insert into marts.daily_summary
-select date, coalesce(sum(net), 0), null, coalesce(sum(units), 0), 0, coalesce(sum(admissions), 0),
+select date, coalesce(sum(net), 0), null, 0, coalesce(sum(units), 0), 0, coalesce(sum(admissions), 0),
     coalesce(sum(tickets), 0), coalesce(sum(concessions), 0), date <= date '2026-01-05', 0
 from (select unnest(range(date '2025-12-01', date '2026-01-20', interval 1 day))::date as date)
 left join (

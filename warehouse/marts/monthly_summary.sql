@@ -8,7 +8,8 @@
 -- column  month: year and month, as 2026-11
 -- column  days: days of the month with a row in daily_summary; fewer at the two ends of history
 -- column  net_sales_amount: net sales of the shop
--- column  gross_margin_amount: gross margin of the shop
+-- column  gross_margin_amount: gross margin of the shop, of the lines whose cost is known; null when no line's is
+-- column  lines_without_cost: lines left out of the margin because nobody knows their cost
 -- column  units: net units sold
 -- column  orders: distinct sale transactions, by day
 -- column  admissions: seats of bookings less cancellations
@@ -31,6 +32,7 @@ select
     days,
     net_sales_amount,
     gross_margin_amount,
+    lines_without_cost,
     units,
     orders,
     admissions,

@@ -12,7 +12,8 @@
 -- column  end_date: last day of the period
 -- column  days: days of the period with a row in daily_summary; fewer at the two ends of history
 -- column  net_sales_amount: net sales of the shop
--- column  gross_margin_amount: gross margin of the shop
+-- column  gross_margin_amount: gross margin of the shop, of the lines whose cost is known; null when no line's is
+-- column  lines_without_cost: lines left out of the margin because nobody knows their cost
 -- column  units: net units sold
 -- column  orders: distinct sale transactions, by day
 -- column  admissions: seats of bookings less cancellations
@@ -32,13 +33,15 @@ with
 days as (
     select
         unnest(['week', 'month']) as period,
-        date, net_sales_amount, gross_margin_amount, units, orders, admissions,
+        date, net_sales_amount, gross_margin_amount, lines_without_cost, units, orders, admissions,
         ticket_revenue_amount, concession_amount, late_correction_amount,
     from marts.daily_summary
 ),
 placed as (
     select
         *,
+        -- the margin of a day without lines is 0, which says nothing about the period's
+        orders > 0 or units <> 0 or net_sales_amount <> 0 or lines_without_cost > 0 as has_lines,
         case period when 'week' then date_trunc('week', date) else date_trunc('month', date) end::date as start_date,
     from days
 ),
@@ -52,7 +55,9 @@ totals as (
         end::date as end_date,
         count(*) as days,
         sum(net_sales_amount) as net_sales_amount,
-        sum(gross_margin_amount) as gross_margin_amount,
+        case when bool_or(has_lines) then sum(gross_margin_amount) filter (has_lines) else 0 end
+            as gross_margin_amount,
+        sum(lines_without_cost)::bigint as lines_without_cost,
         sum(units) as units,
         sum(orders)::bigint as orders,
         sum(admissions) as admissions,
@@ -72,6 +77,7 @@ select
     totals.days,
     totals.net_sales_amount,
     totals.gross_margin_amount,
+    totals.lines_without_cost,
     totals.units,
     totals.orders,
     totals.admissions,
