@@ -1,6 +1,5 @@
 """The one writer of gold: refreshes, each one transaction over all tables, and what is published after each."""
 
-import hashlib
 import os
 import shutil
 import time
@@ -13,23 +12,18 @@ import duckdb
 
 from pipelines.changes import SilverChanges
 from pipelines.faults import fault_point
-from warehouse import publish
-from warehouse.connection import columns_of, connect, quoted
-from warehouse.days import CREATE, FOLDER, ClosedDays
-from warehouse.models import HERE, of_kind, registry
+from warehouse import origin, publish
+from warehouse.connection import connect
+from warehouse.days import CREATE, FOLDER, ClosedDays, is_split
+from warehouse.models import of_kind
 from warehouse.refresh import Refresh
 
 __all__ = ["Refreshed", "SilverChanges", "Warehouse", "rebuild"]
 
 WORK = "writer.duckdb"  # no schema may be named like the file, which names the catalog
-SEEDS = HERE / "seeds"
-_SEED_COLUMNS: Mapping[str, str] = {
-    "stores": "store_id, name, city, country, opened_on",
-    "theaters": "theater_id, name, city, seats",
-    "suppliers": "supplier_id, name, country, lead_time_days",
-    "warehouses": "warehouse_id, name, city, country",
-}
 _KEEP_REFRESHES = 10_000
+_TIDY_EVERY = 16  # refreshes
+_SMALL = 20_000  # rows up to which a refresh runs on one thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +38,12 @@ class Refreshed:
 
 
 class Warehouse:
-    """Gold in `<gold_dir>/writer.duckdb`, published as `<gold_dir>/animeverse.duckdb`. Use it from one thread at a time.
+    """Gold in `<gold_dir>/writer.duckdb`, published as `<gold_dir>/animeverse.duckdb`. For one thread at a time.
 
     Days older than `open_days` before the last one are moved to Parquet files once facts exceed `native_rows` rows;
-    files that fell out of use are removed after `grace` seconds. Work that other models made is thrown away: then
-    `reflected` is empty, and the next refresh has to bring everything.
+    files that fell out of use are removed after `grace` seconds. Tables with `refresh  ended_day` are computed at most
+    every `patience` seconds; `settle` brings them up to date. Work that other models or seeds made is thrown away:
+    then `reflected` is empty, and the next refresh has to bring everything.
     """
 
     def __init__(
@@ -56,18 +51,28 @@ class Warehouse:
         gold_dir: Path,
         seeds: Path | None = None,
         *,
-        native_rows: int = 500_000,
+        native_rows: int = 300_000,
         open_days: int = 3,
         grace: float = 600.0,
+        patience: float = 0.0,
         memory_limit: str = "2GB",
         threads: int | None = None,
     ) -> None:
         self.gold_dir = gold_dir.absolute()
-        self._seeds = SEEDS if seeds is None else seeds
+        self._seeds = origin.SEEDS if seeds is None else seeds
         self._native_rows, self._open_days, self._grace = native_rows, open_days, grace
-        self._memory_limit, self._threads = memory_limit, threads
+        self._memory_limit = memory_limit
+        self._threads = threads or os.cpu_count() or 1
+        self._patience, self._settle_at = patience, 0.0
+        self._last = self._threads_used = 0
+        self._is_behind = False
         self.gold_dir.mkdir(parents=True, exist_ok=True)
         self._open()
+
+    @property
+    def published(self) -> Path:
+        """The file that readers open."""
+        return self.gold_dir / publish.PUBLISHED
 
     def reflected(self) -> Mapping[str, int]:
         """Silver snapshots of the last refresh; {} when there is none."""
@@ -85,19 +90,20 @@ class Warehouse:
         rows may be brought again.
         """
         began = time.perf_counter()
+        self._prepare(sum(table.num_rows for table in changes.tables.values()))
+        may_lag = time.monotonic() < self._settle_at
+        refresh = Refresh(self._connection, self._closed, self._last + 1, now, may_lag)
         run = self._connection.execute
         run("begin")
         try:
-            refresh = Refresh(self._connection, self._closed, self._last + 1, now, is_first=self._last == 0)
-            if refresh.is_first:
+            if refresh.refresh_id == 1:
                 run("create schema if not exists work")
                 run(CREATE)
             refresh.run(changes)
-            if refresh.is_first:
-                self._note()
+            if refresh.refresh_id == 1:
+                origin.note(self._connection, self._seeds, self.gold_dir)
             if refresh.refresh_id % 1000 == 0:
-                run("delete from gold.refreshes where refresh_id <= $1", [refresh.refresh_id - _KEEP_REFRESHES])
-                run("delete from ops.gold_warnings where refresh_id <= $1", [refresh.refresh_id - _KEEP_REFRESHES])
+                self._forget_before(refresh.refresh_id - _KEEP_REFRESHES)
             committing = time.perf_counter()
             fault_point("gold.refreshed")
             run("commit")
@@ -105,16 +111,25 @@ class Warehouse:
         except BaseException:
             self._roll_back()
             raise
-        self._last = refresh.refresh_id
+        self._last, self._is_behind = refresh.refresh_id, refresh.lagging
+        if not may_lag:
+            self._settle_at = time.monotonic() + self._patience
         refresh.seconds["commit"] = time.perf_counter() - committing
         publishing = time.perf_counter()
         self._close_days()
         refresh.seconds["close_days"] = time.perf_counter() - publishing
         self._publish(refresh.seconds)
-        fault_point("gold.published")
         refresh.seconds["total"] = time.perf_counter() - began
         changed = {name: rows for name, rows in refresh.changed.items() if rows}
         return Refreshed(refresh.refresh_id, changed, refresh.restated, refresh.seconds, published=True)
+
+    def settle(self, now: datetime) -> Refreshed | None:
+        """Brings up to date what `patience` let lag; None when nothing does."""
+        if not self._is_behind:
+            return None
+        self._settle_at = 0.0
+        state = self._connection.sql("select * from work.partitions").to_arrow_table()
+        return self.refresh(SilverChanges({}, self.reflected(), state), now)
 
     def reset(self) -> None:
         """Forgets all, so that the next refresh builds from nothing. What is published stays until then."""
@@ -128,79 +143,49 @@ class Warehouse:
         self._connection.close()
         os.close(self._descriptor)
 
-    # opening
-
     def _open(self) -> None:
         file = self.gold_dir / WORK
-        file.touch()
-        if file.stat().st_size == 0:
-            file.unlink()
+        if not file.exists() or file.stat().st_size == 0:
+            file.unlink(missing_ok=True)
             connect(file, memory_limit=self._memory_limit).close()
         # before DuckDB: see publish.replace
         self._descriptor = os.open(file, os.O_RDONLY)
         try:
-            self._connection = connect(file, memory_limit=self._memory_limit, threads=self._threads)
+            self._connection = connect(file, memory_limit=self._memory_limit)
         except BaseException:
             os.close(self._descriptor)
             raise
+        self._threads_used = 0
         self._closed = ClosedDays(self._connection, self.gold_dir / FOLDER)
-        self._last = self._last_refresh()
-        if self._last and self._noted() != self._expected():
+        self._last = origin.last_refresh(self._connection)
+        if self._last and not origin.is_ours(self._connection, self._seeds):
             self.reset()
             return
-        self._load_seeds()
+        origin.load_seeds(self._connection, self._seeds)
+        self._is_behind = bool(self._last) and origin.is_behind(self._connection)
         if self._last:
-            self._moved_home()
-            if publish.published_refresh(self.gold_dir / publish.PUBLISHED) != self._last:
+            self._closed.sweep(self._grace)
+            # a crash between commit and publication, or a home that was moved, is mended here
+            has_moved = origin.has_moved(self._connection, self._closed, self.gold_dir)
+            if has_moved or publish.published_refresh(self.published) != self._last:
                 self._publish({})
 
-    def _last_refresh(self) -> int:
-        tables = "select 1 from duckdb_tables() where schema_name = 'gold' and table_name = 'refreshes'"
-        if not self._connection.execute(tables).fetchall():
-            return 0
-        return self._connection.execute("select coalesce(max(refresh_id), 0) from gold.refreshes").fetchall()[0][0]
+    def _prepare(self, rows: int) -> None:
+        """Settings that depend on how much there is to do.
 
-    def _load_seeds(self) -> None:
-        for name, columns in _SEED_COLUMNS.items():
-            file = self._seeds / f"{name}.csv"
-            empty = " union all ".join(["select " + ", ".join(f"null::varchar as {c}" for c in columns.split(", "))])
-            self._connection.execute(f"create or replace temp table seeds_{name} as {empty} limit 0")
-            if file.exists():
-                self._connection.execute(
-                    f"insert into temp.seeds_{name} by name"
-                    f" select {columns} from read_csv('{quoted(file)}', all_varchar = true, header = true)"
-                )
+        One thread is faster for a small refresh, whose statements are over before a second one has begun. DuckDB
+        merges small row groups whenever it writes; now and then is enough, and keeps most commits short.
+        """
+        threads = 1 if rows < _SMALL else self._threads
+        if threads != self._threads_used:
+            self._connection.execute(f"set threads = {threads}")
+            self._threads_used = threads
+        is_tidy = rows >= _SMALL or (self._last + 1) % _TIDY_EVERY == 0
+        self._connection.execute(f"set max_vacuum_tasks = {100 if is_tidy else 0}")
 
-    def _expected(self) -> dict[str, str]:
-        """What the work file must have been made by: models and seeds, and DuckDB's own format."""
-        digest = hashlib.sha256()
-        for model in registry():
-            digest.update(f"{model.full_name}\n{sorted(model.header.items())}\n{model.sql}\n".encode())
-        for name in _SEED_COLUMNS:
-            file = self._seeds / f"{name}.csv"
-            digest.update(file.read_bytes() if file.exists() else b"-")
-        return {"models": digest.hexdigest()}
-
-    def _note(self) -> None:
-        self._connection.execute("create or replace table work.made_by (name varchar, value varchar)")
-        for name, value in {**self._expected(), "gold_dir": str(self.gold_dir)}.items():
-            self._connection.execute("insert into work.made_by values ($1, $2)", [name, value])
-
-    def _noted(self) -> dict[str, str]:
-        rows = self._connection.execute("select name, value from work.made_by where name <> 'gold_dir'").fetchall()
-        return dict(rows)
-
-    def _moved_home(self) -> None:
-        """Paths in views are absolute; they follow when the home was moved."""
-        place = self._connection.execute("select value from work.made_by where name = 'gold_dir'").fetchall()
-        if place != [(str(self.gold_dir),)]:
-            for model in of_kind("fact", "days"):
-                if self._closed.keys(model.name):
-                    self._closed.show(model.name)
-            self._connection.execute("update work.made_by set value = $1 where name = 'gold_dir'", [str(self.gold_dir)])
-            self._publish({})
-
-    # after the commit
+    def _forget_before(self, refresh_id: int) -> None:
+        for table in ("gold.refreshes", "ops.gold_warnings"):
+            self._connection.execute(f"delete from {table} where refresh_id <= $1", [refresh_id])
 
     def _roll_back(self) -> None:
         try:
@@ -211,31 +196,41 @@ class Warehouse:
             self._open()
 
     def _close_days(self) -> None:
-        """Moves old days to files when there are too many native rows."""
+        """Moves old days to files when there are too many native rows, and removes files out of use."""
         run = self._connection.execute
-        facts = [model.name for model in (*of_kind("fact"), *of_kind("days")) if model.name.startswith("fct_")]
-        sizes = run(
-            "select table_name, estimated_size from duckdb_tables() where schema_name = 'work' and table_name like 'fct_%'"
-        ).fetchall()
-        if sum(rows for _, rows in sizes) <= self._native_rows:
+        facts = [model.name for model in (*of_kind("fact"), *of_kind("days")) if is_split(model)]
+        ((rows,),) = run("select " + " + ".join(f"(select count(*) from work.{fact})" for fact in facts)).fetchall()
+        if rows <= self._native_rows:
             return
         last = run("select last_date from ops.gold_clock").fetchall()[0][0]
         run("begin")
         try:
-            closed = sum(self._closed.close(fact, last - timedelta(self._open_days - 1), self._last) for fact in facts)
+            before = last - timedelta(self._open_days - 1)
+            closed = sum(self._closed.close(fact, before, self._last) for fact in facts)
             run("commit")
         except BaseException:
             self._roll_back()
             raise
         if closed:
             self._closed.sweep(self._grace)
+            self._shrink()
+
+    def _shrink(self) -> None:
+        """Writes the file anew when most of it is free space that closed days left, as all of it is published."""
+        publish.checkpoint(self._connection)
+        if publish.is_mostly_free(self._connection):
+            file = self.gold_dir / WORK
+            slim = publish.rewritten(self._connection, file)
+            self.close()
+            slim.replace(file)
+            self._open()
 
     def _publish(self, seconds: dict[str, float]) -> None:
         began = time.perf_counter()
         publish.checkpoint(self._connection)
         seconds["checkpoint"] = time.perf_counter() - began
         began = time.perf_counter()
-        publish.replace(self._descriptor, self.gold_dir / publish.PUBLISHED)
+        publish.replace(self._descriptor, self.published)
         seconds["copy"] = time.perf_counter() - began
 
 
@@ -253,6 +248,6 @@ def rebuild(
         done = warehouse.refresh(changes, now)
     finally:
         warehouse.close()
-    (folder / publish.PUBLISHED).replace(into)
+    warehouse.published.replace(into)
     shutil.rmtree(folder)
     return done

@@ -17,6 +17,7 @@ from pipelines.errors import CheckFailedError
 from warehouse.models import Model, scoped
 
 _HEADER = re.compile(r"-- (fail|warn): (.+)")
+_END = re.compile(r";[ \t]*(?:\n|$)")
 SAMPLE = 5
 
 
@@ -36,7 +37,7 @@ def checks_of(path: Path, model: str) -> tuple[Check, ...]:
     if not path.exists():
         return ()
     found: list[Check] = []
-    for part in path.read_text(encoding="utf-8").split(";"):
+    for part in _END.split(path.read_text(encoding="utf-8")):
         lines = part.strip().splitlines()
         if not lines:
             continue

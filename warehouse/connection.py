@@ -9,8 +9,12 @@ from warehouse.scd2 import KEY_MACROS
 
 STORAGE_VERSION = "v1.5.0"
 ALIAS = "warehouse"
+BLOCK = 32_768  # bytes; there are many small tables, and a small refresh adds a little to each
 
-_OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
 _MACROS = (
     # days are UTC days (R7), whatever the session's time zone
     "create or replace temp macro utc_date(moment) as make_timestamp(epoch_us(moment))::date",
@@ -24,7 +28,7 @@ _MACROS = (
 )
 
 
-def connect(file: Path, *, memory_limit: str, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+def connect(file: Path, *, memory_limit: str) -> duckdb.DuckDBPyConnection:
     """Opens the file for writing, makes it where it is not there, and puts the macros of the models in place.
 
     Raises AlreadyRunningError when another process has it open, StoreUnavailableError when it cannot be read.
@@ -34,11 +38,13 @@ def connect(file: Path, *, memory_limit: str, threads: int | None = None) -> duc
     connection.execute("set preserve_insertion_order = false")
     connection.execute(f"set memory_limit = '{memory_limit}'")
     connection.execute(f"set temp_directory = '{quoted(file.parent / 'spill')}'")
-    connection.execute("set wal_autocheckpoint = '1KB'")  # publication checkpoints, once a refresh
-    if threads is not None:
-        connection.execute(f"set threads = {threads}")
+    # a refresh is published, so it is written into the file itself at commit, not to a log first
+    connection.execute("set wal_autocheckpoint = '1KB'")
+    connection.execute("set auto_checkpoint_skip_wal_threshold = 0")
     try:
-        connection.execute(f"attach '{quoted(file)}' as {ALIAS} (storage_version '{STORAGE_VERSION}')")
+        connection.execute(
+            f"attach '{quoted(file)}' as {ALIAS} (storage_version '{STORAGE_VERSION}', block_size {BLOCK})"
+        )
     except duckdb.IOException as error:
         connection.close()
         if "lock" in str(error).lower():

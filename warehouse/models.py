@@ -27,7 +27,7 @@ _TITLE = re.compile(r"-- ([a-z_]+)\.([a-z_0-9]+): (.*)")
 _MORE = re.compile(r"-- {3,}(\S.*)")
 _NAME = re.compile(r"\b(?:silver|seeds|lines|gold|marts|ops|work|held|changed|touched|moved)\.[a-z_0-9]+")
 # Names that live for one refresh only, as temporary tables: `lines.fct_sales` is temp.lines_fct_sales.
-_SCOPED = re.compile(r"\b(from|join)\s+(silver|seeds|lines|changed|touched|moved)\.([a-z_0-9]+)(\s+as\b)?")
+_SCOPED = re.compile(r"(?<!distinct )\b(from|join)\s+(silver|seeds|lines|changed|touched|moved)\.([a-z_0-9]+)(\s+as\b)?")
 # `held.fct_x` is gold.fct_x as the refresh found it, so that a model may read what it will replace.
 _HELD = re.compile(r"\b(from|join)\s+held\.([a-z_0-9]+)")
 _FACTS = re.compile(r"\b(from|join)\s+gold\.(fct_[a-z_0-9]+)")
@@ -139,8 +139,7 @@ def ordered(models: Iterable[Model]) -> tuple[Model, ...]:
         ready = [model for model in left.values() if not any(r in left and r != model.full_name for r in model.reads)]
         if not ready:
             raise ValueError(f"models read each other in a circle: {', '.join(left)}")
-        for model in ready:
-            done.append(left.pop(model.full_name))
+        done.extend(left.pop(model.full_name) for model in ready)
     return tuple(done)
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import duckdb
 
 from pipelines.errors import StoreUnavailableError
-from warehouse.connection import ALIAS, STORAGE_VERSION, quoted
+from warehouse.connection import ALIAS, BLOCK, STORAGE_VERSION, quoted
 
 PUBLISHED = "animeverse.duckdb"
+_WORTH_IT = 16 << 20  # bytes of free space below which nobody minds
 
 __all__ = ["PUBLISHED", "STORAGE_VERSION", "published_refresh", "replace"]
 
@@ -66,3 +67,22 @@ def published_refresh(target: Path) -> int | None:
 def checkpoint(connection: duckdb.DuckDBPyConnection) -> None:
     """Writes all that is committed into the file itself."""
     connection.execute(f"checkpoint {ALIAS}")
+
+
+def is_mostly_free(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether more than half of the file, and more than a little, is free space."""
+    rows = connection.execute(
+        "select block_size, total_blocks, free_blocks from pragma_database_size() where database_name = $1", [ALIAS]
+    ).fetchall()
+    block, total, free = rows[0]
+    return bool(free * block > _WORTH_IT and free * 2 > total)
+
+
+def rewritten(connection: duckdb.DuckDBPyConnection, file: Path) -> Path:
+    """A copy of the open warehouse without its free space, beside the file."""
+    slim = file.with_name(f".{file.name}.slim")
+    slim.unlink(missing_ok=True)
+    connection.execute(f"attach '{quoted(slim)}' as slim (storage_version '{STORAGE_VERSION}', block_size {BLOCK})")
+    connection.execute(f"copy from database {ALIAS} to slim")
+    connection.execute("detach slim")
+    return slim

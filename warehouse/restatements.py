@@ -6,10 +6,11 @@ changed is recorded, too: cause `on_time` (an idle partition woke up) and `maste
 date and KPI chain: the first one's `value_after` is the second one's `value_before`.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 
 import duckdb
+
+from warehouse.context import Context
 
 KEEP_REFRESHES = 1_000  # rows of older refreshes are added up, one a date, KPI and cause
 _CONDENSE_EVERY = 200
@@ -131,6 +132,16 @@ _RECORD = f"""
         event_count, coalesce(event_ids, []), was_ended, was_final,
     from rows"""
 
+# Most refreshes of a house without late data have nothing to say.
+_IS_DUE = """
+    select
+        exists (from temp.lines_fct_sales where _arrival = 'late')
+        or exists (from temp.lines_fct_cinema_attendance where _arrival = 'late')
+        or coalesce(
+            (select min(date) from temp.changed_daily_summary) <= (select last_ended_date from temp.touched_clock),
+            false
+        )"""
+
 _CONDENSED = """
     select max(refresh_id) as refresh_id, max(restated_at) as restated_at, date, table_name, kpi, cause,
         arg_min(value_before, refresh_id) as value_before, arg_max(value_after, refresh_id) as value_after,
@@ -146,13 +157,16 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(_CREATE)
 
 
-def record(connection: duckdb.DuckDBPyConnection, refresh_id: int, now: datetime, changed: Mapping[str, int]) -> int:
+def record(context: Context, refresh_id: int, now: datetime) -> int:
     """Adds this refresh's rows; returns how many. Nothing is read but what the refresh wrote."""
-    if not changed.get(_SUMMARY):
+    if not context.changed.get(_SUMMARY):
         return 0
-    rows = int(connection.execute(_RECORD, [refresh_id, now]).fetchall()[0][0])
+    run = context.connection.execute
+    rows = 0
+    if run(_IS_DUE).fetchall() == [(True,)]:
+        rows = int(run(_RECORD, [refresh_id, now]).fetchall()[0][0])
     if refresh_id % _CONDENSE_EVERY == 0:
-        _condense(connection, refresh_id - KEEP_REFRESHES)
+        _condense(context.connection, refresh_id - KEEP_REFRESHES)
     return rows
 
 

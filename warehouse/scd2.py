@@ -69,73 +69,59 @@ def blank_personal(history: History) -> str:
 
 
 def versions(history: History) -> str:
-    """All versions of the touched keys, inferred members among them, in the dimension's columns."""
-    id_column = history.id
-    packed = ", ".join(f"{column} := {column}" for column in history.attributes)
-    tracked = f"row({', '.join(history.tracked)})"
-    last = ", ".join(f"last.{column}" for column in history.attributes)
+    """All versions of the touched keys, inferred members among them, in the dimension's columns.
+
+    Windows carry the tracked columns alone; the rest is fetched at the end, by the row number of the change.
+    """
+    id_column, changes = history.id, f"work.{history.name}_changes"
+    tracked = ", ".join(history.tracked)
+    differs = " or ".join(f"{column} is distinct from lag({column}) over in_time" for column in history.tracked)
+    attributes = ", ".join(f"last_change.{column}" for column in history.attributes)
     first = ", ".join(
-        f"null as {column}" if column in history.unpriced else f"first_real.last.{column}"
-        for column in history.attributes
+        f"null as {column}" if column in history.unpriced else f"first_change.{column}" for column in history.attributes
     )
     return f"""
         with
         -- Of several changes at one instant only the last counts, so that no version is empty.
         changes as (
-            select changes.*
-            from work.{history.name}_changes as changes
+            select {id_column}, event_time, event_type, {tracked}, changes.rowid as change_row,
+            from {changes} as changes
             semi join temp.touched_{history.name} using ({id_column})
             qualify row_number() over (
                 partition by {id_column}, event_time order by _partition desc, _offset desc
             ) = 1
         ),
         compared as (
-            select
-                *,
+            select {id_column}, event_time, event_type, change_row,
                 lag(event_type) over in_time as type_before,
-                {tracked} is distinct from lag({tracked}) over in_time as is_different,
+                {differs} as is_different,
             from changes
             window in_time as (partition by {id_column} order by event_time)
         ),
         -- The first upsert, one after a delete and one that differs open a version; deletes before it belong to none.
         numbered as (
-            select
-                *,
+            select {id_column}, event_time, event_type, change_row,
                 count(*) filter (
                     event_type = 'upsert' and (type_before is distinct from 'upsert' or is_different)
                 ) over (partition by {id_column} order by event_time) as version,
             from compared
         ),
         spans as (
-            select
-                {id_column},
-                version,
+            select {id_column}, version,
                 min(event_time) as valid_from,
                 min(event_time) filter (event_type = 'delete') as deleted_at,
-                arg_max(struct_pack({packed}), event_time) filter (event_type = 'upsert') as last,
+                arg_max(change_row, event_time) filter (event_type = 'upsert') as change_row,
             from numbered
             where version > 0
             group by {id_column}, version
         ),
-        real as (
+        real as materialized (
             select *, lead(valid_from) over (partition by {id_column} order by version) as effective_to from spans
-        ),
-        first_facts as (
-            select first_fact.*
-            from work.{history.name}_first_fact as first_fact
-            semi join temp.touched_{history.name} using ({id_column})
-        ),
-        inferred as (
-            select first_facts.{id_column}, {first}, first_real.valid_from as effective_to,
-            from first_facts
-            left join real as first_real
-                on first_facts.{id_column} = first_real.{id_column} and first_real.version = 1
-            where first_real.valid_from is null or first_facts.first_fact_at < first_real.valid_from
         )
         select
             version_key({id_column}, valid_from) as {history.key},
             {id_column},
-            {last},
+            {attributes},
             valid_from,
             coalesce(deleted_at, effective_to) as valid_to,
             coalesce(deleted_at, effective_to) is null as is_current,
@@ -144,25 +130,32 @@ def versions(history: History) -> str:
             version::integer as version,
             effective_to,
         from real
+        join (select rowid as change_row, * exclude ({id_column}) from {changes}) as last_change using (change_row)
         union all
         select
             surrogate_key({id_column}),
             {id_column},
-            {", ".join(history.attributes)},
+            {first},
             {BEGINNING},
-            effective_to,
-            effective_to is null,
+            first_real.valid_from,
+            first_real.valid_from is null,
             false,
             true,
             0,
-            effective_to,
-        from inferred"""
+            first_real.valid_from,
+        from work.{history.name}_first_fact as first_fact
+        semi join temp.touched_{history.name} using ({id_column})
+        left join (select {id_column}, valid_from, change_row from real where version = 1) as first_real
+            using ({id_column})
+        left join (select rowid as change_row, * exclude ({id_column}) from {changes}) as first_change
+            using (change_row)
+        where first_real.valid_from is null or first_fact.first_fact_at < first_real.valid_from"""
 
 
 def moved(history: History) -> str:
     """The spans of time in which a touched key's facts join another version than they did, or one that reads otherwise.
 
-    Old versions are those in the dimension, new ones those in `temp.versions_<dimension>`. A fact always had a
+    Old versions are those in the dimension, new ones those in `temp.changed_<dimension>`. A fact always had a
     version, so only what was covered before can move.
     """
     tracked = ", ".join(history.tracked)
@@ -171,7 +164,8 @@ def moved(history: History) -> str:
     return f"""
         with
         old as (
-            select {history.key}, {history.id}, {tracked}, valid_from, coalesce(effective_to, 'infinity') as effective_to
+            select {history.key}, {history.id}, {tracked}, valid_from,
+                coalesce(effective_to, 'infinity') as effective_to,
             from gold.{history.name}
             semi join temp.touched_{history.name} using ({history.id})
             where {history.key} > 0
@@ -179,7 +173,7 @@ def moved(history: History) -> str:
         new as (
             select {history.key}, {history.id}, {tracked}, valid_from, is_inferred,
                 coalesce(effective_to, 'infinity') as effective_to,
-            from temp.versions_{history.name}
+            from temp.changed_{history.name}
         )
         select
             {history.id},

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 import duckdb
 
+from warehouse.context import Context
 from warehouse.models import Model, scoped
 
 WINDOW = 365
@@ -25,15 +26,17 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("create table work.rfm_base_date (base_date date)")
 
 
-def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+def prepare(context: Context) -> None:
     """Makes what the model's statement reads, empty."""
+    connection = context.connection
     connection.execute("create or replace temp table touched_segment_days (base_day int, first_day int, last_day int)")
     connection.execute(f"create or replace temp table touched_{_NAME} (customer_id varchar)")
 
 
-def update(connection: duckdb.DuckDBPyConnection, model: Model) -> int:
+def update(context: Context, model: Model) -> int:
     """Replaces the changes of the days concerned; fills `temp.touched_dim_customer_segment` and returns its rows."""
-    run = connection.execute
+    connection, run = context.connection, context.connection.execute
+    prepare(context)
     span = _span(connection)
     if span is None:
         return 0
@@ -89,7 +92,7 @@ def _span(connection: duckdb.DuckDBPyConnection) -> tuple[date, date] | None:
 
 def _base(connection: duckdb.DuckDBPyConnection, first: date) -> date:
     """Makes sure that the base lies before the first day; returns its day."""
-    rows = connection.execute("select base_date from work.rfm_base_date").fetchall()
+    rows: list[tuple[date]] = connection.execute("select base_date from work.rfm_base_date").fetchall()
     if rows and rows[0][0] < first:
         return rows[0][0]
     return _rebase(connection, first - timedelta(1))

@@ -38,7 +38,9 @@ class Silver:
         self._offsets: dict[tuple[str, int], int] = {}
         self._number = 0
 
-    def add(self, table: str, event_time: datetime, *, partition: int = 0, arrival: str = "on_time", **fields: Any) -> Row:
+    def add(
+        self, table: str, event_time: datetime, *, partition: int = 0, arrival: str = "on_time", **fields: Any
+    ) -> Row:
         self._number += 1
         offset = self._offsets.get((table, partition), -1) + 1
         self._offsets[table, partition] = offset
@@ -56,11 +58,15 @@ class Silver:
         self.rows.append((table, row))
         return row
 
-    def sale(self, event_time: datetime, lines: Sequence[tuple[str, int, str]], customer: str | None = None, **more: Any) -> Row:
+    def sale(
+        self, event_time: datetime, lines: Sequence[tuple[str, int, str]], customer: str | None = None, **more: Any
+    ) -> Row:
         """`lines` are (product_id, quantity, unit_price[/discount])."""
         more = {"event_type": "sale", "channel": "online", "payment_method": "card", "currency": "EUR", **more}
         arrival, partition = more.pop("arrival", "on_time"), more.pop("partition", 0)
-        head = self.add("pos_transactions", event_time, partition=partition, arrival=arrival, customer_id=customer, **more)
+        head = self.add(
+            "pos_transactions", event_time, partition=partition, arrival=arrival, customer_id=customer, **more
+        )
         head.setdefault("transaction_id", f"T-{head['event_id']}")
         for number, (product, quantity, price) in enumerate(lines, start=1):
             unit_price, _, discount = price.partition("/")
@@ -72,7 +78,9 @@ class Silver:
             self.rows.append(("pos_items", {**shared, **line}))
         return head
 
-    def booking(self, event_time: datetime, title: str, seats: int, price: str, customer: str | None = None, **more: Any) -> Row:
+    def booking(
+        self, event_time: datetime, title: str, seats: int, price: str, customer: str | None = None, **more: Any
+    ) -> Row:
         fields = {
             "event_type": "booking", "booking_id": f"B{self._number}", "customer_id": customer, "screening_id": "S1",
             "title_id": title, "theater_id": "TH-01", "screening_time": event_time + timedelta(days=1),
@@ -81,25 +89,43 @@ class Silver:
         }  # fmt: skip
         return self.add("cinema_sales", event_time, **{**fields, **more})
 
-    def movement(self, event_time: datetime, product: str, quantity: int, event_type: str = "delivery", **more: Any) -> Row:
+    def movement(
+        self, event_time: datetime, product: str, quantity: int, event_type: str = "delivery", **more: Any
+    ) -> Row:
         fields = {"update_id": f"U{self._number}", "warehouse_id": "WH-01", "supplier_id": "SUP-01"}
         return self.add(
-            "inventory_updates", event_time, event_type=event_type, product_id=product, quantity=quantity, **{**fields, **more}
+            "inventory_updates",
+            event_time,
+            event_type=event_type,
+            product_id=product,
+            quantity=quantity,
+            **{**fields, **more},
         )
 
-    def review(self, event_time: datetime, customer: str, product: str | None, title: str | None = None, **more: Any) -> Row:
+    def review(
+        self, event_time: datetime, customer: str, product: str | None, title: str | None = None, **more: Any
+    ) -> Row:
         fields = {"event_type": "review", "review_id": f"R{self._number}", "rating": 4, "verified_purchase": True}
         return self.add(
-            "customer_reviews", event_time, customer_id=customer, product_id=product, title_id=title, **{**fields, **more}
+            "customer_reviews",
+            event_time,
+            customer_id=customer,
+            product_id=product,
+            title_id=title,
+            **{**fields, **more},
         )
 
-    def customer(self, event_time: datetime, customer: str, tier: str = "none", city: str = "Kyoto", **more: Any) -> Row:
+    def customer(
+        self, event_time: datetime, customer: str, tier: str = "none", city: str = "Kyoto", **more: Any
+    ) -> Row:
         fields = {
             "name": f"name of {customer}", "email": f"{customer}@example.org", "signup_date": date(2020, 1, 1),
             "birth_date": date(1990, 1, 1), "city": city, "country": "JP", "loyalty_tier": tier,
             "preferred_genres": ["mecha"], "marketing_opt_in": True,
         }  # fmt: skip
-        return self.add("customer_profiles", event_time, event_type="upsert", customer_id=customer, **{**fields, **more})
+        return self.add(
+            "customer_profiles", event_time, event_type="upsert", customer_id=customer, **{**fields, **more}
+        )
 
     def product(self, event_time: datetime, product: str, cost: str = "5", **more: Any) -> Row:
         fields = {
@@ -111,7 +137,8 @@ class Silver:
     def title(self, event_time: datetime, title: str, status: str = "showing", **more: Any) -> Row:
         fields = {
             "title": f"title {title}", "genres": ["drama"], "studio": "Bones", "age_rating": "12",
-            "runtime_minutes": 100, "release_date": date(2026, 1, 1), "run_start": None, "run_end": None, "status": status,
+            "runtime_minutes": 100, "release_date": date(2026, 1, 1),
+            "run_start": None, "run_end": None, "status": status,
         }  # fmt: skip
         return self.add("anime_schedule", event_time, event_type="upsert", title_id=title, **{**fields, **more})
 
@@ -163,7 +190,9 @@ def random_silver(seed: int, events: int = 90) -> list[tuple[str, Row]]:
         customer, product, title = dice.choice([*customers, None]), dice.choice(products), dice.choice(titles)
         more: Row = {"partition": dice.randrange(-1, 3), "arrival": dice.choice(["on_time", "on_time", "late"])}
         price = dice.choice(["10", "0.0001", "99999999999999.9999/0.3333", "19.99/1.5", "0"])
-        match dice.choice(["sale"] * 5 + ["cinema"] * 3 + ["stock"] * 2 + ["review", "customer", "customer", "product", "title"]):
+        match dice.choice(
+            ["sale"] * 5 + ["cinema"] * 3 + ["stock"] * 2 + ["review", "customer", "customer", "product", "title"]
+        ):
             case "sale":
                 kind = dice.choice(["sale", "sale", "sale", "return"])
                 receipt = {"transaction_id": f"T{dice.randrange(20)}"} if dice.random() < 0.3 else {}
@@ -172,7 +201,9 @@ def random_silver(seed: int, events: int = 90) -> list[tuple[str, Row]]:
                 silver.sale(moment, lines, customer, event_type=kind, **receipt, **where, **more)
             case "cinema":
                 kind = dice.choice(["booking", "booking", "cancellation"])
-                silver.booking(moment, title, dice.randint(1, 4), price.partition("/")[0], customer, event_type=kind, **more)
+                silver.booking(
+                    moment, title, dice.randint(1, 4), price.partition("/")[0], customer, event_type=kind, **more
+                )
             case "stock":
                 kind = dice.choice(["delivery", "adjustment", "transfer_out", "shrinkage"])
                 units = -dice.randint(0, 5) if kind == "adjustment" else dice.randint(1, 9)
@@ -197,7 +228,7 @@ def random_silver(seed: int, events: int = 90) -> list[tuple[str, Row]]:
 
 
 def random_parts(seed: int, rows: Sequence[tuple[str, Row]], most: int = 5) -> list[list[tuple[str, Row]]]:
-    """The rows in random order in up to `most` parts; an event's lines stay together, but not always with their head."""
+    """The rows in random order in up to `most` parts; an event's lines stay together, mostly with their head."""
     dice = random.Random(f"parts {seed}")
     parts: list[list[tuple[str, Row]]] = [[] for _ in range(dice.randint(2, most))]
     torn = dice.random() < 0.2

@@ -16,3 +16,5 @@ join moved.dim_customer as moved
     on engagement.customer_id = moved.customer_id
     and day_end(engagement.date_key) >= moved.moved_from
     and day_end(engagement.date_key) < moved.moved_to
+-- a variable, so that older days are skipped
+where engagement.date_key >= getvariable('moved_from_key')

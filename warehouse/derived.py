@@ -1,0 +1,109 @@
+"""What is computed from facts: rows of touched days and keys anew, whole tables when they are due."""
+
+from warehouse.connection import columns_of
+from warehouse.context import Context
+from warehouse.days import is_split, table_of
+from warehouse.models import Model, names, of_kind, scoped
+from warehouse.python_models import PYTHON_MODELS
+
+
+def keep_days(context: Context, model: Model) -> None:
+    """Deletes the rows of the scope's keys and computes them anew; leaves them in `temp.changed_<model>`."""
+    run, table, temporary = context.connection.execute, table_of(model), f"changed_{model.name}"
+    scope, keys = _scope(model)
+    if context.is_first and "held" in model.header:  # it reads what it will replace
+        run(f"create table {table} ({model.header['held']})")
+        context.closed.show(model.name)
+    rows = _scope_rows(context, scope)
+    if "restates" in model.header:
+        _keep_before(context, model, table, scope, keys)
+    if rows or context.is_first:
+        if model.name in context.last_closed:
+            days = run(f"select distinct date_key from temp.{scope}").fetchall()
+            context.closed.reopen(model.name, [key for (key,) in days])
+        native = context.native[model.full_name] = context.is_native(_first_day(context, scope))
+        context.changed[model.full_name] = context.temporary(temporary, scoped(model.sql, native=native))
+    else:
+        run(f"create or replace temp table {temporary} as select * from {table} limit 0")
+    if context.is_first:
+        run(f"create or replace table {table} as select * from temp.{temporary}")
+        if is_split(model):
+            context.closed.show(model.name)
+    elif rows:
+        same = " and ".join(f"held.{key} = scope.{key}" for key in keys)
+        run(f"delete from {table} as held using temp.{scope} as scope where {same}")
+        run(f"insert into {table} by name select * from temp.{temporary}")
+    if "clock" in model.header:
+        column, condition = model.header["clock"].split(": ", 1)
+        run(
+            f"update {table} set {column} = coalesce({condition}, false) from ops.gold_clock"
+            f" where {column} <> coalesce({condition}, false)"
+        )
+
+
+def keep_table(context: Context, model: Model) -> None:
+    """Computes the table whole; one with `refresh  ended_day` when it is due, and may lag behind if that is allowed."""
+    if model.header.get("refresh") == "ended_day" and not context.is_first:
+        lags = ("select count(*) from work.lagging where model = $1", [model.full_name])
+        is_behind = context.connection.execute(*lags).fetchall() != [(0,)]
+        if not is_behind and not _ended_day_changed(context):
+            return
+        if context.may_lag:
+            context.lagging = True
+            if not is_behind:
+                context.connection.execute("insert into work.lagging values ($1)", [model.full_name])
+            return
+        context.connection.execute("delete from work.lagging where model = $1", [model.full_name])
+    for read in model.reads:
+        if read in PYTHON_MODELS and read not in context.rows:
+            PYTHON_MODELS[read](context.connection)
+            context.rows[read] = 1
+    context.changed[model.full_name] = context.count(
+        f"create or replace table {model.full_name} as {scoped(model.sql)}"
+    )
+
+
+def _keep_before(context: Context, model: Model, table: str, scope: str, keys: tuple[str, ...]) -> None:
+    """Keeps the rows that will be replaced, so that restatements can say what they were."""
+    sql = f"select held.* from {table} as held semi join temp.{scope} using ({', '.join(keys)})"
+    if context.is_first:
+        kpis = ", ".join(f"0 as {kpi}" for kpi in names(model.header["restates"]))
+        sql = f"select null::date as date, {kpis} limit 0"
+    context.temporary(f"before_{model.name}", sql)
+
+
+def _scope(model: Model) -> tuple[str, tuple[str, ...]]:
+    """`touched.customer_days(customer_id, date_key)` of a header: the temporary table and the keys."""
+    name, _, keys = model.header["scope"].removesuffix(")").partition("(")
+    return name.replace(".", "_"), names(keys)
+
+
+def _scope_rows(context: Context, scope: str) -> int:
+    """Computes a scope unless that is done; returns how many keys it holds."""
+    if scope not in context.rows:
+        model = next(model for model in of_kind("scope") if f"touched_{model.name}" == scope)
+        earliest = min(context.moved.values(), default=None)
+        first = 99991231 if earliest is None else earliest.year * 10000 + earliest.month * 100 + earliest.day
+        context.connection.execute(f"set variable moved_from_key = {first}")
+        native = earliest is None or context.is_native(first)
+        context.rows[scope] = context.temporary(scope, scoped(model.sql, native=native))
+    return context.rows[scope]
+
+
+def _first_day(context: Context, scope: str) -> int | None:
+    day = "date_key" if "date_key" in columns_of(context.connection, f"temp.{scope}") else "to_date_key(date)"
+    first: int | None = context.connection.execute(f"select min({day}) from temp.{scope}").fetchall()[0][0]
+    return first
+
+
+def _ended_day_changed(context: Context) -> bool:
+    """Whether facts of an ended day changed, or other days than before have ended."""
+    if "ended_day" not in context.rows:
+        _scope_rows(context, "touched_dates")
+        found = context.connection.execute(
+            "select held.last_ended_date is distinct from clock.last_ended_date or coalesce("
+            "   (select min(date) from temp.touched_dates) <= clock.last_ended_date, false)"
+            " from ops.gold_clock as clock left join temp.touched_clock as held on true"
+        ).fetchall()
+        context.rows["ended_day"] = int(found[0][0])
+    return bool(context.rows["ended_day"])

@@ -1,0 +1,58 @@
+"""Facts: new rows are keyed and appended; rows of members whose versions moved are taken out and keyed anew."""
+
+from warehouse.connection import columns_of
+from warehouse.context import Context
+from warehouse.days import table_of
+from warehouse.models import Model, scoped
+
+
+def keep_fact(context: Context, model: Model) -> None:
+    """Appends the new rows; leaves all that were written, new or keyed anew, in `temp.changed_<fact>`."""
+    run, table, temporary = context.connection.execute, table_of(model), f"changed_{model.name}"
+    is_moved = any(member.dimension in context.moved for member in model.members)
+    if is_moved and _take_out(context, model):
+        source = f"temp.rows_{model.name}"
+    elif context.rows[f"lines.{model.name}"] or context.is_first:
+        source = f"temp.lines_{model.name}"
+    else:
+        run(f"create or replace temp table {temporary} as select * from {table} limit 0")
+        return
+    body = scoped(model.sql, native=True).replace(f"temp.lines_{model.name} ", f"{source} ")
+    context.changed[model.full_name] = context.temporary(temporary, body)
+    if context.is_first:
+        run(f"create table {table} as select * from temp.{temporary} limit 0")
+        context.closed.show(model.name)
+    run(f"insert into {table} by name select * from temp.{temporary}")
+
+
+def _take_out(context: Context, model: Model) -> bool:
+    """Takes the rows that moved out of the fact and puts them, with the new ones, in `temp.rows_<fact>`.
+
+    A row is told by its members' ids and its time; literal bounds let DuckDB skip what is older. Closed days that hold
+    such rows are reopened. Returns whether there were any.
+    """
+    run, name = context.connection.execute, model.name
+    hits = []
+    for member in model.members:
+        if member.dimension not in context.moved:
+            continue
+        start = f"timestamptz '{context.moved[member.dimension].isoformat(sep=' ')}'"
+        hits.append(
+            f"select fact.{{what}} from {{fact}} as fact join temp.moved_{member.dimension} as moved"
+            f" on fact.{member.id_column} = moved.{member.id_column}"
+            f" and fact.{member.at} >= moved.moved_from and fact.{member.at} < moved.moved_to"
+            f" where fact.{member.at} >= {start}"
+        )
+    if name in context.last_closed:
+        found = " union ".join(hit.format(what="date_key", fact=f"gold.{name}") for hit in hits)
+        context.closed.reopen(name, [key for (key,) in run(found).fetchall()])
+    if not context.temporary("taken", " union ".join(hit.format(what="rowid", fact=f"work.{name}") for hit in hits)):
+        return False
+    columns = ", ".join(columns_of(context.connection, f"temp.lines_{name}"))
+    context.temporary(
+        f"rows_{name}",
+        f"select {columns} from temp.lines_{name} union all by name"
+        f" select {columns} from work.{name} where rowid in (select rowid from temp.taken)",
+    )
+    run(f"delete from work.{name} where rowid in (select rowid from temp.taken)")
+    return True

@@ -1,0 +1,55 @@
+-- fail: a version is told by its member and its beginning
+select customer_id, valid_from, count(*)
+from changed.dim_customer_segment
+group by customer_id, valid_from
+having count(*) > 1;
+
+-- fail: no key stands for two versions
+select customer_segment_key, count(*)
+from gold.dim_customer_segment
+semi join changed.dim_customer_segment using (customer_segment_key)
+group by customer_segment_key
+having count(*) > 1;
+
+-- fail: versions follow each other without overlap, and without gap but after a delete
+select customer_id, valid_from, valid_to, next_from
+from (
+    select *, lead(valid_from) over (partition by customer_id order by valid_from) as next_from
+    from changed.dim_customer_segment
+    where customer_segment_key > 0
+)
+where valid_to <= valid_from
+    or effective_to is distinct from next_from
+    or valid_to > next_from
+    or (valid_to is distinct from next_from and not is_deleted);
+
+-- fail: a member has one current version, or none after a delete
+select customer_id
+from changed.dim_customer_segment
+where customer_segment_key > 0
+group by customer_id
+having count(*) filter (is_current) <> case when arg_max(is_deleted, version) then 0 else 1 end;
+
+-- fail: current is what has no end; versions count from 1, an inferred member is 0
+select customer_id, version, is_current, valid_to
+from (
+    select
+        *,
+        row_number() over (partition by customer_id order by valid_from) as place,
+        max(is_inferred) over (partition by customer_id) as has_inferred,
+    from changed.dim_customer_segment
+    where customer_segment_key > 0
+)
+where is_current <> (valid_to is null)
+    or version <> place - has_inferred::integer
+    or is_inferred <> (version = 0);
+
+-- fail: scores are 1 to 5, and each cell of the 125 has a segment
+select customer_id, valid_from, segment, recency_score, frequency_score, monetary_score
+from changed.dim_customer_segment
+where customer_segment_key > 0 and (
+    segment is null
+    or recency_score not between 1 and 5
+    or frequency_score not between 1 and 5
+    or monetary_score not between 1 and 5
+);

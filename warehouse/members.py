@@ -1,0 +1,104 @@
+"""Dimensions: members are added, histories computed anew for the keys that changed or that facts need."""
+
+from warehouse import scd2, segments
+from warehouse.connection import columns_of
+from warehouse.context import Context
+from warehouse.models import Model, of_kind, scoped
+
+
+def keep_members(context: Context, model: Model) -> None:
+    """Adds the members that are not there yet."""
+    key, _, id_column = model.header["key"].partition(": ")
+    inputs = [read for read in model.reads if not read.startswith("seeds.")]
+    if not context.is_first and not any(context.rows.get(read) or read.startswith("ops.") for read in inputs):
+        return
+    keyed = f"surrogate_key(candidates.{id_column}) as {key}, candidates.*" if id_column else "candidates.*"
+    sql = f"select {keyed} from (\n{scoped(model.sql)}\n) as candidates"
+    if context.is_first:
+        context.connection.execute(f"create table {model.full_name} as {sql} limit 0")
+        context.special_rows(model.full_name, key)
+    context.changed[model.full_name] = context.count(
+        f"insert into {model.full_name} by name {sql} anti join {model.full_name} as held"
+        f" on candidates.{id_column or key} = held.{id_column or key} and held.{key} >= 0"
+    )
+
+
+def keep_history(context: Context, model: Model) -> None:
+    """Takes new changes in and replaces the versions of the keys concerned.
+
+    Leaves what changed in `temp.changed_<dimension>`, and in `temp.moved_<dimension>` the spans of time whose facts
+    have to be keyed anew.
+    """
+    run, name = context.connection.execute, model.name
+    changes = f"work.{name}_changes"
+    if context.is_first:
+        _found(context, model)
+    history = scd2.history_of(model, list(columns_of(context.connection, changes)))
+    run(
+        f"create or replace temp table moved_{name}"
+        f" ({history.id} varchar, moved_from timestamptz, moved_to timestamptz)"
+    )
+    if "scope" in model.header:
+        touched = segments.update(context, model)
+    else:
+        if context.rows[model.reads[0]]:
+            run(f"insert into {changes} by name {scoped(model.sql)}")
+        touched = _touched(context, model, history)
+    if touched and history.personal and context.rows[model.reads[0]]:
+        run(scd2.blank_personal(history))
+    context.changed[model.full_name] = 0
+    if touched or context.is_first:
+        context.changed[model.full_name] = context.temporary(f"changed_{name}", scd2.versions(history))
+    if context.is_first:
+        run(f"create or replace table {model.full_name} as select * from temp.changed_{name}")
+        context.special_rows(model.full_name, history.key)
+    elif touched:
+        if context.count(f"insert into temp.moved_{name} {scd2.moved(history)}"):
+            context.moved[name] = run(f"select min(moved_from) from temp.moved_{name}").fetchall()[0][0]
+        run(
+            f"delete from {model.full_name}"
+            f" where {history.key} > 0 and {history.id} in (select {history.id} from temp.touched_{name})"
+        )
+        run(f"insert into {model.full_name} by name select * from temp.changed_{name}")
+
+
+def _found(context: Context, model: Model) -> None:
+    run, id_column = context.connection.execute, model.header["key"].split(": ")[1]
+    if "held" in model.header:  # it reads what it will replace
+        segments.prepare(context)
+        run(f"create table {model.full_name} ({model.header['held']})")
+    run(f"create table work.{model.name}_changes as {scoped(model.sql)} limit 0")
+    run(f"create table work.{model.name}_first_fact ({id_column} varchar, first_fact_at timestamptz)")
+
+
+def _touched(context: Context, model: Model, history: scd2.History) -> int:
+    """Fills `temp.touched_<dimension>`: keys that changed, and those that facts need earlier than they are known."""
+    id_column, name = history.id, model.name
+    changed = f"select distinct {id_column} from {model.reads[0].replace('silver.', 'temp.silver_')}"
+    seen = " union all ".join(
+        f"select {id_column}, min(event_time) as first_fact_at from temp.lines_{fact.name}"
+        f" where {id_column} is not null group by {id_column}"
+        for fact in of_kind("fact")
+        for member in fact.members
+        if member.dimension == name and context.rows[f"lines.{fact.name}"]
+    )
+    if not seen:
+        return context.temporary(f"touched_{name}", changed)
+    context.temporary(
+        f"seen_{name}", f"select {id_column}, min(first_fact_at) as first_fact_at from ({seen}) group by {id_column}"
+    )
+    context.connection.execute(
+        f"merge into work.{name}_first_fact as held using temp.seen_{name} as seen"
+        f" on held.{id_column} = seen.{id_column}"
+        " when matched and seen.first_fact_at < held.first_fact_at then update set first_fact_at = seen.first_fact_at"
+        " when not matched then insert by name"
+    )
+    needed = f"select {id_column} from temp.seen_{name}"
+    if not context.is_first:
+        # members whose first version, inferred or real, covers the fact stay as they are
+        needed += (
+            f" as seen anti join (select {id_column}, min(valid_from) as known_from from {model.full_name}"
+            f"   semi join temp.seen_{name} using ({id_column}) where {history.key} > 0 group by {id_column}) as known"
+            f" on seen.{id_column} = known.{id_column} and known.known_from <= seen.first_fact_at"
+        )
+    return context.temporary(f"touched_{name}", f"{changed} union {needed}")
