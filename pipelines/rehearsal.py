@@ -20,8 +20,8 @@ from pipelines.judge import Judged, judge
 from pipelines.lake import Lake
 from pipelines.parse import Layouts, Parsed, ParseRules, parse
 from pipelines.quarantine import Wanted, place_text, shown
-from pipelines.releasable import choose
-from pipelines.release import opened_log, outgoing, unnoted
+from pipelines.releasable import choose, one_topic
+from pipelines.release import in_bronze_numbers, opened_log, outgoing, unnoted
 from pipelines.releases import RELEASES_NAME, Place, ReleaseBook, ReleaseTable
 from pipelines.schemas import RELEASES, TIMESTAMP
 from pipelines.seen import NO_FLOOR, SeenIds
@@ -94,9 +94,10 @@ def rehearse(settings: Settings, wanted: Wanted, fix: Fix | None, now: datetime)
     """What `release` of the same would come to under the policy of the settings. Writes nothing."""
     lake = open_lakehouse(settings)
     try:
-        with opened_log(settings) as log:
+        with opened_log(settings) as opened:
             book = ReleaseBook.read(lake)
-            topic = wanted.topic or ""
+            topic = one_topic(wanted)
+            log = in_bronze_numbers(lake, opened, topic)
             if lake.find(RELEASES_NAME) is not None and (intent := ReleaseTable(lake).intent(topic)):
                 cut_short = unnoted(lake, log, topic, intent, book)
                 more = pl.DataFrame(pl.from_arrow(pa.Table.from_pylist(cut_short, schema=RELEASES)))

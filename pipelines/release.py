@@ -16,15 +16,18 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from pipelines.bronze import ensure_bronze
+from pipelines.bronze import bronze_name, ensure_bronze
 from pipelines.errors import LakehouseError, LogUnavailableError, PermanentError
 from pipelines.faults import fault_point
 from pipelines.fixes import Fix
 from pipelines.homelock import home_lock
+from pipelines.identity import numbered
+from pipelines.incarnations import in_log
 from pipelines.lake import Lake
 from pipelines.log.interface import OUTGOING, Log
 from pipelines.log.open import open_log
 from pipelines.log.outgoing import assigned
+from pipelines.position import Position
 from pipelines.quarantine import Wanted, place_text
 from pipelines.releasable import choose, one_topic, quarantined_places
 from pipelines.released import RELEASE_HEADER, origins
@@ -67,8 +70,9 @@ def release(settings: Settings, wanted: Wanted, fix: Fix | None, say: Callable[[
     topic = one_topic(wanted)
     lake = open_lakehouse(settings)
     try:
-        with home_lock(settings.home, "release"), opened_log(settings) as log:
-            log.ensure_topics([topic], settings.partitions)
+        with home_lock(settings.home, "release"), opened_log(settings) as opened:
+            opened.ensure_topics([topic], settings.partitions)
+            log = in_bronze_numbers(lake, opened, topic)
             table, book = ReleaseTable(lake), ReleaseBook.read(lake)
             intent = table.intent(topic)
             found = unnoted(lake, log, topic, intent, book) if intent else []
@@ -93,6 +97,12 @@ def opened_log(settings: Settings) -> Iterator[Log]:
         log.close()
 
 
+def in_bronze_numbers(lake: Lake, log: Log, topic: str) -> Log:
+    """The log with partitions numbered as bronze numbers those of the topic that it reads now."""
+    bronze = lake.find(bronze_name(topic))
+    return log if bronze is None else numbered(log, topic, Position.of(bronze).incarnation)
+
+
 def outgoing(topic: str, rows: pl.DataFrame, partitions: int) -> pa.Table:
     """The chosen rows as records to send: key and headers kept, to the partition they came from where there is one."""
     headers = [
@@ -102,7 +112,7 @@ def outgoing(topic: str, rows: pl.DataFrame, partitions: int) -> pa.Table:
         ]
         for found, partition, offset in rows.select("headers", "partition", "offset").iter_rows()
     ]
-    own = [partition if 0 <= partition < partitions else None for partition in rows["partition"]]
+    own = [in_log(partition) if 0 <= in_log(partition) < partitions else None for partition in rows["partition"]]
     batch = pa.RecordBatch.from_arrays(
         [
             pa.array(own, pa.int32()),
@@ -188,7 +198,9 @@ def unnoted(lake: Lake, log: Log, topic: str, since: Intent, book: ReleaseBook |
     state = log.topic_state(topic)
     parts: list[pa.Table] = []
     same = (since.log_id, since.topic_id) == (log.identity, state.topic_id)
-    gone = {p: offset for p, offset in since.offsets.items() if not same or offset < state.first_offsets.get(p, 0)}
+    gone = {
+        p: offset for p, offset in since.offsets.items() if not same or offset < state.first_offsets.get(p, offset + 1)
+    }
     if gone:
         parts += copies_in_bronze(ensure_bronze(lake, topic), gone)
     if same:

@@ -14,6 +14,8 @@ from pipelines.errors import LogIdentityError
 from pipelines.incarnations import STRIDE
 from pipelines.lake import Lake
 from pipelines.log.embedded import EmbeddedLog
+from pipelines.quarantine import Wanted
+from pipelines.release import release
 from pipelines.resume import Resumed, resume
 from pipelines.runner import RunReport, run
 from pipelines.settings import load_settings
@@ -145,8 +147,12 @@ def test_a_topic_made_anew_goes_on_under_partition_numbers_of_its_own(tmp_path: 
         (STRIDE + 1, 3, "conflicting_duplicate"),
     ]
     assert failed(tmp_path) == []
+    released = release(load_settings(home=tmp_path), Wanted(TOPIC, reasons=frozenset({"invalid_json"})), None, print)
+    assert released.copies == [((STRIDE + 1, 2), (STRIDE + 1, 4))]
+    run_silver(tmp_path)
+    assert failed(tmp_path) == []
     shown = status(load_settings(home=tmp_path))["topics"][TOPIC]
-    assert (shown["lag"], shown["next_offsets"][str(STRIDE + 1)]) == (0, 4)
+    assert (shown["lag"], shown["next_offsets"][str(STRIDE + 1)]) == (0, 5)
     make_anew(tmp_path)
     send(tmp_path, movements(4))
     assert resumed(tmp_path).reads_on == {2 * STRIDE + partition: 0 for partition in range(4)}
