@@ -10,13 +10,15 @@ from datetime import date
 
 import polars as pl
 
-from pipelines.bronze import Position, bronze_name
+from pipelines.bronze import bronze_name
 from pipelines.contracts import TOPICS
 from pipelines.errors import LogRefusedError, LogUnavailableError
+from pipelines.identity import numbered
 from pipelines.lake import Lake, LakeTable
 from pipelines.ledger import read_ledger
 from pipelines.log.interface import Log, TopicState
 from pipelines.log.open import open_log
+from pipelines.position import Position
 from pipelines.quarantine import LIGHT, Wanted, read_rows
 from pipelines.releases import ReleaseBook
 from pipelines.settings import Settings
@@ -72,7 +74,9 @@ def _topic(
     ledger = ledger.filter(pl.col("batch_id") <= consumed)
     stopped = read_rows(lake, Wanted(topic), LIGHT).select(*_PLACE, "reasons")
     bronze = lake.table(bronze_name(topic))
-    state, fault = _state(log, unreachable, topic)
+    position = Position.of(bronze)
+    log = None if log is None else numbered(log, topic, position.incarnation)
+    state, fault = _state(log, unreachable, topic, position)
     counted = TopicCount(topic, None, Tally(), {}, {}, None, [])
 
     first_offsets = state.first_offsets if state is not None else {}
@@ -87,20 +91,24 @@ def _topic(
         counted.releases = Releases(len(copies), accepted_copies, again, len(copies) - accepted_copies - again)
     if log is not None and state is not None:
         elsewhere = counted.tally.received - sum(held.values())  # from files, or gone from the log by now
-        counted.log = sum(_records_held(log, topic, state, Position.of(bronze), held)) + elsewhere
+        counted.log = sum(_records_held(log, topic, state, position, held)) + elsewhere
     if fault and counted.tally.received:
         counted.faults.append(fault)
     counted.faults += _faults(counted, len(stopped) - caught)
     return counted
 
 
-def _state(log: Log | None, unreachable: str, topic: str) -> tuple[TopicState | None, str | None]:
+def _state(log: Log | None, unreachable: str, topic: str, position: Position) -> tuple[TopicState | None, str | None]:
+    """The topic as the log has it, by bronze's numbers; or why that says nothing about bronze."""
     if log is None:
         return None, unreachable
     try:
-        return log.topic_state(topic), None
+        state = log.topic_state(topic)
     except LogRefusedError as error:
         return None, str(error)
+    if position.topic_id not in (None, state.topic_id):
+        return None, f"bronze was read from topic {position.topic_id}, the log's is {state.topic_id}"
+    return state, None
 
 
 def _frames(table: LakeTable | None, columns: Sequence[str]) -> Iterator[pl.DataFrame]:

@@ -13,16 +13,18 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.bronze import Position, batch_commits, bronze_name
+from pipelines.bronze import batch_commits, bronze_name
 from pipelines.contracts import TOPICS
-from pipelines.errors import LakehouseError
+from pipelines.errors import LakehouseError, LogIdentityError
 from pipelines.exact import canonical
+from pipelines.identity import numbered
 from pipelines.jsontext import InvalidJsonError
 from pipelines.jsontext import read as read_json
 from pipelines.lake import Lake
 from pipelines.ledger import read_ledger
 from pipelines.log.interface import Log
 from pipelines.log.open import open_log
+from pipelines.position import Position
 from pipelines.quarantine import Wanted, named_origins, place_text, read_rows, shown
 from pipelines.releases import Place, ReleaseBook
 from pipelines.schemas import QUARANTINE
@@ -173,8 +175,11 @@ def _event_id(value: bytes) -> str | None:
 
 
 def _not_read_yet(log: Log, topic: str, position: Position) -> Iterator[pa.Table]:
-    """What the log holds beyond bronze."""
+    """What the log holds beyond bronze, by bronze's numbers."""
+    log = numbered(log, topic, position.incarnation)
     state = log.topic_state(topic)
+    if position.topic_id not in (None, state.topic_id):
+        raise LogIdentityError(f"bronze was read from topic {position.topic_id}, the log's is {state.topic_id}")
     at = {p: max(position.next_offsets.get(p, 0), first) for p, first in state.first_offsets.items()}
     while behind := {p: offset for p, offset in at.items() if offset < state.end_offsets[p]}:
         polled = log.poll(topic, behind, _CHUNK, 1.0)
