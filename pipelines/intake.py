@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.bronze import BronzeWriter, Clock
-from pipelines.lake import Lake
+from pipelines.lake import Lake, LakeTable
 from pipelines.landing import Landing, UnreadableFileError, identity
 from pipelines.schemas import LANDING_FILES
 
@@ -27,6 +27,11 @@ class Intake:
             for entry in writer.position.landed:
                 self._known[writer.topic, entry["sha256"]] = entry["file"]
         self.settling = False
+
+    @property
+    def table(self) -> LakeTable:
+        """The list of files ingested."""
+        return self._table
 
     def take(self, clock: Clock) -> dict[str, int]:
         """Ingest what has settled; topic -> records. A file that cannot be read is moved away and the rest goes on."""

@@ -18,9 +18,10 @@ from pipelines.errors import StoreUnavailableError
 
 STAMP = "animeverse."  # what we write into snapshot summaries and table properties begins with it
 COMMIT = STAMP + "commit"  # tells our commits apart
-# A commit that only carries a stamp on (a compaction) says which commit wrote it, and when.
+# A compaction says whose rows it holds anew; and of the stamp that it carries on, which commit wrote it and when.
+ROWS_OF = STAMP + "rows-of"
 STAMPED_BY, STAMPED_AT = STAMP + "stamped-by", STAMP + "stamped-at"
-_NOT_STAMP = (COMMIT, STAMPED_BY, STAMPED_AT)
+_NOT_STAMP = (COMMIT, ROWS_OF, STAMPED_BY, STAMPED_AT)
 
 
 class LeanTransaction(Transaction):

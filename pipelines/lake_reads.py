@@ -14,7 +14,7 @@ from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.table import FileScanTask, Table
 from pyiceberg.table.snapshots import Operation, Snapshot, ancestors_of
 
-from pipelines.lake_commits import STAMP, STAMPED_AT, STAMPED_BY, literal, stamp_of, summary_of, told
+from pipelines.lake_commits import ROWS_OF, STAMP, STAMPED_AT, STAMPED_BY, literal, stamp_of, summary_of, told
 from pipelines.retention import Retention, SnapshotLine, expendable
 
 if TYPE_CHECKING:
@@ -56,6 +56,17 @@ class TableReader:
     def snapshot_id(self) -> int | None:
         """The current snapshot's id."""
         return self._table.metadata.current_snapshot_id
+
+    @property
+    def rows_snapshot_id(self) -> int | None:
+        """The snapshot that the current rows came with: before compactions, which change none."""
+        current = self._table.current_snapshot()
+        return None if current is None else int(summary_of(current).get(ROWS_OF, current.snapshot_id))
+
+    @property
+    def sequence(self) -> int:
+        """How many commits of rows or files there have been."""
+        return self._table.metadata.next_sequence_number() - 1
 
     @property
     def columns(self) -> tuple[str, ...]:

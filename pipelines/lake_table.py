@@ -20,6 +20,7 @@ from pipelines.errors import CommitConflictError, PermanentError, StoreUnavailab
 from pipelines.faults import fault_point
 from pipelines.lake_commits import (
     COMMIT,
+    ROWS_OF,
     STAMP,
     STAMPED_AT,
     STAMPED_BY,
@@ -112,7 +113,7 @@ class LakeTable(TableReader):
         if before != after:
             raise PermanentError(f"{self.name}: {before} rows may not be replaced by {after}")
         commit_id = uuid.uuid4().hex
-        marked = {COMMIT: commit_id}
+        marked = {COMMIT: commit_id, ROWS_OF: str(self.rows_snapshot_id)}
         if (stamped := self.stamped()) is not None:
             marked |= {STAMP + key: value for key, value in self.stamp().items()}
             marked |= {STAMPED_BY: str(stamped[0]), STAMPED_AT: stamped[1].isoformat()}

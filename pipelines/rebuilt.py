@@ -10,11 +10,13 @@ import polars as pl
 
 from pipelines.bronze import utc_now
 from pipelines.contracts import TOPICS
+from pipelines.homelock import home_lock
 from pipelines.lake import Lake
 from pipelines.settings import Settings
 from pipelines.sidetables import QUARANTINE_NAME, RELEASES_NAME, Quarantine
 from pipelines.silver import SilverTopic
 
+PREFIX, LOCK = "rebuild-", "rebuild"  # of the folder, and of the lock in it that its process holds
 _SHOWN = 5
 _KEYS: Mapping[str, list[str]] = {
     QUARANTINE_NAME: ["topic", "partition", "offset"],
@@ -29,15 +31,16 @@ def rebuilt_silver(settings: Settings, lake: Lake, *, piece_rows: int | None = N
 
     `piece_rows`: records judged at a time, whatever the batches were.
     """
-    beside = Path(tempfile.mkdtemp(prefix="rebuild-", dir=settings.home))
+    beside = Path(tempfile.mkdtemp(prefix=PREFIX, dir=settings.home))
     try:
         place = {"catalog_url": f"sqlite:///{beside / 'catalog.db'}", "lake_root": str(beside / "lake")}
-        side = Lake.open(settings.model_copy(update=place))
-        try:
-            _build(settings, lake, side, piece_rows)
-            yield side
-        finally:
-            side.close()
+        with home_lock(beside, LOCK):
+            side = Lake.open(settings.model_copy(update=place))
+            try:
+                _build(settings, lake, side, piece_rows)
+                yield side
+            finally:
+                side.close()
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

@@ -29,22 +29,22 @@ from pipelines.errors import (
 from pipelines.faults import fault_point
 from pipelines.homelock import home_lock
 from pipelines.intake import Intake
-from pipelines.lake import Lake
+from pipelines.lake import Lake, LakeTable
 from pipelines.ledger import Ledger
 from pipelines.log.interface import Log
 from pipelines.log.open import open_log
 from pipelines.resume import note_gaps
-from pipelines.retention import Retention
 from pipelines.schemas import silver_tables
 from pipelines.settings import Settings
 from pipelines.sidetables import Quarantine
 from pipelines.silver import Outcome, SilverTopic
 from pipelines.times import from_micros, micros
+from pipelines.upkeep import Owned, Upkeep
 
 LAYERS = ("bronze", "silver", "gold")
-_KEEP_SNAPSHOTS, _EXPIRE_ABOVE = 30, 60
 _FLUSH_EVERY = 2.0  # seconds between writes of the ledger while there is work
 _IDLE_WAIT = (0.01, 0.05)  # seconds between looks at a log with nothing new: at first, and after a while
+_IDLE_AFTER = 1.0  # seconds without a record; then there is time for maintenance
 _BACKOFF = (0.5, 10.0)
 _MOST_CONFLICTS = 10  # commits lost to another writer one after the other, before a run gives up
 _LAND_EVERY, _SETTLE_WAIT = 1.0, 3.0  # seconds
@@ -223,6 +223,7 @@ class _Run:
         log: Log | None = None
         readers, refreshers = ThreadPoolExecutor(1, "bronze"), ThreadPoolExecutor(1, "gold")
         self._refreshers = refreshers
+        self._upkeep = Upkeep(self._lake, self._settings.retention, self._clock, self._say)
         try:
             writers: list[BronzeWriter] = []
             if "bronze" in self._layers:
@@ -235,7 +236,10 @@ class _Run:
             self._rounds(writers, readers)
             self._finish_gold()
             self._flush(force=True)
+            if self._gold is not None and not self._silver:
+                self._expire_fed([table for name in _fed() if (table := self._lake.find(name)) is not None])
         finally:
+            self._upkeep.close()
             if log is not None:
                 readers.submit(log.close).result()
             readers.shutdown(wait=True, cancel_futures=True)
@@ -273,6 +277,7 @@ class _Run:
         self._intake = Intake(self._lake, self._settings.home / "landing", writers, self._say)
         if not self._follow:
             self._total = sum(writer.lag() for writer in writers)
+        self._read_into = [*(writer.table for writer in writers), self._intake.table]
         return writers
 
     def _rounds(self, writers: list[BronzeWriter], readers: ThreadPoolExecutor) -> None:
@@ -280,6 +285,9 @@ class _Run:
         if not writers:
             while "silver" in self._layers and self._follow and not self._stop.wait(_IDLE_WAIT[1] * 4):
                 self._catch_up_silver()
+                self._refresh_when_free()
+                self._flush(force=False)
+                self._maintain([])
             return
         reading = readers.submit(self._read_round, writers)
         idle_since = time.monotonic()
@@ -296,6 +304,8 @@ class _Run:
                 self._judge_files()
             self._refresh_when_free()
             self._flush(force=False)
+            if not batches and time.monotonic() - idle_since > _IDLE_AFTER:
+                self._maintain([Owned(table, lambda work: readers.submit(work).result()) for table in self._read_into])
         if "silver" in self._layers:
             self._judge_round(batches)
             self._judge_files()
@@ -330,6 +340,7 @@ class _Run:
                 found.append(batch)
                 self._report.topics[writer.topic].polled += batch.rows.num_rows
                 self._progress(Progress("bronze", self._report.polled, self._total))
+        self._upkeep.expire(self._read_into)
         if not found and not self._follow:
             self._land(wait_for_files=True)
         return found
@@ -418,7 +429,7 @@ class _Run:
         self._quarantine.commit(outcomes)
         for outcome in outcomes:
             silver = self._silver[outcome.topic]
-            before = {table.name: table.snapshot_id for table in silver.tables}
+            before = {table.name: table.rows_snapshot_id for table in silver.tables}
             silver.commit(outcome)
             self._note_appended(silver, before, outcome)
             self._report.count(outcome)
@@ -529,18 +540,24 @@ class _Run:
             flushed = self._ledger.flushed()
             for topic, silver in self._silver.items():
                 silver.ledger = [entry for entry in silver.ledger if entry["batch_id"] > flushed.get(topic, 0)]
-            self._expire()
+            self._upkeep.expire((*self._quarantine.tables, *self._ledger.tables))
+            self._expire_fed([table for silver in self._silver.values() for table in silver.tables])
 
-    def _expire(self) -> None:
-        """Appends slow down with the snapshots retained (library_facts.md); those that gold needs stay."""
-        pinned = list(self._gold.reflected().values()) if self._gold is not None and self._refreshing is None else None
-        for silver in self._silver.values():
-            for table in silver.tables:
-                if table.snapshot_count > _EXPIRE_ABOVE and pinned is not None:
-                    table.expire(table.expendable(self._clock(), Retention(commits=_KEEP_SNAPSHOTS), pinned))
-        for table in (*self._quarantine.tables, *self._ledger.tables):
-            if table.snapshot_count > _EXPIRE_ABOVE:
-                table.expire(table.expendable(self._clock(), Retention(commits=_KEEP_SNAPSHOTS)))
+    def _expire_fed(self, tables: list[LakeTable]) -> None:
+        """Those that gold reads on from a snapshot of stay from that one on; nobody knows which while it moves."""
+        if self._gold is not None and self._refreshing is None:
+            self._upkeep.expire(tables, set(self._gold.reflected().values()))
+
+    def _maintain(self, others: list[Owned]) -> None:
+        """A piece of maintenance, unless there is something better to do."""
+        is_gold_behind = self._gold is not None and (self._gold_asked or self._refreshing is not None)
+        if is_gold_behind or self._stop.is_set():
+            return
+        own: list[LakeTable] = []
+        if self._silver:
+            own += (*self._quarantine.tables, *self._ledger.tables)
+            own += (table for silver in self._silver.values() for table in silver.tables)
+        self._upkeep.step([*others, *(Owned(table, lambda work: work()) for table in own)])
 
 
 class SnapshotGoneError(PermanentError):
@@ -560,19 +577,24 @@ def silver_changes(
     """
     tables: dict[str, pa.Table] = {}
     snapshots: dict[str, int] = {}
-    for name in (name for topic in TOPICS for name in silver_tables(topic)):
+    for name in _fed():
         short = name.removeprefix("silver.")
         if at_hand is not None and name in at_hand:
             tables[short], snapshots[name] = at_hand[name]
             continue
         table = lake.find(name)
-        if table is None or table.snapshot_id is None:
+        if table is None or table.rows_snapshot_id is None:
             continue
         rows = table.read_appended(reflected.get(name))
         if rows is None:
             raise SnapshotGoneError(f"snapshot {reflected.get(name)} of {name} is expired")
-        tables[short], snapshots[name] = rows, table.snapshot_id
+        tables[short], snapshots[name] = rows, table.rows_snapshot_id
     return SilverChanges(tables, snapshots, _partition_rows(state if state is not None else stored_state(lake)))
+
+
+def _fed() -> list[str]:
+    """The silver tables that gold is fed from."""
+    return [name for topic in TOPICS for name in silver_tables(topic)]
 
 
 def stored_state(lake: Lake) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from pipelines.durations import parse_duration, show_duration
 from pipelines.errors import SettingsError
+from pipelines.retention import Retention
 from pipelines.settings_sources import LakehouseSource, describe
 from pipelines.settings_urls import (
     parse_catalog_url,
@@ -110,6 +111,10 @@ class Settings(BaseSettings):
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 4
     batch_size: Annotated[int, Field(ge=1)] = 100_000  # most records a topic in a micro-batch
     freshness_target: Duration = timedelta(seconds=1)
+    keep_commits: Annotated[int, Field(ge=1)] = 20  # snapshots a table keeps: the newest,
+    keep_hourly: Annotated[int, Field(ge=0)] = 24  # then the last of each hour for so many hours,
+    keep_daily: Annotated[int, Field(ge=0)] = 30  # then the last of each day for so many days
+    orphan_age: Duration = timedelta(hours=1)  # files that nothing refers to are left alone so long
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
     min_event_time: Annotated[datetime, BeforeValidator(_moment)] = datetime(2000, 1, 1, tzinfo=UTC)
     out_of_orderness: Duration = timedelta(minutes=10)
@@ -190,6 +195,11 @@ class Settings(BaseSettings):
             currency=self.currency,
             min_event_time=self.min_event_time,
         )
+
+    @property
+    def retention(self) -> Retention:
+        """Which snapshots are kept."""
+        return Retention(self.keep_commits, self.keep_hourly, self.keep_daily, self.orphan_age)
 
     @property
     def kafka(self) -> dict[str, str]:

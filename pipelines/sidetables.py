@@ -157,6 +157,8 @@ class Waivers:
 
 def read_places(bronze: LakeTable, places: Sequence[Place], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Bronze rows of these (partition, offset)."""
+    if places:
+        bronze.reload()  # others write it: what is held may be old, and its files compacted away
     for partition, offsets in _by_partition(places).items():
         yield from bronze.read_in("offset", offsets, columns, {"partition": partition})
 

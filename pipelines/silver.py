@@ -118,7 +118,7 @@ class SilverTopic:
             int(partition): PartitionState(*pair) for partition, pair in state.items()
         }
         self.ledger: list[dict[str, Any]] = json.loads(stamp.get("ledger", "[]"))
-        self._name_snapshot(self.anchor.snapshot_id)
+        self._name_snapshot(*(self.anchor.stamped() or (None, None)))
         self.evolved = tuple(name for name in self.anchor.columns if name not in self._fixed)
         self.policies = [PolicyEntry.from_dict(e) for e in json.loads(self.anchor.properties()["policies"])]
         floor = NO_FLOOR if self.contract.is_master else horizon(self.partitions, self.policies[-1].policy)
@@ -166,21 +166,19 @@ class SilverTopic:
         """Bronze rows not consumed yet, some whole batches at a time, about `max_records` records each."""
         self.bronze.reload()
         last = int(self.bronze.stamp().get("batch-id", 0))
+        # Compacted files span many batches, and neighbours share one: a cut lies where a range begins, since all
+        # batches before that one are in the ranges before it.
         ranges = sorted(
-            (
-                found.lower if found.lower is not None else 0,
-                found.upper if found.upper is not None else last,
-                found.rows,
-            )
-            for found in self.bronze.file_ranges("batch_id")
+            (found.lower or 0, found.rows)
+            for found in self.bronze.file_ranges("batch_id", max_records)
             if found.upper is None or found.upper > self.consumed
         )
-        low, high, rows = self.consumed + 1, self.consumed, 0
-        for first, upper, count in ranges:
-            if first > high and rows and rows + count > max_records:
-                yield self._read_batches(low, high)
-                low, rows = high + 1, 0
-            high, rows = max(high, upper), rows + count
+        low, rows = self.consumed + 1, 0
+        for first, count in ranges:
+            if rows and first > low and rows + count > max_records:
+                yield self._read_batches(low, first - 1)
+                low, rows = first, 0
+            rows += count
         if low <= last:
             yield self._read_batches(low, last)
 
@@ -363,12 +361,11 @@ class SilverTopic:
         self.partitions = outcome.partitions
         self.evolved = (*self.evolved, *outcome.new_columns)
         self.ledger = [*self.ledger, *outcome.ledger]
-        self._name_snapshot(snapshot_id)
+        self._name_snapshot(snapshot_id, self.anchor.committed_at())
         return snapshot_id
 
-    def _name_snapshot(self, snapshot_id: int | None) -> None:
-        """Ledger entries could not name the commit that carried them: that is the newest one."""
-        committed_at = self.anchor.committed_at()
+    def _name_snapshot(self, snapshot_id: int | None, committed_at: datetime | None) -> None:
+        """Ledger entries could not name the commit that carried them: that is the one that wrote the stamp."""
         for entry in self.ledger:
             if entry["silver_snapshot_id"] is None:
                 entry["silver_snapshot_id"] = snapshot_id
