@@ -17,7 +17,7 @@ _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
 }
 _MACROS = (
     # days are UTC days (R7), whatever the session's time zone
-    "create or replace temp macro utc_date(moment) as make_timestamp(epoch_us(moment))::date",
+    "create or replace temp macro utc_day(moment) as make_timestamp(epoch_us(moment))::date",
     "create or replace temp macro to_date_key(day) as (year(day) * 10000 + month(day) * 100 + day(day))::integer",
     "create or replace temp macro from_date_key(key) as make_date(key // 10000, key // 100 % 100, key % 100)",
     "create or replace temp macro to_time_key(moment) as (epoch_us(moment) // 60000000 % 1440)::integer",

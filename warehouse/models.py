@@ -27,7 +27,9 @@ _TITLE = re.compile(r"-- ([a-z_]+)\.([a-z_0-9]+): (.*)")
 _MORE = re.compile(r"-- {3,}(\S.*)")
 _NAME = re.compile(r"\b(?:silver|seeds|lines|gold|marts|ops|work|held|changed|touched|moved)\.[a-z_0-9]+")
 # Names that live for one refresh only, as temporary tables: `lines.fct_sales` is temp.lines_fct_sales.
-_SCOPED = re.compile(r"(?<!distinct )\b(from|join)\s+(silver|seeds|lines|changed|touched|moved)\.([a-z_0-9]+)(\s+as\b)?")
+_SCOPED = re.compile(
+    r"(?<!distinct )\b(from|join)\s+(silver|seeds|lines|changed|touched|moved)\.([a-z_0-9]+)(\s+as\b)?"
+)
 # `held.fct_x` is gold.fct_x as the refresh found it, so that a model may read what it will replace.
 _HELD = re.compile(r"\b(from|join)\s+held\.([a-z_0-9]+)")
 _FACTS = re.compile(r"\b(from|join)\s+gold\.(fct_[a-z_0-9]+)")
@@ -175,4 +177,4 @@ def tables_read(sql: str) -> frozenset[str]:
     from sqlglot import exp, parse_one
 
     tree = parse_one(sql, dialect="duckdb")
-    return frozenset(f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db)
+    return frozenset(f"{table.db}.{table.name}" for table in tree.find_all(exp.Table) if table.db and table.name)

@@ -37,10 +37,10 @@ _RECORD = f"""
         select last_ended_date, last_final_date from temp.touched_clock
     ),
     arrived as (
-        select utc_date(event_time) as date, 'shop' as area, event_id, _arrival = 'late' as is_late,
+        select utc_day(event_time) as date, 'shop' as area, event_id, _arrival = 'late' as is_late,
         from temp.lines_fct_sales
         union
-        select utc_date(event_time), 'cinema', event_id, _arrival = 'late'
+        select utc_day(event_time), 'cinema', event_id, _arrival = 'late'
         from temp.lines_fct_cinema_attendance
     ),
     events as (

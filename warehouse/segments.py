@@ -78,6 +78,8 @@ def _span(connection: duckdb.DuckDBPyConnection) -> tuple[date, date] | None:
         " from ops.gold_clock as clock left join temp.touched_clock as held on true"
     ).fetchall()
     before, now, first_date, changed = rows[0]
+    if first_date is None:  # no facts, so no days
+        return None
     firsts = []
     if before is not None and (now is None or now < before):
         firsts.append(first_date if now is None else now + timedelta(1))
@@ -85,7 +87,7 @@ def _span(connection: duckdb.DuckDBPyConnection) -> tuple[date, date] | None:
         firsts.append(first_date if before is None else max(before + timedelta(1), first_date))
     if changed is not None and now is not None and changed <= now:
         firsts.append(changed)
-    if not firsts or first_date is None:
+    if not firsts:
         return None
     return min(firsts), first_date - timedelta(1) if now is None else now
 

@@ -46,7 +46,7 @@ select
     update_id,
     event_type,
     event_time,
-    to_date_key(utc_date(event_time)) as date_key,
+    to_date_key(utc_day(event_time)) as date_key,
     to_time_key(event_time) as time_of_day_key,
     product_key,
     warehouse_key,

@@ -55,7 +55,7 @@ select
     event_id,
     review_id,
     event_time,
-    to_date_key(utc_date(event_time)) as date_key,
+    to_date_key(utc_day(event_time)) as date_key,
     to_time_key(event_time) as time_of_day_key,
     customer_key,
     case when product_id is null then -2 else product_key end as product_key,

@@ -75,7 +75,7 @@ select
     line_number,
     event_type,
     event_time,
-    to_date_key(utc_date(event_time)) as date_key,
+    to_date_key(utc_day(event_time)) as date_key,
     to_time_key(event_time) as time_of_day_key,
     case when customer_id is null then -1 else customer_key end as customer_key,
     product_key,

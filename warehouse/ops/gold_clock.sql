@@ -24,7 +24,7 @@ screened as (
     select min(screening_time) as first_at, max(screening_time) as last_at from lines.fct_cinema_attendance
 ),
 days as (
-    select utc_date(min(first_at)) as first_date, utc_date(max(last_at)) as last_date from seen
+    select utc_day(min(first_at)) as first_date, utc_day(max(last_at)) as last_date from seen
 ),
 -- A topic with records but no watermark (all broken, say) holds every day back.
 marks as (
@@ -37,10 +37,10 @@ marks as (
 select
     least(days.first_date, clock.first_date) as first_date,
     greatest(days.last_date, clock.last_date) as last_date,
-    least(days.first_date, clock.calendar_from, utc_date(screened.first_at)) as calendar_from,
-    greatest(days.last_date, clock.calendar_to, utc_date(screened.last_at)) as calendar_to,
-    (utc_date(marks.ended_before) - 1)::date as last_ended_date,
-    (utc_date(marks.final_before) - 1)::date as last_final_date,
+    least(days.first_date, clock.calendar_from, utc_day(screened.first_at)) as calendar_from,
+    greatest(days.last_date, clock.calendar_to, utc_day(screened.last_at)) as calendar_to,
+    (utc_day(marks.ended_before) - 1)::date as last_ended_date,
+    (utc_day(marks.final_before) - 1)::date as last_final_date,
 from days
 cross join screened
 cross join marks

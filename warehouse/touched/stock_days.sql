@@ -14,7 +14,7 @@ pairs as (
     join touched.clock on stock.date_key = to_date_key(clock.last_date)
 ),
 spans as (
-    select product_id, warehouse_id, min(utc_date(event_time)) as from_date, any_value(now.last_date) as to_date,
+    select product_id, warehouse_id, min(utc_day(event_time)) as from_date, any_value(now.last_date) as to_date,
     from lines.fct_inventory_movement
     cross join now
     group by product_id, warehouse_id
@@ -24,11 +24,11 @@ spans as (
     cross join now
     where now.last_date > pairs.last_date
     union all
-    select pairs.product_id, warehouse_id, utc_date(moved_from), least(utc_date(moved_to), now.last_date),
+    select pairs.product_id, warehouse_id, utc_day(moved_from), least(utc_day(moved_to), now.last_date),
     from pairs
     join moved.dim_product as moved using (product_id)
     cross join now
-    where utc_date(moved_from) <= now.last_date
+    where utc_day(moved_from) <= now.last_date
 ),
 -- One span a pair: what lies between two is written again as it was.
 joined as (

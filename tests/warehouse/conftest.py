@@ -1,0 +1,46 @@
+"""Fixtures that every warehouse test may ask for."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.warehouse.silver_world import NOW, Silver, changes_of
+from warehouse.build import Warehouse
+
+Rows = Callable[[str], list[tuple[Any, ...]]]
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
+    made = Warehouse(tmp_path / "gold")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def rows(warehouse: Warehouse) -> Rows:
+    """Asks the published file."""
+
+    def ask(sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(warehouse.published), read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            return connection.execute(sql).fetchall()
+
+    return ask
+
+
+@pytest.fixture
+def take(warehouse: Warehouse) -> Callable[..., None]:
+    """Brings what a Silver has got since it was last brought."""
+    taken: dict[int, int] = {}
+
+    def bring(silver: Silver, high: datetime | None = None) -> None:
+        done = taken.get(id(silver), 0)
+        warehouse.refresh(changes_of(silver.rows[done:], high), NOW)
+        taken[id(silver)] = len(silver.rows)
+
+    return bring

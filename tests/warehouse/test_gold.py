@@ -1,0 +1,204 @@
+"""Facts, days, the clock, segments and restatements on rows that fit in a head."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from pipelines.changes import SilverChanges
+from tests.warehouse.conftest import Rows
+from tests.warehouse.silver_world import NOW, TABLES, Silver, at, changes_of, partitions, random_silver
+from warehouse.build import Warehouse
+
+Take = Callable[..., None]
+
+
+def test_a_return_is_negative_but_its_unit_price(take: Take, rows: Rows) -> None:
+    silver = Silver()
+    silver.product(at("03-01 00:00"), "P1", "3")
+    silver.sale(at("03-01 12:00"), [("P1", 2, "10/1.5")], "C1", event_type="return", original_transaction_id="T9")
+    take(silver)
+    columns = "quantity, unit_price, discount_amount, net_sales_amount, cost_amount, gross_margin_amount"
+    assert rows(f"select {columns} from gold.fct_sales") == [
+        tuple(map(Decimal, ("-2", "10", "-1.5", "-18.5", "-6", "-12.5")))
+    ]
+    assert rows("select rule, rows from ops.gold_rule_counts order by all") == [
+        ("over_cancelled", 0),
+        ("unmatched_return", 1),
+    ]
+
+
+def test_amounts_are_exact_at_the_edges(take: Take, rows: Rows) -> None:
+    most, price = (1 << 63) - 1, "99999999999999.9999"
+    silver = Silver()
+    silver.product(at("03-01 00:00"), "P1", price)
+    silver.sale(at("03-01 12:00"), [("P1", most, f"{price}/0.0001")])
+    take(silver)
+    net = Decimal(f"{most * 10**18 - most - 1}e-4")  # 10^18 - 1 is the price in ten-thousandths
+    assert rows("select net_sales_amount, gross_margin_amount from gold.fct_sales") == [(net, Decimal("-0.0001"))]
+    assert rows("select net_sales_amount, units from marts.daily_summary") == [(net, most)]
+
+
+def test_a_cancellation_negates_its_booking(take: Take, rows: Rows) -> None:
+    silver = Silver()
+    silver.booking(at("03-01 12:00"), "A1", 3, "12.5", concession_amount=Decimal(4))
+    silver.booking(at("03-01 13:00"), "A1", 3, "12.5", event_type="cancellation", concession_amount=Decimal(4))
+    take(silver)
+    found = rows(
+        "select admissions, ticket_revenue_amount, concession_amount from gold.fct_cinema_attendance order by 1"
+    )
+    assert found == [(-3, Decimal("-37.5"), -4), (3, Decimal("37.5"), 4)]
+    assert rows("select admissions, ticket_revenue_amount, concession_amount from marts.daily_summary") == [(0, 0, 0)]
+
+
+def test_stock_has_a_row_for_every_day_from_the_first_movement_on(take: Take, rows: Rows) -> None:
+    silver = Silver()
+    silver.movement(at("03-02 12:00"), "P1", 10)
+    silver.movement(at("03-04 12:00"), "P1", 3, "shrinkage")
+    take(silver)
+    silver.sale(at("03-06 12:00"), [("P1", 1, "5")])  # days go on with any business event
+    take(silver)
+    silver.movement(at("03-03 12:00"), "P1", 5)  # late
+    take(silver)
+    found = rows("select on_hand from gold.fct_inventory_daily order by date")
+    assert found == [(10,), (15,), (12,), (12,), (12,)]
+
+
+def test_days_without_events_are_in_the_daily_summary(take: Take, rows: Rows) -> None:
+    silver = Silver()
+    silver.sale(at("03-01 12:00"), [("P1", 1, "5")])
+    silver.sale(at("03-04 12:00"), [("P1", 1, "5")], transaction_id="T")
+    silver.sale(at("03-04 13:00"), [("P1", 1, "5")], transaction_id="T")
+    take(silver)
+    assert rows("select date, orders, units from marts.daily_summary order by date") == [
+        (date(2026, 3, 1), 1, 1), (date(2026, 3, 2), 0, 0), (date(2026, 3, 3), 0, 0), (date(2026, 3, 4), 1, 2),
+    ]  # fmt: skip
+
+
+def test_a_day_has_ended_when_every_business_topic_with_records_has_passed_its_end(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "gold")
+    minute, behind = timedelta(minutes=1), at("03-02 00:10")
+    ended = at("03-05 00:00") + 10 * minute
+    cases = [
+        ([("pos-transactions", 0, ended, ended)], date(2026, 3, 4)),
+        ([("pos-transactions", 0, ended - timedelta(microseconds=1), ended)], date(2026, 3, 3)),
+        # master data does not count, another business topic does
+        ([("pos-transactions", 0, ended, ended), ("customer-profiles", 0, at("03-01 00:00"), ended)], date(2026, 3, 4)),
+        ([("pos-transactions", 0, ended, ended), ("cinema-sales", 0, at("03-02 12:00"), ended)], date(2026, 3, 1)),
+        # an idle partition does not hold the topic back; 5 minutes are not idle yet
+        ([("pos-transactions", 0, ended, ended), ("pos-transactions", 1, behind, ended - 5 * minute)], date(2026, 3, 1)),
+        ([("pos-transactions", 0, ended, ended), ("pos-transactions", 1, behind, ended - 6 * minute)], date(2026, 3, 4)),
+        # a topic whose records are all broken has no watermark, so no day ends
+        ([("pos-transactions", 0, ended, ended), ("cinema-sales", 0, None, ended)], None),
+        ([], None),
+    ]  # fmt: skip
+    for states, expected in cases:
+        warehouse.refresh(SilverChanges({}, {}, partitions(states)), NOW)
+        found = warehouse._connection.execute("select last_ended_date from ops.gold_clock").fetchall()
+        assert found == [(expected,)], states
+    warehouse.close()
+
+
+def test_final_days_follow_the_watermark_forth_and_back(take: Take, rows: Rows) -> None:
+    silver = Silver()
+    for day in ("03-01", "03-02"):
+        silver.sale(at(f"{day} 12:00"), [("P1", 1, "5")])
+    final = "select is_final from marts.daily_summary order by date"
+    take(silver, at("03-04 00:10"))
+    assert rows(final) == [(True,), (False,)]
+    take(silver, at("03-05 00:10"))
+    assert rows(final) == [(True,), (True,)]
+    take(silver, at("03-02 00:10"))
+    assert rows(final) == [(False,), (False,)]
+
+
+def test_segments_hold_from_the_day_after_and_who_falls_out_has_lapsed(take: Take, rows: Rows) -> None:
+    silver = Silver()
+    silver.sale(at("03-01 12:00"), [("P1", 1, "5")], "C1")
+    silver.customer(at("03-01 12:00"), "C2")
+    take(silver, at("03-02 00:10"))
+    assert rows("select valid_from, valid_to from gold.dim_customer_segment where customer_segment_key > 0") == [
+        (at("03-02 00:00"), None)
+    ]
+    assert rows("select segment from gold.customer_current where customer_id = 'C2'") == [("prospect",)]
+    take(silver, at("03-02 00:10") + timedelta(days=365))
+    assert rows("select valid_to from gold.dim_customer_segment where customer_segment_key > 0") == [
+        (at("03-02 00:00") + timedelta(days=365),)
+    ]
+    assert rows("select segment, recency_score from gold.customer_current where customer_id = 'C1'") == [
+        ("lapsed", None)
+    ]
+
+
+def test_restatements_say_what_late_data_did_to_a_day_that_had_ended(take: Take, rows: Rows) -> None:
+    silver = Silver()
+    silver.sale(at("03-01 12:00"), [("P1", 1, "100")])
+    silver.sale(at("03-02 12:00"), [("P1", 1, "7")])
+    take(silver, at("03-02 13:00"))
+    assert rows("select * from ops.restatements") == []
+    late = silver.sale(at("03-01 13:00"), [("P1", 1, "25")], arrival="late")
+    take(silver, at("03-02 14:00"))
+    columns = "date, value_before, value_after, delta, cause, event_count, event_ids, was_ended, was_final"
+    assert rows(f"select {columns} from ops.restatements where kpi = 'net_sales_amount'") == [
+        (date(2026, 3, 1), 100, 125, 25, "late", 1, [late["event_id"]], True, False)
+    ]
+    assert rows("select value_before, value_after from ops.restatements where kpi = 'orders'") == [(1, 2)]
+
+
+def test_a_late_cost_of_an_ended_day_is_restated_as_master_data(take: Take, rows: Rows) -> None:
+    silver = Silver()
+    silver.product(at("03-01 00:00"), "P1", "3")
+    silver.sale(at("03-01 12:00"), [("P1", 1, "10")])
+    take(silver, at("03-02 13:00"))
+    silver.product(at("03-01 06:00"), "P1", "4")
+    take(silver, at("03-02 13:00"))
+    found = rows("select kpi, value_before, value_after, cause from ops.restatements")
+    assert found == [("gross_margin_amount", 7, 6, "master_data")]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_late_restatements_add_up_to_the_late_correction_of_each_day(seed: int, take: Take, rows: Rows) -> None:
+    silver = Silver()
+    events = random_silver(seed)
+    for number, end in enumerate((30, 60, len(events))):
+        silver.rows = events[:end]
+        take(silver, at(f"03-{2 + 9 * number:02d} 00:00"))
+    off = rows(
+        "select date, late_correction_amount, delta from marts.daily_summary left join ("
+        "  select date, sum(delta) as delta from ops.restatements"
+        "  where kpi = 'net_sales_amount' and cause = 'late' group by date) using (date)"
+        " where late_correction_amount <> coalesce(delta, 0)"
+    )
+    assert off == []
+
+
+def test_lines_wait_for_their_receipt_whichever_comes_first(warehouse: Warehouse, rows: Rows) -> None:
+    silver = Silver()
+    silver.sale(at("03-01 12:00"), [("P1", 1, "5"), ("P2", 1, "5")])
+    silver.sale(at("03-01 13:00"), [("P1", 1, "7")])
+    heads = [entry for entry in silver.rows if entry[0] == "pos_transactions"]
+    lines = [entry for entry in silver.rows if entry[0] == "pos_items"]
+    for part, seen in (([heads[0], lines[2]], 0), (lines[:2], 2), ([heads[1]], 3)):
+        warehouse.refresh(changes_of(part), NOW)
+        assert rows("select count(*) from gold.fct_sales") == [(seen,)]
+    assert rows("select count(*), sum(net_sales_amount) from gold.fct_sales") == [(3, 17)]
+
+
+def test_a_table_may_lag_for_a_while_and_is_settled_when_asked(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "gold", patience=3600.0)
+    silver = Silver()
+    silver.sale(at("03-01 12:00"), [("P1", 1, "5")], "C1")
+    warehouse.refresh(changes_of(silver.rows, at("03-03 00:00")), NOW)
+    more = Silver()
+    more._number = 10
+    more.sale(at("03-01 13:00"), [("P1", 1, "5")], "C2")
+    warehouse.refresh(changes_of(more.rows, at("03-03 00:00")), NOW)
+    customers = "select count(*) from marts.customer_value"
+    assert warehouse._connection.execute(customers).fetchall() == [(1,)]
+    assert warehouse.settle(NOW) is not None
+    assert warehouse._connection.execute(customers).fetchall() == [(2,)]
+    assert warehouse.settle(NOW) is None
+    assert set(warehouse.reflected()) == {f"silver.{table}" for table in TABLES}
+    warehouse.close()

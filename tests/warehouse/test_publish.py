@@ -1,0 +1,163 @@
+"""Publication: readers never wait, never see half a refresh; old days are files that do not pile up."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipelines.errors import AlreadyRunningError, CheckFailedError
+from tests.warehouse.silver_world import NOW, Silver, at, changes_of
+from warehouse import checks, publish
+from warehouse.build import Warehouse
+from warehouse.compare import differences, read_tables
+
+COUNT = "select count(*) from gold.fct_sales"
+
+
+def days_of_sales(first: int, last: int, start: int = 0) -> Silver:
+    silver = Silver()
+    silver._number = start
+    for day in range(first, last + 1):
+        for hour in range(4):
+            silver.sale(at(f"03-{day:02d} {hour:02d}:00"), [("P1", 1, "10"), ("P2", 2, "1.5/0.25")], f"C{hour}")
+        silver.movement(at(f"03-{day:02d} 05:00"), "P1", 5)
+    return silver
+
+
+def count(file: Path) -> int:
+    with duckdb.connect(str(file), read_only=True) as connection:
+        return int(connection.execute(COUNT).fetchall()[0][0])
+
+
+def files(folder: Path) -> set[Path]:
+    return set((folder / "days").rglob("*.parquet"))
+
+
+def test_a_reader_with_the_file_open_keeps_its_refresh_and_a_new_one_sees_the_next(warehouse: Warehouse) -> None:
+    silver = days_of_sales(1, 2)
+    warehouse.refresh(changes_of(silver.rows), NOW)
+    with duckdb.connect(str(warehouse.published), read_only=True) as reader:
+        assert reader.execute(COUNT).fetchall() == [(16,)]
+        warehouse.refresh(changes_of(days_of_sales(3, 3, start=100).rows, snapshot=2), NOW)
+        assert reader.execute(COUNT).fetchall() == [(16,)]
+        assert reader.execute("select max(refresh_id) from gold.refreshes").fetchall() == [(1,)]
+        other = f"import duckdb; print(duckdb.connect({str(warehouse.published)!r}, read_only=True).sql({COUNT!r}))"
+        seen = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, check=True, cwd="/")
+    assert "24" in seen.stdout
+    assert warehouse.reflected()["silver.pos_items"] == 2
+
+
+def test_closed_days_are_files_and_read_as_if_they_were_native(tmp_path: Path) -> None:
+    silver = days_of_sales(1, 9)
+    native, split = Warehouse(tmp_path / "native"), Warehouse(tmp_path / "split", native_rows=20, open_days=2)
+    for warehouse in (native, split):
+        warehouse.refresh(changes_of(silver.rows), NOW)
+    assert len(files(split.gold_dir)) == 4 * 7  # sales, movements, stock, engagement; the last two days are native
+    assert differences(read_tables(native.published), read_tables(split.published)) == []
+    late = days_of_sales(2, 2, start=500)
+    for warehouse in (native, split):
+        warehouse.refresh(changes_of(late.rows), NOW)
+    assert differences(read_tables(native.published), read_tables(split.published)) == []
+    native.close()
+    split.close()
+
+
+def test_only_touched_closed_days_are_written_again_and_old_files_go_after_the_grace(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=3600.0)
+    warehouse.refresh(changes_of(days_of_sales(1, 6).rows), NOW)
+    before = files(warehouse.gold_dir)
+    touched = Silver()
+    touched._number = 500
+    touched.sale(at("03-02 12:00"), [("P1", 1, "10")])
+    warehouse.refresh(changes_of(touched.rows), NOW)
+    after = files(warehouse.gold_dir)
+    assert before < after  # a reader of the old publication finds its files
+    assert {path.parent.name for path in after - before} == {"date_key=20260302"}
+    warehouse.close()
+    for path in after:
+        os.utime(path, (time.time() - 7200,) * 2)
+    again = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=3600.0)
+    assert len(files(again.gold_dir)) == len(before)
+    assert count(again.published) == 6 * 8 + 1
+    again.close()
+
+
+def test_a_home_that_was_moved_is_published_anew_at_its_new_place(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "old" / "gold", native_rows=0, open_days=1)
+    warehouse.refresh(changes_of(days_of_sales(1, 4).rows), NOW)
+    warehouse.close()
+    (tmp_path / "old").rename(tmp_path / "new")
+    moved = Warehouse(tmp_path / "new" / "gold", native_rows=0, open_days=1)
+    assert count(moved.published) == 32
+    moved.close()
+
+
+def test_a_crash_between_commit_and_publication_is_mended_by_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse = Warehouse(tmp_path / "gold")
+    warehouse.refresh(changes_of(days_of_sales(1, 1).rows), NOW)
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            warehouse.refresh(changes_of(days_of_sales(2, 2, start=100).rows, snapshot=2), NOW)
+    warehouse.close()
+    assert count(tmp_path / "gold" / publish.PUBLISHED) == 8
+    again = Warehouse(tmp_path / "gold")
+    assert count(again.published) == 16
+    assert again.reflected()["silver.pos_items"] == 2
+    again.close()
+
+
+def test_a_failing_check_commits_and_publishes_nothing_and_says_what_is_wrong(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse.refresh(changes_of(days_of_sales(1, 1).rows), NOW)
+    planted = checks.Check("gold.fct_sales", "fail", "nothing costs 10", "select event_id from changed.fct_sales")
+    with monkeypatch.context() as patch:
+        patch.setattr(checks, "checks_of", lambda _, model: (planted,) if model == "gold.fct_sales" else ())
+        with pytest.raises(CheckFailedError, match=r"gold\.fct_sales: nothing costs 10: 8 rows .*E00101"):
+            warehouse.refresh(changes_of(days_of_sales(2, 2, start=100).rows, snapshot=2), NOW)
+    assert count(warehouse.published) == 8
+    assert warehouse.reflected()["silver.pos_items"] == 1
+    warehouse.refresh(changes_of(days_of_sales(2, 2, start=100).rows, snapshot=2), NOW)
+    assert count(warehouse.published) == 16
+
+
+def test_a_second_writer_is_refused(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "gold")
+    warehouse.refresh(changes_of(days_of_sales(1, 1).rows), NOW)  # copying must not have dropped the lock
+    other = (
+        "import pathlib; from warehouse.build import Warehouse\n"
+        f"try: Warehouse(pathlib.Path({str(warehouse.gold_dir)!r}))\n"
+        "except Exception as error: print(type(error).__name__)"
+    )
+    seen = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, check=True)
+    assert seen.stdout.strip() == AlreadyRunningError.__name__
+    warehouse.close()
+
+
+def test_work_of_other_models_or_seeds_is_thrown_away(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "gold", tmp_path / "no seeds")
+    warehouse.refresh(changes_of(days_of_sales(1, 1).rows), NOW)
+    warehouse.close()
+    again = Warehouse(tmp_path / "gold", tmp_path / "no seeds")
+    assert again.reflected() != {}
+    again.close()
+    seeded = Warehouse(tmp_path / "gold")
+    assert seeded.reflected() == {}
+    assert count(seeded.published) == 8  # readers keep what there is until it is rebuilt
+    seeded.close()
+
+
+def test_free_space_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "is_mostly_free", lambda _: True)
+    warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1)
+    warehouse.refresh(changes_of(days_of_sales(1, 4).rows), NOW)
+    warehouse.refresh(changes_of(days_of_sales(5, 6, start=100).rows), NOW)
+    assert count(warehouse.published) == 48
+    warehouse.close()
