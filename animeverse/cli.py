@@ -15,7 +15,7 @@ import typer
 from pipelines.errors import LakehouseError
 
 if TYPE_CHECKING:
-    from datetime import date
+    from datetime import date, datetime
 
     from pipelines.settings import Settings
 
@@ -293,12 +293,16 @@ def reconcile(context: typer.Context, as_json: Json = False) -> None:
     epilog=_examples(
         'animeverse query "from marts.daily_summary order by date desc limit 7"',
         'animeverse query "select topic, reasons, count(*) from silver.quarantine group by all" --format json',
+        'animeverse query "select count(*) from silver.pos_transactions" --as-of 2026-01-31T12:00:00Z',
     )
 )
 def query(
     context: typer.Context,
     sql: Annotated[str, typer.Argument(help="One SQL query, in DuckDB's dialect.")],
     how: Annotated[Format, typer.Option("--format", help="How to print the rows.")] = "table",
+    as_of: Annotated[
+        str | None, typer.Option(help="Bronze and silver as they were at a time, such as 2026-01-31T12:00:00Z.")
+    ] = None,
 ) -> None:
     """Ask all layers as one DuckDB database.
 
@@ -307,8 +311,44 @@ def query(
     from animeverse.query import Session
     from animeverse.repl import show
 
-    with Session(_settings(context)) as session:
+    with Session(_settings(context), _moment(as_of)) as session:
         show(session.run(sql), how)
+
+
+def _moment(text: str | None) -> "datetime | None":
+    """A time; without a zone it is UTC."""
+    from datetime import UTC, datetime
+
+    from pipelines.errors import UsageError
+
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--as-of {text}: expected a time such as 2026-01-31T12:00:00Z") from None
+    return moment.replace(tzinfo=moment.tzinfo or UTC)
+
+
+@app.command(epilog=_examples("animeverse maintain --dry-run", "animeverse maintain --json"))
+def maintain(
+    context: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, say what would be done.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Merge small files, thin out old snapshots, delete files that nothing refers to.
+
+    `run --follow` does the same bit by bit. What a query reads is not changed, but for how far back it can look.
+    """
+    from animeverse.maintaining import print_report, reflected_snapshots
+    from animeverse.stopping import stop_on_signals
+    from pipelines.maintain import maintain as maintain_all
+
+    settings = _settings(context)
+    with stop_on_signals("stopping; what is done is done, the same command goes on from here") as stop:
+        pinned = reflected_snapshots(settings)
+        found = maintain_all(settings, dry_run=dry_run, pinned=pinned, stopped=stop.is_set)
+    _print_json(found.to_dict()) if as_json else print_report(found)
 
 
 @app.command(epilog=_examples("animeverse sql", "animeverse sql --format csv < report.sql > report.csv"))

@@ -9,6 +9,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 
 import duckdb
@@ -40,13 +41,14 @@ class Result:
 class Session:
     """A connection that answers queries on one state of gold. Close it when done, or use it with `with`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, as_of: datetime | None = None) -> None:
+        """With `as_of`, bronze, silver and ops are as they were then, by Iceberg time travel; gold is not there."""
         published = settings.published_path
-        self._settings = settings
+        self._settings, self._as_of = settings, as_of
         self._lake: Any = None
         self._there: set[str] = set()  # names that need no bringing
         self._lake_names: frozenset[str] | None = None
-        self._stamp = stamp(settings)
+        self._stamp = stamp(settings) if as_of is None else None
         if self._stamp is None and settings.catalog_path is not None and not settings.catalog_path.exists():
             raise NoLakehouseError(f"there is no lakehouse in {settings.home}: try `animeverse demo`")
         self._connection = duckdb.connect(
@@ -94,7 +96,9 @@ class Session:
             cursor = self._execute(self._only_query(sql))
             columns = cursor.description or []
         except duckdb.Error as error:
-            raise UsageError(str(error).strip()) from None
+            is_past = self._as_of is not None and isinstance(error, duckdb.CatalogException)
+            hint = "\nOf the past there are bronze, silver and ops." if is_past else ""
+            raise UsageError(str(error).strip() + hint) from None
         return Result([str(column[0]) for column in columns], [str(column[1]) for column in columns], _rows(cursor))
 
     def tables(self) -> list[tuple[str, str]]:
@@ -153,7 +157,12 @@ class Session:
         new = sorted(name for name in self._names() - self._there if wanted is None or name in wanted)
         for name in new:
             schema, table = name.split(".", 1)
-            self._connection.register(f"__{schema}__{table}", self._read(name))
+            frame = self._read(name) if self._as_of is None else self._read_past(name, self._as_of)
+            if frame is None and wanted is None:
+                continue  # not asked for by name
+            if frame is None:
+                raise UsageError(f"{name} is not kept as of {self._as_of}: see `animeverse status` and KEEP_DAILY")
+            self._connection.register(f"__{schema}__{table}", frame)
             self._connection.execute(f'create view memory.{schema}."{table}" as select * from "__{schema}__{table}"')
             self._there.add(name)
         return bool(new)
@@ -164,6 +173,10 @@ class Session:
 
             return watermark_rows(self._lake)
         return self._lake.scan(name)
+
+    def _read_past(self, name: str, moment: datetime) -> Any:
+        """The table's rows at a moment; None where no snapshot is so old."""
+        return None if name == _WATERMARKS else self._lake.table(name).scan_at(moment)
 
     def _names(self) -> frozenset[str]:
         """Every Iceberg table; none where no catalog is yet."""

@@ -52,7 +52,7 @@ def at_rest(files: Iterable[FileLine], target: int = TARGET_BYTES) -> list[Group
     found = []
     for _, members in _by_partition(files):
         small = [file for file in members if file.size < target]
-        large = sorted((file for file in members if file.size >= target), key=lambda file: file.size)
+        large = sorted((file for file in members if target <= file.size < 4 * target), key=lambda file: file.size)
         if small and sum(file.size for file in small) < target:
             small += large[:1]
         found += _groups(small, target, _MOST_BYTES)
@@ -97,4 +97,4 @@ def _groups(files: Sequence[FileLine], target: int, most_bytes: int) -> list[Gro
 
 
 def _into(files: Sequence[FileLine], target: int) -> int:
-    return max(1, sum(file.size for file in files) // target)
+    return max(1, min(sum(file.size for file in files) // target, len(files) - 1))

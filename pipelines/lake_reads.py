@@ -243,13 +243,23 @@ class TableReader:
     def scan(self, snapshot_id: int | None = None) -> pl.LazyFrame:
         """The table, as it is or was at a snapshot, as a Polars LazyFrame, for queries."""
         if self.snapshot_id is None:
-            return pl.LazyFrame(pl.from_arrow(self._table.schema().as_arrow().empty_table()))
+            return self._nothing()
         return pl.scan_iceberg(self._table, snapshot_id=snapshot_id)
 
     def snapshot_at(self, moment: datetime) -> int | None:
         """The retained snapshot that shows the table as it was at a moment, or last before it; None: there is none."""
         found = self._table.snapshot_as_of_timestamp(int(moment.timestamp() * 1000), inclusive=True)
         return None if found is None else found.snapshot_id
+
+    def scan_at(self, moment: datetime) -> pl.LazyFrame | None:
+        """The table as it was then: by the newest snapshot kept that is not younger; None: none so old is kept."""
+        found = self.snapshot_at(moment)
+        if found is None:
+            return None if self.kept_since is not None else self._nothing()
+        return self.scan(found)
+
+    def _nothing(self) -> pl.LazyFrame:
+        return pl.LazyFrame(pl.from_arrow(self._table.schema().as_arrow().empty_table()))
 
     @property
     def kept_since(self) -> datetime | None:
