@@ -97,8 +97,9 @@ def _models(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
         for check in checks_of(model.checks, model.full_name):
             if check.action != "fail" or ("touched." in check.sql or "silver." in check.sql):
                 continue
+            # A subquery, since a check may join what changed with the whole table of the same name.
             body = _CHANGED.sub(
-                lambda found: f"gold.{found[1]}" if found[1].startswith(("dim", "fct")) else f"marts.{found[1]}",
+                lambda found: f"(from {'gold' if found[1].startswith(('dim', 'fct')) else 'marts'}.{found[1]})",
                 check.sql,
             )
             ((rows,),) = connection.execute(f"select count(*) from (\n{body}\n)").fetchall()
