@@ -61,8 +61,9 @@ def send(
     at: datetime | None = None,
     headers: Sequence[tuple[str, bytes]] = (),
     key: bytes | None = b"P1",
+    settings: Settings | None = None,
 ) -> None:
-    """Append records to the home's log; the event's own time is the record's timestamp unless `at` is given."""
+    """Append records to the log of the home, or of the settings; their timestamp is `at`, else the event's own time."""
     rows = [
         {
             "partition": partition,
@@ -73,7 +74,9 @@ def send(
         }
         for value in values
     ]
-    with closing(open_log(load_settings(home=home).log_url)) as log:
+    chosen = settings or load_settings(home=home)
+    with closing(open_log(chosen.log_url, kafka=chosen.kafka, topic_prefix=chosen.topic_prefix)) as log:
+        log.ensure_topics([topic])
         log.append(topic, pa.Table.from_pylist(rows, schema=OUTGOING))
 
 

@@ -316,3 +316,20 @@ def test_a_release_killed_at_this_step_is_finished_by_the_next_and_doubles_nothi
     assert rows(settings, "ops.batches")["duplicates"].sum() == 0
     assert let_go(settings, reasons=["too_late"]) == Released(TOPIC, [], 0, 3, 0)
     assert failed(settings) == []
+
+
+@pytest.mark.broker
+@pytest.mark.slow
+def test_a_release_goes_through_a_real_broker_once(
+    kafka_url: str, topic_prefix: str, tmp_path: Path, without_settings: None
+) -> None:
+    place = {"log_url": kafka_url, "topic_prefix": topic_prefix}
+    settings = load_settings(home=tmp_path, **place)
+    late = [movement(number, event_time=TOO_LATE.isoformat()) for number in (1, 2)]
+    send(tmp_path, [movement(0), *late], at=DAY, headers=[("source", b"till 7")], settings=settings)
+    run_layers(tmp_path, **place)
+    assert let_go(settings, reasons=["too_late"]).copies == [((1, 1), (1, 3)), ((1, 2), (1, 4))]
+    assert let_go(settings, reasons=["too_late"]).already == 2
+    run_layers(tmp_path, **place)
+    assert accepted(settings) == ["e0", "e1", "e2"]
+    assert failed(settings) == []
