@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
-from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import (
     NamespaceAlreadyExistsError,
     NoSuchNamespaceError,
@@ -20,6 +20,7 @@ from pyiceberg.schema import assign_fresh_schema_ids
 from pyiceberg.transforms import DayTransform
 
 from pipelines.errors import PermanentError
+from pipelines.lake_catalog import open_catalog
 from pipelines.lake_commits import encode, told
 from pipelines.lake_reads import FileRange
 from pipelines.lake_table import LakeTable
@@ -57,7 +58,7 @@ class Lake:
         with told(f"opening the catalog {properties['uri']}"):
             if properties["type"] == "sql":
                 Path(properties["uri"].removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-            return cls(load_catalog(CATALOG_NAME, **properties), properties)
+            return cls(open_catalog(CATALOG_NAME, properties), properties)
 
     def close(self) -> None:
         """Let go of the catalog's connections."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -14,7 +15,7 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.table.update import update_table_metadata
 
-from pipelines.errors import StoreUnavailableError
+from pipelines.stores import store_error
 
 STAMP = "animeverse."  # what we write into snapshot summaries and table properties begins with it
 COMMIT = STAMP + "commit"  # tells our commits apart
@@ -51,7 +52,8 @@ def _machinery_errors() -> tuple[type[BaseException], ...]:
     from requests.exceptions import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return (OSError, RESTError, RequestException, SQLAlchemyError)
+    boto = sys.modules.get("botocore.exceptions")  # only where a user chose fsspec for the store
+    return (OSError, RESTError, RequestException, SQLAlchemyError, *((boto.BotoCoreError,) if boto else ()))
 
 
 @contextlib.contextmanager
@@ -60,12 +62,7 @@ def told(what: str) -> Iterator[None]:
     try:
         yield
     except _machinery_errors() as error:
-        text = str(error).strip().splitlines()
-        raise StoreUnavailableError(
-            f"{what} failed: {text[0] if text else type(error).__name__}. "
-            "Check that the disk has room and is writable, and that the catalog and the object store answer; "
-            "then run the command again: it goes on from the last commit."
-        ) from error
+        raise store_error(what, error) from error
 
 
 def summary_of(snapshot: Snapshot) -> dict[str, str]:

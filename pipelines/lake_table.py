@@ -140,12 +140,14 @@ class LakeTable(TableReader):
     def _commit(self, work: Callable[[Table], None], commit_id: str | None) -> None:
         from requests.exceptions import RequestException
 
+        looked = False
         try:
             with told(f"writing table {self.name}"):
                 try:
                     work(self._table)
                 except (CommitStateUnknownException, RequestException):
                     # The answer was lost: the commit may have happened.
+                    looked = True
                     self._table = self._lake.catalog.load_table(self.name)
                     if commit_id is None or not self._carries(commit_id):
                         raise
@@ -155,8 +157,9 @@ class LakeTable(TableReader):
                 f"another writer committed to {self.name} first; nothing of this batch was written to it"
             ) from error
         except StoreUnavailableError:
-            with contextlib.suppress(StoreUnavailableError):
-                self.reload()
+            if not looked:  # a store that hangs is not waited for twice
+                with contextlib.suppress(StoreUnavailableError):
+                    self.reload()
             raise
 
     def _carries(self, commit_id: str) -> bool:

@@ -15,6 +15,7 @@ from pipelines.faults import fault_point
 from warehouse import origin, publish
 from warehouse.connection import connect
 from warehouse.days import CREATE, FOLDER, ClosedDays, is_split
+from warehouse.guard import close_quietly, guarded
 from warehouse.models import of_kind
 from warehouse.refresh import Refresh
 
@@ -46,6 +47,9 @@ class Warehouse:
     then `reflected` is empty, and the next refresh has to bring everything.
     """
 
+    _connection: duckdb.DuckDBPyConnection
+    _descriptor = -1
+
     def __init__(
         self,
         gold_dir: Path,
@@ -64,8 +68,13 @@ class Warehouse:
         self._memory_limit = memory_limit
         self._threads = threads or os.cpu_count() or 1
         self._patience, self._settle_at = patience, 0.0
+        self.broken = False  # a write failed: what is open cannot be trusted
         self._last = self._threads_used = 0
         self._is_behind = False
+        self._begin()
+
+    @guarded
+    def _begin(self) -> None:
         self.gold_dir.mkdir(parents=True, exist_ok=True)
         self._open()
 
@@ -74,6 +83,7 @@ class Warehouse:
         """The file that readers open."""
         return self.gold_dir / publish.PUBLISHED
 
+    @guarded
     def reflected(self) -> Mapping[str, int]:
         """Silver snapshots of the last refresh; {} when there is none."""
         if self._last == 0:
@@ -83,6 +93,7 @@ class Warehouse:
         ).fetchall()
         return dict(rows[0][0])
 
+    @guarded
     def refresh(self, changes: SilverChanges, now: datetime) -> Refreshed:
         """Takes new silver rows into gold and publishes.
 
@@ -123,6 +134,7 @@ class Warehouse:
         changed = {name: rows for name, rows in refresh.changed.items() if rows}
         return Refreshed(refresh.refresh_id, changed, refresh.restated, refresh.seconds, published=True)
 
+    @guarded
     def settle(self, now: datetime) -> Refreshed | None:
         """Brings up to date what `patience` let lag; None when nothing does."""
         if not self._is_behind:
@@ -131,6 +143,7 @@ class Warehouse:
         state = self._connection.sql("select * from work.partitions").to_arrow_table()
         return self.refresh(SilverChanges({}, self.reflected(), state), now)
 
+    @guarded
     def reset(self) -> None:
         """Forgets all, so that the next refresh builds from nothing. What is published stays until then."""
         self.close()
@@ -140,8 +153,16 @@ class Warehouse:
 
     def close(self) -> None:
         """Lets go of the file."""
-        self._connection.close()
-        os.close(self._descriptor)
+        close_quietly(self._connection)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
+
+    def reopen(self) -> None:
+        """Opens the file anew, which holds the last commit, and publishes it where that failed."""
+        self.close()
+        self._open()
+        self.broken = False
 
     def _open(self) -> None:
         file = self.gold_dir / WORK
@@ -154,6 +175,7 @@ class Warehouse:
             self._connection = connect(file, memory_limit=self._memory_limit)
         except BaseException:
             os.close(self._descriptor)
+            self._descriptor = -1
             raise
         self._threads_used = 0
         self._closed = ClosedDays(self._connection, self.gold_dir / FOLDER)

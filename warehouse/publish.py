@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.errors import StoreUnavailableError
+from pipelines.stores import store_error
 from warehouse.connection import ALIAS, BLOCK, STORAGE_VERSION, quoted
 
 PUBLISHED = "animeverse.duckdb"
@@ -39,7 +39,7 @@ def replace(descriptor: int, target: Path) -> int:
     except OSError as error:
         with contextlib.suppress(OSError):
             draft.unlink()
-        raise StoreUnavailableError(f"{target} cannot be written: {error}") from error
+        raise store_error(f"publishing {target}", error) from error
     return size
 
 

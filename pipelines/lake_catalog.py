@@ -1,0 +1,44 @@
+"""Opening the Iceberg catalog so that one that hangs cannot hang us: PyIceberg's REST client knows no timeout."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.catalog.rest import RestCatalog
+from requests import PreparedRequest, Response, Session
+from requests.adapters import HTTPAdapter
+
+CONNECT_SECONDS = 3.0
+# While a commit's answer is awaited, and then once more to see whether it happened: both are inside 15 s (R48).
+ANSWER_SECONDS = 5.0
+LOCK_SECONDS = 2  # for another process's transaction, which takes milliseconds; PyIceberg asks three times
+
+
+class _Timed(HTTPAdapter):
+    """Every request has a limit. A commit whose answer is late is looked for, like one whose answer was lost."""
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+        kwargs["timeout"] = kwargs.get("timeout") or (CONNECT_SECONDS, ANSWER_SECONDS)
+        return super().send(request, *args, **kwargs)
+
+
+class TimedRestCatalog(RestCatalog):
+    """PyIceberg's REST catalog, where no request waits for ever."""
+
+    def _create_session(self) -> Session:
+        session = super()._create_session()
+        for scheme in ("http://", "https://"):
+            # what is mounted already may sign requests
+            if type(session.adapters.get(scheme)) is HTTPAdapter:
+                session.mount(scheme, _Timed())
+        return session
+
+
+def open_catalog(name: str, properties: Mapping[str, str]) -> Catalog:
+    """The catalog that `pyiceberg.catalog.load_catalog` would open from the same properties, with limits."""
+    if properties.get("type") == "rest" and "py-catalog-impl" not in properties:
+        return TimedRestCatalog(name, **properties)
+    uri = properties.get("uri", "")
+    if uri.startswith("sqlite:") and "?" not in uri:
+        return load_catalog(name, **{**properties, "uri": f"{uri}?timeout={LOCK_SECONDS}"})
+    return load_catalog(name, **properties)
