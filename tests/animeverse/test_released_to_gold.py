@@ -12,6 +12,7 @@ import pytest
 
 from tests.pipelines.small_home import DAY, run_layers, sale, send
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 LATE = DAY - timedelta(days=3)
 
