@@ -589,7 +589,7 @@ def silver_changes(
         if rows is None:
             raise SnapshotGoneError(f"snapshot {reflected.get(name)} of {name} is expired")
         tables[short], snapshots[name] = rows, table.rows_snapshot_id
-    return SilverChanges(tables, snapshots, _partition_rows(state if state is not None else stored_state(lake)))
+    return SilverChanges(tables, snapshots, partition_rows(state if state is not None else stored_state(lake)))
 
 
 def _fed() -> list[str]:
@@ -604,7 +604,8 @@ def stored_state(lake: Lake) -> dict[str, Any]:
     return {topic: found for topic in TOPICS if (found := read_state(lake, topic)) is not None}
 
 
-def _partition_rows(state: Mapping[str, Any]) -> pa.Table:
+def partition_rows(state: Mapping[str, Any]) -> pa.Table:
+    """What `stored_state` gives, as `SilverChanges.partitions`."""
     return pa.Table.from_pylist(
         [
             {

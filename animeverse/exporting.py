@@ -1,0 +1,51 @@
+"""`animeverse export`: a mart, or a learning data set at a cutoff, as a Parquet file."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from pipelines.errors import NoLakehouseError, UsageError
+from pipelines.settings import Settings
+
+
+def export(settings: Settings, mart: str, file: Path, *, cutoff: datetime | None, horizon: int | None) -> int:
+    """Write `marts.<mart>` to a Parquet file, sorted by all columns: the same rows, the same file. Returns the rows."""
+    published = settings.published_path
+    if not published.exists():
+        raise NoLakehouseError(f"there is no warehouse in {settings.home} yet: try `animeverse demo`")
+    with duckdb.connect(str(published), read_only=True) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        views = _names(connection, "select table_name from information_schema.tables where table_schema = 'marts'")
+        macros = _names(
+            connection,
+            "select function_name from duckdb_functions()"
+            " where schema_name = 'marts' and function_type = 'table_macro'",
+        )
+        name = mart.removeprefix("marts.")
+        if name in views and cutoff is None:
+            source = f"marts.{name}"
+        elif name in macros:
+            if cutoff is None:
+                raise UsageError(f"marts.{name} knows nothing after a cutoff: say which, as --cutoff 2026-11-01")
+            moment = cutoff.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
+            more = "" if horizon is None else f", {horizon}"
+            source = f"marts.{name}('{moment}'::timestamptz{more})"
+        elif name in views:
+            raise UsageError(f"marts.{name} takes no cutoff; `animeverse rebuild gold --as-of TIME` gives it as it was")
+        else:
+            raise UsageError(f"there is no mart {name!r}; there are {', '.join(sorted(views | macros))}")
+        target = str(file).replace("'", "''")
+        try:
+            (count,) = connection.execute(
+                f"copy (select * from {source} order by all) to '{target}' (format parquet)"
+            ).fetchall()[0]
+        except duckdb.BinderException as error:
+            raise UsageError(f"marts.{name}: {str(error).splitlines()[0]} (is --horizon missing?)") from None
+        except duckdb.IOException as error:
+            raise UsageError(f"{file} cannot be written: {str(error).splitlines()[0]}") from None
+    return int(count)
+
+
+def _names(connection: duckdb.DuckDBPyConnection, query: str) -> set[str]:
+    return {name for (name,) in connection.execute(query).fetchall()}

@@ -1,0 +1,50 @@
+"""`animeverse rebuild gold`: the warehouse anew from silver, in place or as it was known at a moment."""
+
+import threading
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from animeverse import running
+from pipelines.errors import CheckFailedError, UsageError
+from pipelines.homelock import home_lock
+from pipelines.runner import RunReport
+from pipelines.settings import Settings
+from warehouse.build import Refreshed, Warehouse
+
+
+def in_place(settings: Settings, stop: threading.Event) -> tuple[RunReport, float]:
+    """Throw away the writer's work and refresh from all of silver; readers keep the old file until then."""
+    with home_lock(settings.home):
+        warehouse = Warehouse(settings.published_path.parent)
+        try:
+            warehouse.reset()
+        finally:
+            warehouse.close()
+    return running.run(settings, "gold", follow=False, stop=stop)
+
+
+def into(settings: Settings, file: Path, as_of: datetime | None) -> Refreshed:
+    """The warehouse in a file of its own; with `as_of`, of what had arrived in the log by then (R40)."""
+    from pipelines.asof import silver_as_of
+    from pipelines.runner import silver_changes
+    from pipelines.status import open_lakehouse
+    from warehouse.build import rebuild
+
+    if file.exists():
+        raise UsageError(f"{file} exists: name a file that does not, so that nothing is overwritten")
+    if file.stem in ("gold", "marts", "ops", "work"):
+        raise UsageError(
+            f"{file.name} would be a database and a schema of one name, which DuckDB refuses: name it otherwise"
+        )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lake = open_lakehouse(settings)
+    try:
+        changes = silver_changes(lake, {}) if as_of is None else silver_as_of(lake, as_of)
+        return rebuild(changes, file, datetime.now(UTC))
+    except CheckFailedError:
+        with suppress(FileNotFoundError):
+            file.unlink()
+        raise
+    finally:
+        lake.close()

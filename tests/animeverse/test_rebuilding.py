@@ -1,0 +1,82 @@
+"""`rebuild gold`, in place and as of a moment, and `export`."""
+
+import threading
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from animeverse import rebuilding, running
+from animeverse.exporting import export
+from pipelines.contracts import TOPICS
+from pipelines.errors import UsageError
+from pipelines.log.open import open_log
+from pipelines.settings import Settings, load_settings
+from producers.world import World
+from tests.pipelines.outcome import GOLD
+
+pytestmark = pytest.mark.usefixtures("without_settings")
+MOMENT = datetime(2026, 3, 3, 15, tzinfo=UTC)
+
+
+def tables(file: Path) -> dict[str, list[tuple[Any, ...]]]:
+    names = [
+        *(f"gold.{table}" for table in GOLD),
+        "marts.daily_summary",
+        "marts.customer_value",
+        "ops.topic_watermarks",
+    ]
+    with duckdb.connect(str(file), read_only=True) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        return {name: connection.execute(f"select * from {name} order by all").fetchall() for name in names}
+
+
+def send(settings: Settings, *, before: bool) -> None:
+    """The part of a small world that arrived up to MOMENT, or the rest of it."""
+    log = open_log(settings.log_url)
+    log.ensure_topics(list(TOPICS))
+    limit = pa.scalar(MOMENT, pa.timestamp("us", tz="UTC"))
+    for batch in World(3, date(2026, 3, 1), 5, 2_500).batches():
+        early = pc.less_equal(batch.records.column("timestamp"), limit)
+        log.append(batch.topic, batch.records.filter(early if before else pc.invert(early)))
+    log.close()
+
+
+def run(settings: Settings) -> None:
+    running.run(settings, "all", follow=False, stop=threading.Event())
+
+
+def test_gold_as_of_a_moment_is_what_gold_was_then_and_a_rebuild_changes_nothing(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path / "home")
+    send(settings, before=True)
+    run(settings)
+    then = tables(settings.published_path)
+    send(settings, before=False)
+    run(settings)
+    now = tables(settings.published_path)
+    assert then["gold.fct_sales"] != now["gold.fct_sales"]
+
+    rebuilding.into(settings, tmp_path / "then.duckdb", MOMENT)
+    assert tables(tmp_path / "then.duckdb") == then
+    rebuilding.into(settings, tmp_path / "now.duckdb", None)
+    assert tables(tmp_path / "now.duckdb") == now
+    rebuilding.in_place(settings, threading.Event())
+    assert tables(settings.published_path) == now
+
+    with pytest.raises(UsageError, match="exists"):
+        rebuilding.into(settings, tmp_path / "now.duckdb", None)
+    with pytest.raises(UsageError, match="name it otherwise"):
+        rebuilding.into(settings, tmp_path / "gold.duckdb", None)
+
+    count = export(settings, "daily_summary", tmp_path / "daily.parquet", cutoff=None, horizon=None)
+    assert count == len(pl.read_parquet(tmp_path / "daily.parquet")) == len(now["marts.daily_summary"])
+    count = export(settings, "demand_forecast_features", tmp_path / "d.parquet", cutoff=MOMENT, horizon=2)
+    assert count == len(pl.read_parquet(tmp_path / "d.parquet")) > 0
+    for mart, cutoff in (("churn_features", None), ("daily_summary", MOMENT), ("nothing", None)):
+        with pytest.raises(UsageError, match=mart):
+            export(settings, mart, tmp_path / "x.parquet", cutoff=cutoff, horizon=None)
