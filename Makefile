@@ -10,7 +10,7 @@ DAYS ?= 60
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format types check lock clean
+.PHONY: help install demo test lint format types docs check lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ format: $(STAMP) ## tidy the files
 
 types: $(STAMP) ## check the types, strictly
 	@$(RUN) mypy
+
+docs: $(STAMP) ## build the data dictionary from the models
+	@$(RUN) warehouse.dictionary > docs/data_model.md
 
 check: lint types test ## lint, types and test
 
