@@ -43,9 +43,13 @@ from pipelines.upkeep import Owned, Upkeep
 
 LAYERS = ("bronze", "silver", "gold")
 _FLUSH_EVERY = 2.0  # seconds between writes of the ledger while there is work
-_IDLE_WAIT = (0.01, 0.05)  # seconds between looks at a log with nothing new: at first, and after a while
+# Between looks at a log with nothing new, in seconds: (how long nothing came, how long to wait). Measured on two cores:
+# 0.05 costs 3.9 % of a core, 0.15 costs 1.5 %.
+_IDLE_WAITS = ((1.0, 0.01), (5.0, 0.05), (float("inf"), 0.15))
+_SILVER_WAIT = 0.2  # the same, for silver without bronze
 _IDLE_AFTER = 1.0  # seconds without a record; then there is time for maintenance
 _BACKOFF = (0.5, 10.0)
+_MOST_WAITING = 300_000  # silver rows that may wait for gold
 _MOST_CONFLICTS = 10  # commits lost to another writer one after the other, before a run gives up
 _LAND_EVERY, _SETTLE_WAIT = 1.0, 3.0  # seconds
 
@@ -283,7 +287,7 @@ class _Run:
     def _rounds(self, writers: list[BronzeWriter], readers: ThreadPoolExecutor) -> None:
         """Rounds until the log has nothing new (or for ever); the next is read while this one is judged."""
         if not writers:
-            while "silver" in self._layers and self._follow and not self._stop.wait(_IDLE_WAIT[1] * 4):
+            while "silver" in self._layers and self._follow and not self._stop.wait(_SILVER_WAIT):
                 self._catch_up_silver()
                 self._refresh_when_free()
                 self._flush(force=False)
@@ -318,7 +322,8 @@ class _Run:
                 self._consume_pending(silver)
 
     def _wait(self, idle_since: float) -> float:
-        return _IDLE_WAIT[0] if time.monotonic() - idle_since < 1.0 else _IDLE_WAIT[1]
+        idle = time.monotonic() - idle_since
+        return next(wait for until, wait in _IDLE_WAITS if idle < until)
 
     def _read_round(self, writers: list[BronzeWriter], wait: float = 0.0) -> list[BronzeBatch]:
         if wait and self._stop.wait(wait):
@@ -463,8 +468,12 @@ class _Run:
     # gold
 
     def _refresh_when_free(self) -> None:
-        """Hand over what silver has got since, unless a refresh is under way; what waits is handed over together."""
-        if self._refreshing is not None and self._refreshing.done():
+        """Hand over what silver has got since, unless a refresh is under way; what waits is handed over together.
+
+        When much waits already, silver waits for the refresh, so that memory stays bounded in catch-up.
+        """
+        waiting = sum(rows.num_rows for known in self._appended.values() for rows in known.rows)
+        if self._refreshing is not None and (self._refreshing.done() or waiting > _MOST_WAITING):
             self._refreshed()
         if self._gold is not None and self._gold_asked and self._refreshing is None:
             self._start_refresh()
