@@ -16,7 +16,7 @@ from warehouse import origin, publish
 from warehouse.connection import connect
 from warehouse.days import CREATE, FOLDER, ClosedDays, is_split
 from warehouse.guard import close_quietly, guarded
-from warehouse.models import of_kind
+from warehouse.models import registry
 from warehouse.refresh import Refresh
 
 __all__ = ["Refreshed", "SilverChanges", "Warehouse", "rebuild"]
@@ -70,6 +70,8 @@ class Warehouse:
         self._patience, self._settle_at = patience, 0.0
         self.broken = False  # a write failed: what is open cannot be trusted
         self._last = self._threads_used = 0
+        self._models = {model.full_name: model for model in registry()}
+        self._native = native_rows + 1  # rows of days that could be closed, at most; counted when they may be too many
         self._is_behind = False
         self._begin()
 
@@ -123,6 +125,7 @@ class Warehouse:
             self._roll_back()
             raise
         self._last, self._is_behind = refresh.refresh_id, refresh.lagging
+        self._native += sum(rows for name, rows in refresh.changed.items() if is_split(self._models[name]))
         if not may_lag:
             self._settle_at = time.monotonic() + self._patience
         refresh.seconds["commit"] = time.perf_counter() - committing
@@ -220,15 +223,19 @@ class Warehouse:
     def _close_days(self) -> None:
         """Moves old days to files when there are too many native rows, and removes files out of use."""
         run = self._connection.execute
-        facts = [model.name for model in (*of_kind("fact"), *of_kind("days")) if is_split(model)]
-        ((rows,),) = run("select " + " + ".join(f"(select count(*) from work.{fact})" for fact in facts)).fetchall()
+        if self._native <= self._native_rows:
+            return
+        split = [model for model in registry() if is_split(model)]
+        counts = " + ".join(f"(select count(date_key) from work.{model.name})" for model in split)
+        ((rows,),) = run(f"select {counts}").fetchall()
+        self._native = rows
         if rows <= self._native_rows:
             return
         last = run("select last_date from ops.gold_clock").fetchall()[0][0]
         run("begin")
         try:
             before = last - timedelta(self._open_days - 1)
-            closed = sum(self._closed.close(fact, before, self._last) for fact in facts)
+            closed = sum(self._closed.close(model, before, self._last) for model in split)
             run("commit")
         except BaseException:
             self._roll_back()

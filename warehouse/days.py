@@ -1,7 +1,8 @@
-"""Closed days: what is too old to change soon lies in immutable Parquet files, one per fact and day.
+"""Closed days: what is too old to change soon lies in immutable Parquet files, one per table and day.
 
-The warehouse's file is what gets published, whole, at every refresh, so it must stay small. The native table
-`work.<fact>` holds recent days; `work.closed_days` names the file of each closed one; the view `gold.<fact>` is both.
+The warehouse's file is what gets published, whole, at every refresh, so it must stay small. Of a model whose header
+says `split  date_key`, the native table `work.<name>` holds recent days (and rows whose date_key is null);
+`work.closed_days` names the file of each closed day; the view under the model's own name is both.
 A file is never changed: a day that must be is taken back (`reopen`) and written anew under another name when it is
 closed again. Files that no publication names any more are removed after a grace, so that readers can finish.
 """
@@ -19,74 +20,75 @@ from warehouse.connection import columns_of, quoted
 from warehouse.models import Model
 
 FOLDER = "days"
-CREATE = "create table if not exists work.closed_days (fact varchar, date_key integer, file varchar, rows bigint)"
+CREATE = "create table if not exists work.closed_days (name varchar, date_key integer, file varchar, rows bigint)"
 
 _COPY = "format parquet, compression snappy, parquet_version v2"
 
 
 @dataclass(frozen=True, slots=True)
 class ClosedDays:
-    """Closed days of all facts below `folder`. Statements run in the caller's transaction."""
+    """Closed days of all tables that are split, below `folder`. Statements run in the caller's transaction."""
 
     connection: duckdb.DuckDBPyConnection
     folder: Path
 
-    def keys(self, fact: str) -> set[int]:
-        """Days of the fact that are closed."""
-        found = self.connection.execute("select date_key from work.closed_days where fact = $1", [fact]).fetchall()
+    def keys(self, name: str) -> set[int]:
+        """Days of the table that are closed."""
+        found = self.connection.execute("select date_key from work.closed_days where name = $1", [name]).fetchall()
         return {key for (key,) in found}
 
     def last_keys(self) -> dict[str, int]:
-        """The last closed day of each fact that has one."""
+        """The last closed day of each table that has one."""
         return dict(
-            self.connection.execute("select fact, max(date_key) from work.closed_days group by fact").fetchall()
+            self.connection.execute("select name, max(date_key) from work.closed_days group by name").fetchall()
         )
 
-    def reopen(self, fact: str, keys: Iterable[int]) -> int:
+    def reopen(self, model: Model, keys: Iterable[int]) -> int:
         """Takes days back into the native table; returns how many were closed."""
-        wanted = sorted(set(keys) & self.keys(fact))
-        for key, path in self._files(fact, wanted):
+        wanted = sorted(set(keys) & self.keys(model.name))
+        for key, path in self._files(model.name, wanted):
             self.connection.execute(
-                f"insert into work.{fact} by name select *, {key}::integer as date_key"
+                f"insert into work.{model.name} by name select *, {key}::integer as date_key"
                 f" from read_parquet('{quoted(path)}', hive_partitioning = false)"
             )
         if wanted:
-            self._forget(fact, wanted)
-            self.show(fact)
+            self._forget(model.name, wanted)
+            self.show(model)
         return len(wanted)
 
-    def close(self, fact: str, before: date, version: int) -> int:
+    def close(self, model: Model, before: date, version: int) -> int:
         """Writes native days before a day as files named by `version`; returns how many."""
+        name, run = model.name, self.connection.execute
         key_before = before.year * 10000 + before.month * 100 + before.day
-        rows = self.connection.execute(
-            f"select date_key, count(*) from work.{fact} where date_key < $1 group by all order by all", [key_before]
+        rows = run(
+            f"select date_key, count(*) from work.{name} where date_key < $1 group by all order by all", [key_before]
         ).fetchall()
         if not rows:
             return 0
         # Rows can be added to a closed day without reopening it; its file is rewritten with them.
-        self.reopen(fact, [key for key, _ in rows])
+        self.reopen(model, [key for key, _ in rows])
         for key, _ in rows:
-            path = self.folder / fact / f"date_key={key}" / f"{version}.parquet"
+            path = self.folder / name / f"date_key={key}" / f"{version}.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)
-            self.connection.execute(
-                f"copy (select * exclude (date_key) from work.{fact} where date_key = {key})"
+            run(
+                f"copy (select * exclude (date_key) from work.{name} where date_key = {key})"
                 f" to '{quoted(path)}' ({_COPY})"
             )
-        self.connection.execute(f"delete from work.{fact} where date_key < $1", [key_before])
-        self.connection.execute(
+        run(f"delete from work.{name} where date_key < $1", [key_before])
+        run(
             "insert into work.closed_days"
-            f" select $1, date_key, '{fact}/date_key=' || date_key || '/{version}.parquet', rows"
+            f" select $1, date_key, '{name}/date_key=' || date_key || '/{version}.parquet', rows"
             " from (select unnest($2::integer[]) as date_key, unnest($3::bigint[]) as rows)",
-            [fact, [key for key, _ in rows], [count for _, count in rows]],
+            [name, [key for key, _ in rows], [count for _, count in rows]],
         )
-        self.show(fact)
+        self.show(model)
         return len(rows)
 
-    def show(self, fact: str) -> None:
+    def show(self, model: Model) -> None:
         """Puts the view over native and closed days in place; paths in it are absolute."""
-        columns = ", ".join(columns_of(self.connection, f"work.{fact}"))
-        paths = [path for _, path in self._files(fact, sorted(self.keys(fact)))]
-        sql = f"create or replace view gold.{fact} as select {columns} from work.{fact}"
+        columns = ", ".join(columns_of(self.connection, f"work.{model.name}"))
+        paths = [path for _, path in self._files(model.name, sorted(self.keys(model.name)))]
+        sql = f"create or replace view {model.full_name} as select {columns} from work.{model.name}"
         if paths:
             files = ", ".join(f"'{quoted(path)}'" for path in paths)
             # the day is in the path, so that a reader of one day opens one file
@@ -112,26 +114,26 @@ class ClosedDays:
                     removed += 1
         return removed
 
-    def _files(self, fact: str, keys: Sequence[int]) -> list[tuple[int, Path]]:
+    def _files(self, name: str, keys: Sequence[int]) -> list[tuple[int, Path]]:
         rows = self.connection.execute(
-            "select date_key, file from work.closed_days where fact = $1 and date_key in (select unnest($2::integer[]))"
+            "select date_key, file from work.closed_days where name = $1 and date_key in (select unnest($2::integer[]))"
             " order by date_key",
-            [fact, list(keys)],
+            [name, list(keys)],
         ).fetchall()
         return [(key, self.folder / file) for key, file in rows]
 
-    def _forget(self, fact: str, keys: Sequence[int]) -> None:
-        for _, path in self._files(fact, keys):
+    def _forget(self, name: str, keys: Sequence[int]) -> None:
+        for _, path in self._files(name, keys):
             path.touch()
         self.connection.execute(
-            "delete from work.closed_days where fact = $1 and date_key in (select unnest($2::integer[]))",
-            [fact, list(keys)],
+            "delete from work.closed_days where name = $1 and date_key in (select unnest($2::integer[]))",
+            [name, list(keys)],
         )
 
 
 def is_split(model: Model) -> bool:
-    """Whether the model's days can be closed: facts, which grow for ever."""
-    return model.name.startswith("fct_")
+    """Whether the model's days can be closed: what grows for ever."""
+    return "split" in model.header
 
 
 def table_of(model: Model) -> str:

@@ -13,14 +13,14 @@ def keep_days(context: Context, model: Model) -> None:
     scope, keys = _scope(model)
     if context.is_first and "held" in model.header:  # it reads what it will replace
         run(f"create table {table} ({model.header['held']})")
-        context.closed.show(model.name)
+        context.closed.show(model)
     rows = _scope_rows(context, scope)
     if "restates" in model.header:
         _keep_before(context, model, table, scope, keys)
     if rows or context.is_first:
         if model.name in context.last_closed:
             days = run(f"select distinct date_key from temp.{scope}").fetchall()
-            context.closed.reopen(model.name, [key for (key,) in days])
+            context.closed.reopen(model, [key for (key,) in days])
         native = context.native[model.full_name] = context.is_native(_first_day(context, scope))
         context.changed[model.full_name] = context.temporary(temporary, scoped(model.sql, native=native))
     else:
@@ -28,7 +28,7 @@ def keep_days(context: Context, model: Model) -> None:
     if context.is_first:
         run(f"create or replace table {table} as select * from temp.{temporary}")
         if is_split(model):
-            context.closed.show(model.name)
+            context.closed.show(model)
     elif rows:
         same = " and ".join(f"held.{key} = scope.{key}" for key in keys)
         run(f"delete from {table} as held using temp.{scope} as scope where {same}")

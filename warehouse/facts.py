@@ -21,7 +21,7 @@ def keep_fact(context: Context, model: Model) -> None:
     context.changed[model.full_name] = context.temporary(temporary, body)
     if context.is_first:
         run(f"create table {table} as select * from temp.{temporary} limit 0")
-        context.closed.show(model.name)
+        context.closed.show(model)
     run(f"insert into {table} by name select * from temp.{temporary}")
 
 
@@ -45,7 +45,7 @@ def _take_out(context: Context, model: Model) -> bool:
         )
     if name in context.last_closed:
         found = " union ".join(hit.format(what="date_key", fact=f"gold.{name}") for hit in hits)
-        context.closed.reopen(name, [key for (key,) in run(found).fetchall()])
+        context.closed.reopen(model, [key for (key,) in run(found).fetchall()])
     if not context.temporary("taken", " union ".join(hit.format(what="rowid", fact=f"work.{name}") for hit in hits)):
         return False
     columns = ", ".join(columns_of(context.connection, f"temp.lines_{name}"))

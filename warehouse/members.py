@@ -3,6 +3,7 @@
 from warehouse import scd2, segments
 from warehouse.connection import columns_of
 from warehouse.context import Context
+from warehouse.days import is_split, table_of
 from warehouse.models import Model, of_kind, scoped
 
 
@@ -26,23 +27,25 @@ def keep_members(context: Context, model: Model) -> None:
 def keep_history(context: Context, model: Model) -> None:
     """Takes new changes in and replaces the versions of the keys concerned.
 
-    Leaves what changed in `temp.changed_<dimension>`, and in `temp.moved_<dimension>` the spans of time whose facts
+    Leaves what was written in `temp.changed_<dimension>`, and in `temp.moved_<dimension>` the spans of time whose facts
     have to be keyed anew.
     """
-    run, name = context.connection.execute, model.name
-    changes = f"work.{name}_changes"
+    run, name, table = context.connection.execute, model.name, table_of(model)
     if context.is_first:
         _found(context, model)
+    if is_split(model):
+        segments.prepare(context, model)
+    changes = f"temp.changes_{name}" if is_split(model) else f"work.{name}_changes"
     history = scd2.history_of(model, list(columns_of(context.connection, changes)))
     run(
         f"create or replace temp table moved_{name}"
         f" ({history.id} varchar, moved_from timestamptz, moved_to timestamptz)"
     )
-    if "scope" in model.header:
+    if history.is_by_day:
         touched = segments.update(context, model)
     else:
         if context.rows[model.reads[0]]:
-            run(f"insert into {changes} by name {scoped(model.sql)}")
+            run(f"insert into {history.changes} by name {scoped(model.sql)}")
         touched = _touched(context, model, history)
     if touched and history.personal and context.rows[model.reads[0]]:
         run(scd2.blank_personal(history))
@@ -50,25 +53,31 @@ def keep_history(context: Context, model: Model) -> None:
     if touched or context.is_first:
         context.changed[model.full_name] = context.temporary(f"changed_{name}", scd2.versions(history))
     if context.is_first:
-        run(f"create or replace table {model.full_name} as select * from temp.changed_{name}")
-        context.special_rows(model.full_name, history.key)
-    elif touched:
+        run(f"create or replace table {table} as select * from temp.changed_{name}")
+        context.special_rows(table, history.key)
+        if is_split(model):
+            context.closed.show(model)
+        return
+    if touched and not history.is_by_day:
         if context.count(f"insert into temp.moved_{name} {scd2.moved(history)}"):
             context.moved[name] = run(f"select min(moved_from) from temp.moved_{name}").fetchall()[0][0]
         run(
-            f"delete from {model.full_name}"
+            f"delete from {table}"
             f" where {history.key} > 0 and {history.id} in (select {history.id} from temp.touched_{name})"
         )
-        run(f"insert into {model.full_name} by name select * from temp.changed_{name}")
+    if touched:
+        run(f"insert into {table} by name select * from temp.changed_{name}")
 
 
 def _found(context: Context, model: Model) -> None:
     run, id_column = context.connection.execute, model.header["key"].split(": ")[1]
-    if "held" in model.header:  # it reads what it will replace
-        segments.prepare(context)
-        run(f"create table {model.full_name} ({model.header['held']})")
-    run(f"create table work.{model.name}_changes as {scoped(model.sql)} limit 0")
     run(f"create table work.{model.name}_first_fact ({id_column} varchar, first_fact_at timestamptz)")
+    if "held" in model.header:  # it reads what it will replace
+        run(f"create table {table_of(model)} ({model.header['held']})")
+    if is_split(model):
+        context.closed.show(model)
+    else:
+        run(f"create table work.{model.name}_changes as {scoped(model.sql)} limit 0")
 
 
 def _touched(context: Context, model: Model, history: scd2.History) -> int:

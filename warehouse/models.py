@@ -138,7 +138,13 @@ def ordered(models: Iterable[Model]) -> tuple[Model, ...]:
     left = {model.full_name: model for model in sorted(models, key=lambda model: model.full_name)}
     done: list[Model] = []
     while left:
-        ready = [model for model in left.values() if not any(r in left and r != model.full_name for r in model.reads)]
+        # of a model that is split, `work.<name>` is the native part
+        waited_for = {*left, *(f"work.{model.name}" for model in left.values())}
+        ready = [
+            model
+            for model in left.values()
+            if not waited_for.intersection(model.reads) - {model.full_name, f"work.{model.name}"}
+        ]
         if not ready:
             raise ValueError(f"models read each other in a circle: {', '.join(left)}")
         done.extend(left.pop(model.full_name) for model in ready)

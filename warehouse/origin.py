@@ -7,7 +7,7 @@ import duckdb
 
 from warehouse.connection import quoted
 from warehouse.days import ClosedDays, is_split
-from warehouse.models import HERE, of_kind, registry
+from warehouse.models import HERE, registry
 
 SEEDS = HERE / "seeds"
 _SEED_COLUMNS = {
@@ -70,8 +70,8 @@ def has_moved(connection: duckdb.DuckDBPyConnection, closed: ClosedDays, gold_di
     """Whether the home was moved; then the views, whose paths are absolute, follow."""
     if connection.execute("select gold_dir from work.made_by").fetchall() == [(str(gold_dir),)]:
         return False
-    for model in (*of_kind("fact"), *of_kind("days")):
+    for model in registry():
         if is_split(model):
-            closed.show(model.name)
+            closed.show(model)
     connection.execute("update work.made_by set gold_dir = $1", [str(gold_dir)])
     return True

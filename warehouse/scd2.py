@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from warehouse.models import Model, names
 
 CHANGE_COLUMNS = ("event_type", "event_time", "_partition", "_offset", "_recorded_at")
-VERSION_COLUMNS = (
-    "valid_from", "valid_to", "is_current", "is_deleted", "is_inferred", "version", "effective_to"
-)  # fmt: skip
 BEGINNING = "timestamptz '0001-01-01 00:00:00+00'"
 
 # Of an id and an instant: 63 bits of an MD5, which every engine can compute; positive, as -1 and -2 mean something.
@@ -36,11 +33,12 @@ class History:
     tracked: Sequence[str]  # attributes whose change opens a version; the others are type 1
     personal: Sequence[str] = ()  # blank in every version up to a delete
     unpriced: Sequence[str] = ()  # unknown before the first version, so an inferred member has none
+    is_by_day: bool = False  # computed from states of days: changes are those of the days concerned alone
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The dimension's columns in order."""
-        return (self.key, self.id, *self.attributes, *VERSION_COLUMNS)
+    def changes(self) -> str:
+        """Where the changes are."""
+        return f"temp.changes_{self.name}" if self.is_by_day else f"work.{self.name}_changes"
 
 
 def history_of(model: Model, columns: Sequence[str]) -> History:
@@ -48,7 +46,8 @@ def history_of(model: Model, columns: Sequence[str]) -> History:
     key, id_column = model.header["key"].split(": ")
     attributes = [column for column in columns if column != id_column and column not in CHANGE_COLUMNS]
     tracked, personal = names(model.header["tracked"]), names(model.header.get("personal", ""))
-    return History(model.name, key, id_column, attributes, tracked, personal, names(model.header.get("unpriced", "")))
+    unpriced = names(model.header.get("unpriced", ""))
+    return History(model.name, key, id_column, attributes, tracked, personal, unpriced, "scope" in model.header)
 
 
 def blank_personal(history: History) -> str:
@@ -73,7 +72,10 @@ def versions(history: History) -> str:
 
     Windows carry the tracked columns alone; the rest is fetched at the end, by the row number of the change.
     """
-    id_column, changes = history.id, f"work.{history.name}_changes"
+    id_column, changes = history.id, history.changes
+    # of a history by day, earlier versions stay as they are, and the count goes on from them
+    before = "versions_before" if history.is_by_day else "0"
+    day = ", to_date_key(utc_day(effective_to)) as date_key" if history.is_by_day else ""
     tracked = ", ".join(history.tracked)
     differs = " or ".join(f"{column} is distinct from lag({column}) over in_time" for column in history.tracked)
     attributes = ", ".join(f"last_change.{column}" for column in history.attributes)
@@ -127,9 +129,10 @@ def versions(history: History) -> str:
             coalesce(deleted_at, effective_to) is null as is_current,
             deleted_at is not null as is_deleted,
             false as is_inferred,
-            version::integer as version,
-            effective_to,
+            (version + {before})::integer as version,
+            effective_to{day},
         from real
+        join temp.touched_{history.name} using ({id_column})
         join (select rowid as change_row, * exclude ({id_column}) from {changes}) as last_change using (change_row)
         union all
         select
@@ -142,7 +145,7 @@ def versions(history: History) -> str:
             false,
             true,
             0,
-            first_real.valid_from,
+            first_real.valid_from{", null" if day else ""},
         from work.{history.name}_first_fact as first_fact
         semi join temp.touched_{history.name} using ({id_column})
         left join (select {id_column}, valid_from, change_row from real where version = 1) as first_real

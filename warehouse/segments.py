@@ -1,7 +1,8 @@
-"""Segment history by day (R36): which ended days to compute again, from what base.
+"""Segment history by day (R36): which ended days to compute again, from what base, and which versions that touches.
 
 `work.rfm_base` holds each customer's 365-day window as it was at the end of a day some days back, so that the days
-since cost what happened in them, not a year of purchases. A change before that day means a new base.
+since cost what happened in them, not a year of purchases. A change before that day means a new base. Versions that
+gave way before the first day computed stay as they are; no history is read to go on with it.
 """
 
 from datetime import date, timedelta
@@ -15,6 +16,16 @@ WINDOW = 365
 BASE_LAG = 4  # days between the base and the last ended day: late data mostly falls between
 EPOCH = date(1970, 1, 1)
 _NAME = "dim_customer_segment"
+_SCORES = "recency_score, frequency_score, monetary_score"
+
+# Versions in force at an instant or begun after it, told as the changes that made them.
+_AS_CHANGES = f"""
+    select customer_id, 'upsert' as event_type, valid_from as event_time, segment, {_SCORES}
+    from temp.replaced_{_NAME}
+    union all
+    select customer_id, 'delete', valid_to, null, null, null, null
+    from temp.replaced_{_NAME}
+    where is_deleted"""
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:
@@ -26,25 +37,29 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("create table work.rfm_base_date (base_date date)")
 
 
-def prepare(context: Context) -> None:
-    """Makes what the model's statement reads, empty."""
-    connection = context.connection
-    connection.execute("create or replace temp table touched_segment_days (base_day int, first_day int, last_day int)")
-    connection.execute(f"create or replace temp table touched_{_NAME} (customer_id varchar)")
+def prepare(context: Context, model: Model) -> None:
+    """Makes what the statements read, empty."""
+    run = context.connection.execute
+    run("create or replace temp table touched_segment_days (base_day int, first_day int, last_day int)")
+    run(f"create or replace temp table touched_{_NAME} (customer_id varchar, versions_before integer)")
+    run(f"create or replace temp table changes_{_NAME} as {_body(model)} limit 0")
 
 
 def update(context: Context, model: Model) -> int:
-    """Replaces the changes of the days concerned; fills `temp.touched_dim_customer_segment` and returns its rows."""
+    """Leaves the changes of the days concerned in `temp.changes_…` and takes out the versions they replace.
+
+    Fills `temp.touched_dim_customer_segment` with the customers concerned, how many versions each keeps, and returns
+    how many there are.
+    """
     connection, run = context.connection, context.connection.execute
-    prepare(context)
     span = _span(connection)
     if span is None:
         return 0
     first, last = span
+    context.closed.reopen(model, [key for key in context.closed.keys(_NAME) if key >= int(f"{first:%Y%m%d}")])
     after = f"timestamptz '{first} 00:00:00+00'"
-    changes = f"work.{_NAME}_changes"
-    run(f"create or replace temp table changes_before as select * from {changes} where event_time > {after}")
-    run(f"delete from {changes} where event_time > {after}")
+    in_force = f"customer_segment_key > 0 and (effective_to is null or effective_to > {after})"
+    run(f"create or replace temp table replaced_{_NAME} as select * from work.{_NAME} where {in_force}")
     if first <= last:
         base = _base(connection, first)
         run("insert into temp.touched_segment_days values ($1, $2, $3)", [_day(base), _day(first), _day(last)])
@@ -55,19 +70,30 @@ def update(context: Context, model: Model) -> int:
             ("lost_to", last - timedelta(WINDOW)),
         ):
             run(f"set variable segments_{name} = {day:%Y%m%d}")
-        run(f"insert into {changes} by name {scoped(model.sql)}")
-    compared = "customer_id, event_type, event_time, recency_score, frequency_score, monetary_score"
-    run(
-        f"insert into temp.touched_{_NAME} select distinct customer_id from ("
-        f" (select {compared} from temp.changes_before except"
-        f"  select {compared} from {changes} where event_time > {after})"
-        f" union all (select {compared} from {changes} where event_time > {after} except"
-        f"  select {compared} from temp.changes_before))"
+        run(f"insert into temp.changes_{_NAME} by name {_body(model)}")
+    compared = f"customer_id, event_type, event_time, {_SCORES}"
+    before = f"select {compared} from ({_AS_CHANGES}) where event_time > {after}"
+    now = f"select {compared} from temp.changes_{_NAME}"
+    touched = context.count(
+        f"insert into temp.touched_{_NAME}"
+        " select customer_id, coalesce(versions_before, 0)"
+        f" from (select customer_id from (({before} except {now}) union all ({now} except {before})) group by all)"
+        f" left join (select customer_id, min(version) - 1 as versions_before from temp.replaced_{_NAME}"
+        "   group by customer_id) using (customer_id)"
     )
-    if connection.execute("select base_date from work.rfm_base_date").fetchall() != [(last - timedelta(BASE_LAG),)]:
+    run(
+        f"insert into temp.changes_{_NAME} by name select *, 0 as _partition, 0 as _offset"
+        f" from ({_AS_CHANGES}) where event_time <= {after}"
+    )
+    run(f"delete from work.{_NAME} where {in_force} and customer_id in (select customer_id from temp.touched_{_NAME})")
+    if run("select base_date from work.rfm_base_date").fetchall() != [(last - timedelta(BASE_LAG),)]:
         _rebase(connection, last - timedelta(BASE_LAG))
-    rows = run(f"select count(*) from temp.touched_{_NAME}").fetchall()
-    return int(rows[0][0])
+    return touched
+
+
+def _body(model: Model) -> str:
+    """The model's statement; what it holds of itself is native, as last versions and reopened days are."""
+    return scoped(model.sql).replace(f"gold.{_NAME}", f"work.{_NAME}")
 
 
 def _span(connection: duckdb.DuckDBPyConnection) -> tuple[date, date] | None:

@@ -1,6 +1,6 @@
 -- gold.customer_current: one row a customer: the latest version with the segment of today.
 -- grain        customer_id
--- reads        gold.dim_customer, gold.dim_customer_segment
+-- reads        gold.dim_customer, work.dim_customer_segment
 -- rebuild      never: a view
 -- materialize  view
 -- column       customer_key: key of the latest version
@@ -29,7 +29,7 @@ customers as (
 ),
 segments as (
     select customer_id, segment, recency_score, frequency_score, monetary_score, is_current
-    from gold.dim_customer_segment
+    from work.dim_customer_segment -- last versions are in no closed day
     where customer_segment_key > 0 and effective_to is null
 )
 select

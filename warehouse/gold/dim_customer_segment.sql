@@ -4,13 +4,16 @@
 -- reads        touched.segment_days, work.rfm_base, gold.fct_customer_engagement, held.dim_customer_segment
 -- rebuild      from the first ended day whose purchases changed on; the versions of who changed are cut anew
 -- materialize  history
+-- split        date_key
 -- scope        touched.segment_days
--- held         customer_segment_key bigint, customer_id varchar, recency_score integer, frequency_score integer,
---              monetary_score integer, valid_from timestamptz, valid_to timestamptz
+-- held         customer_segment_key bigint, customer_id varchar, segment varchar, recency_score integer, frequency_score integer,
+--              monetary_score integer, valid_from timestamptz, valid_to timestamptz,
+--              effective_to timestamptz, is_deleted boolean, version integer, date_key integer
 -- key          customer_segment_key: customer_id
 -- tracked      segment, recency_score, frequency_score, monetary_score
 -- column       customer_segment_key: version key, a hash of customer_id and valid_from; -1 unknown, -2 not applicable
 -- column       customer_id: the customer
+-- column       date_key: day on which the version gave way to the next; null for a customer's last
 -- column       segment: what the three scores make of the customer
 -- column       recency_score: 1 to 5; 5 bought last
 -- column       frequency_score: 1 to 5; 5 on most days

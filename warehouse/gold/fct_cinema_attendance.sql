@@ -4,6 +4,7 @@
 --              gold.dim_payment_method, gold.dim_ticket_type
 -- rebuild      rows are appended; those of a member whose versions moved are taken out and keyed anew
 -- materialize  fact
+-- split        date_key
 -- member       customer_key: dim_customer by customer_id at event_time
 -- member       title_key: dim_anime_title by title_id at event_time
 -- column       event_id: the event

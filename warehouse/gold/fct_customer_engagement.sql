@@ -3,6 +3,7 @@
 -- reads        touched.customer_days, gold.fct_sales, gold.fct_cinema_attendance, gold.fct_review, gold.dim_customer
 -- rebuild      by customer and day: those that a refresh touched are computed anew
 -- materialize  days
+-- split        date_key
 -- scope        touched.customer_days(customer_id, date_key)
 -- held         date_key integer, customer_id varchar
 -- column       date_key: UTC day

@@ -5,6 +5,7 @@
 --              gold.dim_warehouse
 -- rebuild      by product and warehouse from the first day touched on; the others get the new days
 -- materialize  days
+-- split        date_key
 -- scope        touched.stock_days(product_id, warehouse_id, date_key)
 -- held         date_key integer, product_id varchar, warehouse_id varchar, on_hand decimal(38, 0)
 -- column       date_key: UTC day

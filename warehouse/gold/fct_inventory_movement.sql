@@ -3,6 +3,7 @@
 -- reads        lines.fct_inventory_movement, gold.dim_product, gold.dim_warehouse, gold.dim_supplier
 -- rebuild      rows are appended; those of a member whose versions moved are taken out and keyed anew
 -- materialize  fact
+-- split        date_key
 -- member       product_key: dim_product by product_id at event_time
 -- column       event_id: the event
 -- column       update_id: the movement (a degenerate dimension)

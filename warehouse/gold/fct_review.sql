@@ -3,6 +3,7 @@
 -- reads        lines.fct_review, gold.dim_customer, gold.dim_product, gold.dim_anime_title
 -- rebuild      rows are appended; those of a member whose versions moved are taken out and keyed anew
 -- materialize  fact
+-- split        date_key
 -- member       customer_key: dim_customer by customer_id at event_time
 -- member       product_key: dim_product by product_id at event_time
 -- member       title_key: dim_anime_title by title_id at event_time
