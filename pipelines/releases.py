@@ -129,7 +129,7 @@ class ReleaseTable:
                 pending.pop(topic, None)
             try:
                 if rows:
-                    self._table.append(table, {}, properties={"pending": encode(pending)})
+                    self._table.append(table, {"topic": topic}, properties={"pending": encode(pending)})
                 elif finished:
                     self._table.set_properties({"pending": encode(pending)})
                 break
