@@ -10,7 +10,7 @@ DAYS ?= 60
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format types docs check lock clean
+.PHONY: help install demo test lint format types docs check lock secrets certs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,12 @@ lock: $(STAMP) ## choose the newest versions that pyproject.toml allows
 		--python-version 3.11 --custom-compile-command 'make lock' --upgrade --quiet -o requirements.lock
 
 install: $(STAMP) ## make .venv and install what is locked
+
+secrets: ## give docker-compose.yml random passwords, in .env; those that are there stay
+	@sh deploy/secrets.sh
+
+certs: ## make the certificates of docker-compose.secure.yml, in deploy/certs
+	@sh deploy/certs.sh
 
 clean: ## remove what was built or installed, never data
 	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
