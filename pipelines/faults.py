@@ -1,7 +1,7 @@
 """Fault points: named places where a test can kill or pause the process. Absent from the work when not asked for.
 
 `ANIMEVERSE_FAULT=<name>[:<nth>]` ends the process with SIGKILL at the nth time (default first) the place is passed;
-`ANIMEVERSE_FAULT_PAUSE=<name>:<file>` waits there as long as the file exists.
+`ANIMEVERSE_FAULT_PAUSE=<name>:<file>` waits there as long as the file exists, and makes `<file>.reached` to say so.
 """
 
 import os
@@ -24,7 +24,8 @@ if _KILL or _PAUSE:
             _left -= 1
             if _left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
-        if name == _pause_name:
+        if name == _pause_name and Path(_pause_file).exists():
+            Path(f"{_pause_file}.reached").touch()
             while Path(_pause_file).exists():
                 time.sleep(0.01)
 
