@@ -1,0 +1,138 @@
+"""Appends stay as fast after 10,000 commits as after 10: `python -m benchmarks.commits --commits 10000`.
+
+Appends small batches to a bronze table, with the stamp that the pipeline writes, while the same upkeep as in
+`run --follow` expires snapshots and merges files. `--months N` pretends that the commits are spread evenly over N
+months, so that the hourly and daily snapshots of a grown table are there, too. `--without-upkeep` shows what it saves.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from unittest.mock import patch
+
+import pyarrow as pa
+
+from pipelines.bronze import ensure_bronze
+from pipelines.lake import Lake, LakeTable, encode
+from pipelines.retention import Retention
+from pipelines.schemas import BRONZE
+from pipelines.settings import load_settings
+from pipelines.upkeep import Owned, Upkeep
+
+TOPIC = "inventory-updates"
+WINDOW = 50  # appends that a figure is the median of
+_ROWS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """How a table was after so many commits; milliseconds are of the last WINDOW appends."""
+
+    commits: int
+    median_ms: float
+    p95_ms: float
+    snapshots: int
+    files: int
+    upkeep_ms: float  # mean a commit, over all of them so far
+
+
+def measure(home: Path, commits: int, *, months: float = 0, upkeep: bool = True) -> list[Point]:
+    """Points at 10, 100, 1,000, … and at the end."""
+    wanted = {10**n for n in range(1, 9) if 10**n < commits} | {commits}
+    began = datetime.now(UTC) - timedelta(days=30 * months)
+    moment = began
+
+    def clock() -> datetime:
+        return moment if months else datetime.now(UTC)
+
+    points: list[Point] = []
+    took: list[float] = []
+    keeping = 0.0
+    with closing(Lake.open(load_settings(home=home))) as lake:
+        table = ensure_bronze(lake, TOPIC)
+        keeper = Upkeep(lake, Retention(), clock, print)
+        try:
+            for n in range(1, commits + 1):
+                moment = began + timedelta(days=30 * months) * n / commits
+                with _at(moment) if months else nullcontext():
+                    start = time.perf_counter()
+                    _append(table, n)
+                    took.append(1000 * (time.perf_counter() - start))
+                    start = time.perf_counter()
+                    if upkeep:
+                        keeper.expire([table])
+                        keeper.step([Owned(table, lambda work: work())])
+                    keeping += 1000 * (time.perf_counter() - start)
+                if n in wanted:
+                    last = sorted(took[-WINDOW:])
+                    points.append(
+                        Point(
+                            n,
+                            round(statistics.median(last), 1),
+                            round(last[int(len(last) * 0.95)], 1),
+                            table.snapshot_count,
+                            len(table.file_paths()),
+                            round(keeping / n, 2),
+                        )
+                    )
+        finally:
+            keeper.close()
+    return points
+
+
+def _append(table: LakeTable, number: int) -> None:
+    """One batch, as the bronze writer commits it."""
+    now = datetime.now(UTC)
+    first = number * _ROWS
+    rows = pa.Table.from_arrays(
+        [
+            pa.array([0] * _ROWS, pa.int32()),
+            pa.array(range(first, first + _ROWS)),
+            pa.array([now] * _ROWS, BRONZE.field("timestamp").type),
+            pa.array([b"P1"] * _ROWS),
+            pa.nulls(_ROWS, BRONZE.field("headers").type),
+            pa.array([b'{"event_id":"e%d"}' % n for n in range(first, first + _ROWS)]),
+            pa.array([now] * _ROWS, BRONZE.field("ingested_at").type),
+            pa.array([number] * _ROWS),
+        ],
+        schema=BRONZE,
+    )
+    table.append(rows, {"batch-id": str(number), "offsets": encode({"0": first + _ROWS}), "log-id": "benchmark"})
+
+
+@contextmanager
+def _at(moment: datetime) -> Iterator[None]:
+    """Iceberg's clock stands at that moment."""
+    with patch("pyiceberg.table.snapshots.time.time", lambda: moment.timestamp()):
+        yield
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.commits", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--commits", type=int, default=10_000)
+    parser.add_argument("--months", type=float, default=0.0)
+    parser.add_argument("--without-upkeep", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        points = measure(Path(folder), given.commits, months=given.months, upkeep=not given.without_upkeep)
+    if given.json:
+        print(json.dumps([asdict(point) for point in points], indent=2))
+        return
+    print(f"{'commits':>9}  {'append ms':>9}  {'p95':>6}  {'snapshots':>9}  {'files':>6}  upkeep ms a commit")
+    for point in points:
+        print(
+            f"{point.commits:>9,}  {point.median_ms:>9}  {point.p95_ms:>6}  {point.snapshots:>9}  {point.files:>6}  "
+            f"{point.upkeep_ms}"
+        )
+
+
+if __name__ == "__main__":
+    main()
