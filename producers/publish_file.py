@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from pipelines.contracts import CONTRACTS
 from pipelines.errors import UsageError
-from pipelines.log.interface import OUTGOING, Log
+from pipelines.log.interface import EARLIEST_MICROS, LATEST_MICROS, OUTGOING, Log
 from producers.pace import Pace
 
 Timestamps = Literal["now", "event_time"]
@@ -46,7 +46,8 @@ def publish_file(
 
     A line ends with LF or CR LF, which is not sent; empty lines are skipped. The key is the contract's key field where
     a line is a JSON object that has it as a string. `timestamps="event_time"` records each event at its own time where
-    that can be read and lies after 1970. Every record counted is durable. Raises UsageError when there is no such file.
+    that can be read and lies after 1970 and before 10000. Every record counted is durable. Raises UsageError when
+    there is no such file.
     """
     pace = pace or (Pace(rate) if rate else None)
     sent = 0
@@ -156,7 +157,7 @@ def _object(value: bytes) -> dict[str, Any]:
 
 
 def _moment(text: object) -> int | None:
-    """Microseconds since 1970; None where it is no time after that."""
+    """Microseconds since 1970; None where it is no time that a log holds."""
     found = _TIME.fullmatch(text) if isinstance(text, str) else None
     if not found:
         return None
@@ -167,4 +168,4 @@ def _moment(text: object) -> int | None:
         return None
     seconds = moment.timestamp()
     micros = int(seconds) * 1_000_000 + int(((fraction or "") + "000000")[:6])
-    return micros if micros >= 1_000 else None
+    return micros if EARLIEST_MICROS <= micros <= LATEST_MICROS else None

@@ -10,7 +10,10 @@ from pipelines.errors import LogIdentityError
 
 HEADERS = pa.list_(pa.struct([pa.field("key", pa.string()), pa.field("value", pa.binary())]))
 
-# One row a record, as the log delivers it.
+# Times a record may have: after 1970, as Kafka reads 0 ms as "now" and -1 as "none", and before the year 10000.
+EARLIEST_MICROS, LATEST_MICROS = 1_000, 253_402_300_799_999_999
+
+# One row a record, as the log delivers it. The timestamp is null where the log has none between these two.
 RECORDS = pa.schema(
     [
         pa.field("partition", pa.int32(), nullable=False),

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipelines.log.interface import HEADERS, RECORDS
+from pipelines.log.interface import HEADERS, LATEST_MICROS, RECORDS
 
 UNREADABLE_HEADERS = "animeverse-unreadable-headers"
 
+_LATEST = LATEST_MICROS // 1000
 Message = Any  # confluent_kafka.Message; its stubs let every part be None, also where there is no error
 
 
@@ -20,8 +21,11 @@ def as_records(partition: int, messages: list[Message]) -> pa.RecordBatch:
         [
             pa.array(np.full(len(messages), partition, np.int32)),
             pa.array([message.offset() for message in messages], pa.int64()),
-            # The kind 0 is TIMESTAMP_NOT_AVAILABLE.
-            pa.array([1000 * stamp if kind else None for kind, stamp in stamps], RECORDS.field("timestamp").type),
+            # The kind 0 is TIMESTAMP_NOT_AVAILABLE; a broker takes any number, and no calendar reads all of them.
+            pa.array(
+                [1000 * stamp if kind and 0 <= stamp <= _LATEST else None for kind, stamp in stamps],
+                RECORDS.field("timestamp").type,
+            ),
             pa.array([message.key() for message in messages], pa.binary()),
             pa.array(headers, HEADERS) if any(headers) else pa.nulls(len(messages), HEADERS),
             pa.array([message.value() for message in messages], pa.binary()),

@@ -8,10 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.errors import LogRefusedError
-from pipelines.log.interface import OUTGOING
+from pipelines.log.interface import EARLIEST_MICROS, LATEST_MICROS, OUTGOING
 from pipelines.log.partitioner import partitions_of
 
-EARLIEST = pa.scalar(1_000, pa.int64()).cast(pa.timestamp("us", tz="UTC"))  # Kafka reads 0 ms as "now", -1 as "none"
+EARLIEST, LATEST = (
+    pa.scalar(micros, pa.int64()).cast(pa.timestamp("us", tz="UTC")) for micros in (EARLIEST_MICROS, LATEST_MICROS)
+)
 
 
 def checked(topic: str, records: pa.Table) -> pa.Table:
@@ -34,6 +36,11 @@ def checked(topic: str, records: pa.Table) -> pa.Table:
         raise LogRefusedError(
             f"record {row} for topic {topic} has the timestamp {stamp}: a log cannot hold times before 1970-01-01; "
             "leave it null for the time of arrival"
+        )
+    row = _first(pc.greater(records["timestamp"], LATEST))
+    if row is not None:
+        raise LogRefusedError(
+            f"record {row} for topic {topic} has a timestamp after the year 9999: leave it null for the time of arrival"
         )
     return _with_named_headers(topic, records)
 

@@ -77,12 +77,12 @@ def test_partitions_follow_the_key_and_without_one_the_value(log: EmbeddedLog, t
 def test_records_are_stamped_now_or_with_their_event_time() -> None:
     times = ["2026-02-03T04:05:06.1234567+01:30", "2011-11-11t11:11:11z", "2026-02-30T00:00:00Z",
              "2026-02-03 04:05:06Z", "1969-12-31T23:59:59Z", "2026-02-03T04:05:06", "2026-02-03T24:00:00Z", 5,
-             None]  # fmt: skip
+             None, "9999-12-31T23:59:59-01:00"]  # fmt: skip
     values = [json.dumps({"event_time": time}).encode() for time in times] + [b"{", b"{}"]
     stamps = records_of(TOPIC, values, "event_time")["timestamp"].to_pylist()
     assert stamps[0] == datetime(2026, 2, 3, 2, 35, 6, 123456, UTC)
     assert stamps[1] == datetime(2011, 11, 11, 11, 11, 11, tzinfo=UTC)
-    assert stamps[2:] == [None] * 9
+    assert stamps[2:] == [None] * 10
     assert records_of(TOPIC, values)["timestamp"].null_count == len(values)
 
 

@@ -233,6 +233,7 @@ def test_installations_with_other_prefixes_do_not_meet(backend, sent: Sent) -> N
         ({"partition": [0, None, 4]}, "record 2 asks for partition 4"),
         ({"partition": [-1, None, 0]}, "record 0 asks for partition -1"),
         ({"timestamp": [None, datetime(1969, 7, 20, tzinfo=UTC), None]}, "record 1 .*1969"),
+        ({"timestamp": [None, None, 253_402_300_800_000_000]}, "record 2 .*9999"),
         ({"headers": [None, [("a", b"")], [("b", b""), (None, b"x")]]}, "record 2 .*header without a name"),
     ],
 )

@@ -194,8 +194,8 @@ def test_nothing_is_ever_committed_to_a_consumer_group(mock_broker: str, topic_p
 class _Message:
     """What confluent-kafka gives for a record of which a header's name is not UTF-8: `headers` raises SystemError."""
 
-    def __init__(self, offset: int, headers: Any) -> None:
-        self._offset, self._headers = offset, headers
+    def __init__(self, offset: int, headers: Any, stamp: int = 1_700_000_000_123) -> None:
+        self._offset, self._headers, self._stamp = offset, headers, stamp
 
     def headers(self) -> Any:
         if self._headers is SystemError:
@@ -207,7 +207,7 @@ class _Message:
         return self._offset
 
     def timestamp(self) -> tuple[int, int]:
-        return (self._offset, 1_700_000_000_123)  # the kind 0 is TIMESTAMP_NOT_AVAILABLE
+        return (self._offset, self._stamp)  # the kind 0 is TIMESTAMP_NOT_AVAILABLE
 
     def key(self) -> bytes | None:
         return None
@@ -228,3 +228,9 @@ def test_headers_that_the_client_cannot_read_stop_nothing_and_leave_a_mark() -> 
 def test_a_record_without_a_timestamp_has_none() -> None:
     found = as_records(3, [_Message(0, None), _Message(1, None)])["timestamp"].to_pylist()
     assert found == [None, datetime(2023, 11, 14, 22, 13, 20, 123000, UTC)]
+
+
+def test_a_timestamp_that_no_calendar_reads_counts_as_none() -> None:
+    stamps = [-1, 253_402_300_799_999, 253_402_300_800_000, 2**63 - 1]
+    found = as_records(3, [_Message(1, None, stamp) for stamp in stamps])["timestamp"].cast("int64").to_pylist()
+    assert found == [None, 253_402_300_799_999_000, None, None]
