@@ -16,7 +16,14 @@ where totals.net_sales_amount is distinct from days.net_sales_amount
 -- fail: a period is final exactly when each of its days is and its last day is there
 select period, start_date, period_summary.is_final
 from marts.period_summary
-join marts.daily_summary on daily_summary.date between start_date and end_date
+join (
+    -- each day with the beginning of its periods: a join by range would compare every period with every day
+    select
+        unnest(['week', 'month']) as period,
+        unnest([date_trunc('week', date), date_trunc('month', date)])::date as start_date,
+        date, is_final,
+    from marts.daily_summary
+) as days using (period, start_date)
 group by period, start_date, end_date, period_summary.is_final
-having period_summary.is_final and not bool_and(daily_summary.is_final)
-    or not period_summary.is_final and bool_and(daily_summary.is_final) and max(daily_summary.date) = end_date;
+having period_summary.is_final and not bool_and(days.is_final)
+    or not period_summary.is_final and bool_and(days.is_final) and max(days.date) = end_date;
