@@ -14,6 +14,7 @@ from pipelines.changes import SilverChanges
 from pipelines.faults import fault_point
 from warehouse import origin, publish
 from warehouse.connection import connect
+from warehouse.context import Session
 from warehouse.days import CREATE, FOLDER, ClosedDays, is_split
 from warehouse.guard import close_quietly, guarded
 from warehouse.models import registry
@@ -105,7 +106,7 @@ class Warehouse:
         began = time.perf_counter()
         self._prepare(sum(table.num_rows for table in changes.tables.values()))
         may_lag = time.monotonic() < self._settle_at
-        refresh = Refresh(self._connection, self._closed, self._last + 1, now, may_lag)
+        refresh = Refresh(self._session, self._last + 1, now, may_lag)
         run = self._connection.execute
         run("begin")
         try:
@@ -182,6 +183,7 @@ class Warehouse:
             raise
         self._threads_used = 0
         self._closed = ClosedDays(self._connection, self.gold_dir / FOLDER)
+        self._session = Session(self._connection, self._closed)
         self._last = origin.last_refresh(self._connection)
         if self._last and not origin.is_ours(self._connection, self._seeds):
             self.reset()
@@ -215,6 +217,7 @@ class Warehouse:
     def _roll_back(self) -> None:
         try:
             self._connection.execute("rollback")
+            self._session.forget()
         except duckdb.Error:
             # the connection cannot be trusted any more; the file holds the last commit
             self.close()

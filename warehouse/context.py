@@ -1,7 +1,7 @@
 """What the steps of one refresh share: the connection, what has been written so far, and a few statements."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 import duckdb
 
@@ -10,17 +10,49 @@ from warehouse.days import ClosedDays
 from warehouse.scd2 import BEGINNING
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open warehouse. `blank` names temporary tables that exist and are empty, so that nobody makes them again."""
+
+    connection: duckdb.DuckDBPyConnection
+    closed: ClosedDays
+    blank: set[str] = field(default_factory=set)
+    _columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def columns(self, table: str) -> tuple[str, ...]:
+        """A table's columns, asked once: a table's form never changes."""
+        if table not in self._columns:
+            self._columns[table] = tuple(columns_of(self.connection, table))
+        return self._columns[table]
+
+    def forget(self) -> None:
+        """After a rollback: what was made in the transaction is gone."""
+        self.blank.clear()
+        self._columns.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The row of `ops.gold_clock`."""
+
+    first_date: date | None = None
+    last_date: date | None = None
+    calendar_from: date | None = None
+    calendar_to: date | None = None
+    last_ended_date: date | None = None
+    last_final_date: date | None = None
+
+
 @dataclass(slots=True)
 class Context:
     """State of a refresh.
 
-    `changed` counts rows written by model, `rows` those of its inputs and of scopes that were computed, `moved` holds
-    for each dimension whose facts change keys the earliest instant from which some do, `native` which models read
-    native days alone.
+    `clock_before` and `clock` are the days gold spanned and spans. `changed` counts rows written by model, `rows` those
+    of inputs and scopes, `moved` holds for each dimension whose facts change keys the earliest instant from which some
+    do, `native` which models read native days alone.
     """
 
-    connection: duckdb.DuckDBPyConnection
-    closed: ClosedDays
+    session: Session
     is_first: bool
     may_lag: bool = False
     lagging: bool = False
@@ -29,10 +61,30 @@ class Context:
     moved: dict[str, datetime] = field(default_factory=dict)
     native: dict[str, bool] = field(default_factory=dict)
     last_closed: dict[str, int] = field(default_factory=dict)
+    clock_before: Clock = field(default_factory=Clock)
+    clock: Clock = field(default_factory=Clock)
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The open warehouse."""
+        return self.session.connection
+
+    @property
+    def closed(self) -> ClosedDays:
+        """Its closed days."""
+        return self.session.closed
 
     def temporary(self, name: str, sql: str) -> int:
         """Makes a temporary table of a query; returns its rows."""
-        return self.count(f"create or replace temp table {name} as {sql}")
+        rows = self.count(f"create or replace temp table {name} as {sql}")
+        (self.session.blank.discard if rows else self.session.blank.add)(name)
+        return rows
+
+    def empty(self, name: str, sql: str) -> None:
+        """Makes sure that a temporary table of a query's form is there, without a row."""
+        if name not in self.session.blank:
+            self.connection.execute(f"create or replace temp table {name} as select * from ({sql}) limit 0")
+            self.session.blank.add(name)
 
     def count(self, sql: str) -> int:
         """Runs a statement that says how many rows it wrote."""

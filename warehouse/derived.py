@@ -1,6 +1,5 @@
 """What is computed from facts: rows of touched days and keys anew, whole tables when they are due."""
 
-from warehouse.connection import columns_of
 from warehouse.context import Context
 from warehouse.days import is_split, table_of
 from warehouse.models import Model, names, of_kind, scoped
@@ -24,7 +23,7 @@ def keep_days(context: Context, model: Model) -> None:
         native = context.native[model.full_name] = context.is_native(_first_day(context, scope))
         context.changed[model.full_name] = context.temporary(temporary, scoped(model.sql, native=native))
     else:
-        run(f"create or replace temp table {temporary} as select * from {table} limit 0")
+        context.empty(temporary, f"select * from {table}")
     if context.is_first:
         run(f"create or replace table {table} as select * from temp.{temporary}")
         if is_split(model):
@@ -91,19 +90,19 @@ def _scope_rows(context: Context, scope: str) -> int:
 
 
 def _first_day(context: Context, scope: str) -> int | None:
-    day = "date_key" if "date_key" in columns_of(context.connection, f"temp.{scope}") else "to_date_key(date)"
+    if not context.last_closed:
+        return None
+    day = "date_key" if "date_key" in context.session.columns(f"temp.{scope}") else "to_date_key(date)"
     first: int | None = context.connection.execute(f"select min({day}) from temp.{scope}").fetchall()[0][0]
     return first
 
 
 def _ended_day_changed(context: Context) -> bool:
     """Whether facts of an ended day changed, or other days than before have ended."""
-    if "ended_day" not in context.rows:
-        _scope_rows(context, "touched_dates")
-        found = context.connection.execute(
-            "select held.last_ended_date is distinct from clock.last_ended_date or coalesce("
-            "   (select min(date) from temp.touched_dates) <= clock.last_ended_date, false)"
-            " from ops.gold_clock as clock left join temp.touched_clock as held on true"
-        ).fetchall()
-        context.rows["ended_day"] = int(found[0][0])
-    return bool(context.rows["ended_day"])
+    ended = context.clock.last_ended_date
+    if ended != context.clock_before.last_ended_date:
+        return True
+    if ended is None or not _scope_rows(context, "touched_dates"):
+        return False
+    ((first,),) = context.connection.execute("select min(date) from temp.touched_dates").fetchall()
+    return bool(first <= ended)

@@ -1,6 +1,5 @@
 """Facts: new rows are keyed and appended; rows of members whose versions moved are taken out and keyed anew."""
 
-from warehouse.connection import columns_of
 from warehouse.context import Context
 from warehouse.days import table_of
 from warehouse.models import Model, scoped
@@ -15,7 +14,7 @@ def keep_fact(context: Context, model: Model) -> None:
     elif context.rows[f"lines.{model.name}"] or context.is_first:
         source = f"temp.lines_{model.name}"
     else:
-        run(f"create or replace temp table {temporary} as select * from {table} limit 0")
+        context.empty(temporary, f"select * from {table}")
         return
     body = scoped(model.sql, native=True).replace(f"temp.lines_{model.name} ", f"{source} ")
     context.changed[model.full_name] = context.temporary(temporary, body)
@@ -48,7 +47,7 @@ def _take_out(context: Context, model: Model) -> bool:
         context.closed.reopen(model, [key for (key,) in run(found).fetchall()])
     if not context.temporary("taken", " union ".join(hit.format(what="rowid", fact=f"work.{name}") for hit in hits)):
         return False
-    columns = ", ".join(columns_of(context.connection, f"temp.lines_{name}"))
+    columns = ", ".join(context.session.columns(f"temp.lines_{name}"))
     context.temporary(
         f"rows_{name}",
         f"select {columns} from temp.lines_{name} union all by name"

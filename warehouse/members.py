@@ -1,7 +1,6 @@
 """Dimensions: members are added, histories computed anew for the keys that changed or that facts need."""
 
 from warehouse import scd2, segments
-from warehouse.connection import columns_of
 from warehouse.context import Context
 from warehouse.days import is_split, table_of
 from warehouse.models import Model, of_kind, scoped
@@ -10,8 +9,7 @@ from warehouse.models import Model, of_kind, scoped
 def keep_members(context: Context, model: Model) -> None:
     """Adds the members that are not there yet."""
     key, _, id_column = model.header["key"].partition(": ")
-    inputs = [read for read in model.reads if not read.startswith("seeds.")]
-    if not context.is_first and not any(context.rows.get(read) or read.startswith("ops.") for read in inputs):
+    if not context.is_first and not any(_is_news(context, read) for read in model.reads):
         return
     keyed = f"surrogate_key(candidates.{id_column}) as {key}, candidates.*" if id_column else "candidates.*"
     sql = f"select {keyed} from (\n{scoped(model.sql)}\n) as candidates"
@@ -22,6 +20,14 @@ def keep_members(context: Context, model: Model) -> None:
         f"insert into {model.full_name} by name {sql} anti join {model.full_name} as held"
         f" on candidates.{id_column or key} = held.{id_column or key} and held.{key} >= 0"
     )
+
+
+def _is_news(context: Context, read: str) -> bool:
+    """Whether what a dimension reads may hold a new member."""
+    if read == "ops.gold_clock":
+        span, before = context.clock, context.clock_before
+        return (span.calendar_from, span.calendar_to) != (before.calendar_from, before.calendar_to)
+    return bool(context.rows.get(read))
 
 
 def keep_history(context: Context, model: Model) -> None:
@@ -36,11 +42,9 @@ def keep_history(context: Context, model: Model) -> None:
     if is_split(model):
         segments.prepare(context, model)
     changes = f"temp.changes_{name}" if is_split(model) else f"work.{name}_changes"
-    history = scd2.history_of(model, list(columns_of(context.connection, changes)))
-    run(
-        f"create or replace temp table moved_{name}"
-        f" ({history.id} varchar, moved_from timestamptz, moved_to timestamptz)"
-    )
+    history = scd2.history_of(model, context.session.columns(changes))
+    instant = "null::timestamptz"
+    context.empty(f"moved_{name}", f"select '' as {history.id}, {instant} as moved_from, {instant} as moved_to")
     if history.is_by_day:
         touched = segments.update(context, model)
     else:
@@ -59,7 +63,7 @@ def keep_history(context: Context, model: Model) -> None:
             context.closed.show(model)
         return
     if touched and not history.is_by_day:
-        if context.count(f"insert into temp.moved_{name} {scd2.moved(history)}"):
+        if context.temporary(f"moved_{name}", scd2.moved(history)):
             context.moved[name] = run(f"select min(moved_from) from temp.moved_{name}").fetchall()[0][0]
         run(
             f"delete from {table}"
@@ -91,6 +95,9 @@ def _touched(context: Context, model: Model, history: scd2.History) -> int:
         for member in fact.members
         if member.dimension == name and context.rows[f"lines.{fact.name}"]
     )
+    if not seen and not context.rows[model.reads[0]]:
+        context.empty(f"touched_{name}", changed)
+        return 0
     if not seen:
         return context.temporary(f"touched_{name}", changed)
     context.temporary(

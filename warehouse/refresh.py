@@ -18,7 +18,7 @@ A rebuild is a refresh from nothing: no statement here knows the difference.
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 import duckdb
@@ -29,13 +29,10 @@ from pipelines.contracts import CONTRACTS
 from pipelines.schemas import POS_ITEMS, silver_schema
 from warehouse import derived, facts, members, restatements, segments
 from warehouse.checks import run_checks
-from warehouse.context import Context
-from warehouse.days import ClosedDays
+from warehouse.context import Clock, Context, Session
 from warehouse.models import Model, registry, scoped
 
-_CLOCK = (
-    "first_date date, last_date date, calendar_from date, calendar_to date, last_ended_date date, last_final_date date"
-)
+_CLOCK = ", ".join(f"{day.name} date" for day in fields(Clock))
 SILVER: Mapping[str, pa.Schema] = {
     "pos_items": POS_ITEMS,
     **{contract.table: silver_schema(topic) for topic, contract in CONTRACTS.items()},
@@ -47,8 +44,7 @@ _HALVES = (("pos_items", "pos_transactions"), ("pos_transactions", "pos_items"))
 class Refresh:
     """A refresh at work; afterwards, what it did."""
 
-    connection: duckdb.DuckDBPyConnection
-    closed: ClosedDays
+    session: Session
     refresh_id: int
     now: datetime
     may_lag: bool = False  # tables with `refresh  ended_day` may wait for a later refresh
@@ -57,9 +53,14 @@ class Refresh:
     seconds: dict[str, float] = field(default_factory=dict)
     changed: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The open warehouse."""
+        return self.session.connection
+
     def run(self, changes: SilverChanges) -> None:
         """All steps, checks last. Raises CheckFailedError."""
-        context = Context(self.connection, self.closed, is_first=self.refresh_id == 1, may_lag=self.may_lag)
+        context = Context(self.session, is_first=self.refresh_id == 1, may_lag=self.may_lag)
         self.changed = context.changed
         with self._timed("load"):
             self._load(context, changes)
@@ -87,14 +88,20 @@ class Refresh:
             rows = schema.empty_table() if rows is None else rows
             if name in ("pos_items", "pos_transactions"):
                 rows = self._with_waiting(context, name, rows)
-            self.connection.register(f"silver_{name}", rows)
+            self._register(f"silver_{name}", rows)
             context.rows[f"silver.{name}"] = rows.num_rows
         self.connection.register("silver_partitions", changes.partitions)
         run("create or replace table work.partitions as select * from silver_partitions")
         run(f"create or replace temp table touched_clock ({_CLOCK})")
         if not context.is_first:
             run("insert into temp.touched_clock by name select * from ops.gold_clock")
-        context.last_closed = self.closed.last_keys()
+            context.clock_before = _clock(self.connection)
+        context.last_closed = context.closed.last_keys()
+
+    def _register(self, name: str, rows: pa.Table) -> None:
+        if rows.num_rows or name not in self.session.blank:
+            self.connection.register(name, rows)
+            (self.session.blank.discard if rows.num_rows else self.session.blank.add)(name)
 
     def _found(self) -> None:
         """Schemas and the tables that no model makes."""
@@ -126,6 +133,8 @@ class Refresh:
 
     def _keep_waiting(self, context: Context) -> None:
         """Notes heads without lines and lines without head, which happens when a reader sees silver between commits."""
+        if not context.rows["silver.pos_items"] and not context.rows["silver.pos_transactions"]:
+            return
         ((lines, heads),) = self.connection.execute(
             "select count(*), count(distinct event_id) from temp.lines_fct_sales"
         ).fetchall()
@@ -140,7 +149,11 @@ class Refresh:
     def _keep(self, context: Context, model: Model) -> None:
         match model.kind:
             case "lines":
-                context.rows[model.full_name] = context.temporary(f"lines_{model.name}", scoped(model.sql))
+                context.rows[model.full_name] = 0
+                if any(context.rows[read] for read in model.reads):
+                    context.rows[model.full_name] = context.temporary(f"lines_{model.name}", scoped(model.sql))
+                else:
+                    context.empty(f"lines_{model.name}", scoped(model.sql))
                 if model.name == "fct_sales":
                     self._keep_waiting(context)
             case "state":
@@ -169,9 +182,11 @@ class Refresh:
     def _state(self, context: Context, model: Model) -> None:
         if context.is_first:
             self.connection.execute(f"create table {model.full_name} as {scoped(model.sql)}")
-            return
-        self.connection.execute(f"truncate {model.full_name}")
-        self.connection.execute(f"insert into {model.full_name} by name {scoped(model.sql)}")
+        else:
+            self.connection.execute(f"truncate {model.full_name}")
+            self.connection.execute(f"insert into {model.full_name} by name {scoped(model.sql)}")
+        if model.name == "gold_clock":
+            context.clock = _clock(self.connection)
 
     def _check(self, context: Context) -> None:
         # views cost what is stored when they are read: `animeverse verify` checks them
@@ -189,6 +204,12 @@ class Refresh:
             yield
         finally:
             self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - began
+
+
+def _clock(connection: duckdb.DuckDBPyConnection) -> Clock:
+    days = ", ".join(day.name for day in fields(Clock))
+    ((values),) = connection.execute(f"select {days} from ops.gold_clock").fetchall()
+    return Clock(*values)
 
 
 def _entries(values: Mapping[str, int]) -> list[dict[str, object]]:

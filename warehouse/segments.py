@@ -15,6 +15,7 @@ from warehouse.models import Model, scoped
 WINDOW = 365
 BASE_LAG = 4  # days between the base and the last ended day: late data mostly falls between
 EPOCH = date(1970, 1, 1)
+FACT = "gold.fct_customer_engagement"
 _NAME = "dim_customer_segment"
 _SCORES = "recency_score, frequency_score, monetary_score"
 
@@ -39,10 +40,9 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
 
 def prepare(context: Context, model: Model) -> None:
     """Makes what the statements read, empty."""
-    run = context.connection.execute
-    run("create or replace temp table touched_segment_days (base_day int, first_day int, last_day int)")
-    run(f"create or replace temp table touched_{_NAME} (customer_id varchar, versions_before integer)")
-    run(f"create or replace temp table changes_{_NAME} as {_body(model)} limit 0")
+    context.empty("touched_segment_days", "select 0 as base_day, 0 as first_day, 0 as last_day")
+    context.empty(f"touched_{_NAME}", "select '' as customer_id, 0 as versions_before")
+    context.empty(f"changes_{_NAME}", _body(model))
 
 
 def update(context: Context, model: Model) -> int:
@@ -52,10 +52,11 @@ def update(context: Context, model: Model) -> int:
     how many there are.
     """
     connection, run = context.connection, context.connection.execute
-    span = _span(connection)
+    span = _span(context)
     if span is None:
         return 0
     first, last = span
+    context.session.blank.difference_update(("touched_segment_days", f"touched_{_NAME}", f"changes_{_NAME}"))
     context.closed.reopen(model, [key for key in context.closed.keys(_NAME) if key >= int(f"{first:%Y%m%d}")])
     after = f"timestamptz '{first} 00:00:00+00'"
     in_force = f"customer_segment_key > 0 and (effective_to is null or effective_to > {after})"
@@ -96,16 +97,20 @@ def _body(model: Model) -> str:
     return scoped(model.sql).replace(f"gold.{_NAME}", f"work.{_NAME}")
 
 
-def _span(connection: duckdb.DuckDBPyConnection) -> tuple[date, date] | None:
+def _span(context: Context) -> tuple[date, date] | None:
     """First and last day to compute; the first lies after the last where days have only come to be open again."""
-    rows = connection.execute(
-        "select held.last_ended_date, clock.last_ended_date, clock.first_date,"
-        "   (select min(date) from temp.changed_fct_customer_engagement)"
-        " from ops.gold_clock as clock left join temp.touched_clock as held on true"
-    ).fetchall()
-    before, now, first_date, changed = rows[0]
+    before, now, first_date = (
+        context.clock_before.last_ended_date,
+        context.clock.last_ended_date,
+        context.clock.first_date,
+    )
     if first_date is None:  # no facts, so no days
         return None
+    changed = None
+    if context.changed.get(FACT):
+        ((changed,),) = context.connection.execute(
+            "select min(date) from temp.changed_fct_customer_engagement"
+        ).fetchall()
     firsts = []
     if before is not None and (now is None or now < before):
         firsts.append(first_date if now is None else now + timedelta(1))
