@@ -10,7 +10,7 @@ DAYS ?= 60
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format types docs check lock secrets certs clean
+.PHONY: help install demo test chaos fuzz lint format types docs check lock secrets certs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,12 @@ demo: $(STAMP) ## fill a warehouse and show it: EVENTS=200000 DAYS=60, ARGS=--fr
 
 test: $(STAMP) ## run the tests; ARGS='-k watermark' for some of them
 	@$(RUN) pytest -n 2 $(ARGS)
+
+chaos: $(STAMP) ## kill a running pipeline N=100 times at random, then account for every record; SEED=7 repeats one
+	@$(RUN) tests.chaos $(or $(N),100) $(SEED)
+
+fuzz: $(STAMP) ## parse N=1000000 damaged records by both roads and compare
+	@$(RUN) tests.pipelines.fuzz_parse $(or $(N),1000000)
 
 lint: $(STAMP) ## look for faults and untidy files
 	@$(RUN) ruff check
