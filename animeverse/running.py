@@ -23,7 +23,7 @@ def run(settings: Settings, layer: str, *, follow: bool, stop: threading.Event) 
     """Run a layer, or all of them; the report and the seconds it took."""
     layers = LAYERS if layer == "all" else (layer,)
     began = time.perf_counter()
-    with bars() as shown, _gold(settings) if "gold" in layers else nullcontext() as gold:
+    with bars() as shown, gold_writer(settings) if "gold" in layers else nullcontext() as gold:
         report = run_layers(
             settings,
             layers,
@@ -62,7 +62,8 @@ class _Gold:
 
 
 @contextmanager
-def _gold(settings: Settings) -> Iterator[_Gold]:
+def gold_writer(settings: Settings) -> Iterator[_Gold]:
+    """The writer of gold for `pipelines.runner.run`, which opens it under the home's lock."""
     gold = _Gold(settings)
     try:
         yield gold

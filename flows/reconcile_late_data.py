@@ -1,0 +1,53 @@
+"""What became of every record, and what late data changed: `python -m flows.reconcile_late_data`."""
+
+import asyncio
+
+from prefect import flow, get_run_logger, task
+
+from animeverse.reconciling import Reconciliation, reconcile
+from flows import story
+from flows.layers import RETRIES
+from flows.threads import in_thread
+from pipelines.errors import CheckFailedError
+from pipelines.settings import load_settings
+
+_SHOWN = 500  # restatements
+_LAW = ("topic", "log", "bronze", "on time", "late", "duplicates", "quarantined", "waiting", "off")
+_COUNTS = ("received", "on_time", "late", "duplicates", "quarantined", "waiting")
+_LATE = ("day", "KPI", "without late events", "now", "late events", "day was final")
+
+
+@flow(name="reconcile-late-data")
+async def reconcile_late_data() -> int:
+    """The conservation law by topic, then the days and KPIs that late data restated; how many. Reads only.
+
+    Fails when something does not add up.
+    """
+    found = await recount()
+    law = [
+        (of.topic, of.log, *(getattr(of.tally, name) for name in _COUNTS), "; ".join(of.faults)) for of in found.topics
+    ]
+    late = [(x.date, x.kpi, x.before, x.after, x.events, "yes" if x.was_final else "") for x in found.late[-_SHOWN:]]
+    await story.text(
+        "reconciliation", story.table(_LAW, law), "log = bronze = on time + late + duplicates + quarantined"
+    )
+    await story.text("late-data", story.table(_LATE, late), f"What late data changed: {len(found.late)} values.")
+    faults = [f"{topic.topic}: {fault}" for topic in found.topics for fault in topic.faults]
+    if faults:
+        raise CheckFailedError(
+            "Something does not add up; `animeverse verify` names the offsets:\n" + "\n".join(faults)
+        )
+    return len(found.late)
+
+
+@task(**RETRIES, task_run_name="reconcile")
+async def recount() -> Reconciliation:
+    """Count everything again."""
+    settings = load_settings()
+    found = await in_thread(lambda _stop: reconcile(settings))
+    get_run_logger().info("%d topics, %d values restated by late data", len(found.topics), len(found.late))
+    return found
+
+
+if __name__ == "__main__":
+    print(asyncio.run(reconcile_late_data()))  # noqa: T201

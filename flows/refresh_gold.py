@@ -1,0 +1,26 @@
+"""Silver to gold, published: `python -m flows.refresh_gold`."""
+
+import asyncio
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from flows import layers
+from flows.threads import guest, skipped
+from pipelines.errors import AlreadyRunningError
+from pipelines.settings import load_settings
+
+
+@flow(name="refresh-gold")
+async def refresh_gold() -> int | State[Any]:
+    """Refresh gold with what silver has got, and publish it; the number of refreshes (0: it was up to date)."""
+    try:
+        async with guest(load_settings().home):
+            return (await layers.gold()).refreshes
+    except AlreadyRunningError as error:
+        return skipped(error)
+
+
+if __name__ == "__main__":
+    print(asyncio.run(refresh_gold()))  # noqa: T201
