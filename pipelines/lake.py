@@ -126,6 +126,6 @@ def catalog_properties(settings: "Settings") -> dict[str, str]:
     url = settings.catalog_url
     kind = "sql" if url.startswith("sqlite:") else "rest"
     root = settings.lake_root
-    warehouse = root if "://" in root else Path(root).absolute().as_uri()
+    warehouse = root if "://" in root else f"file://{Path(root).absolute()}"  # not escaped: PyIceberg does not unescape
     properties = {"type": kind, "uri": url, "warehouse": warehouse}
     return properties | settings.s3 | settings.catalog

@@ -249,6 +249,14 @@ def test_files_that_nothing_refers_to_go_when_they_are_old_and_stay_while_they_a
     assert failed(load_settings(home=tmp_path)) == []
 
 
+def test_a_home_whose_name_has_spaces_keeps_all_its_files_and_is_maintained(tmp_path: Path) -> None:
+    home = tmp_path / "my data ü"
+    fill(home, 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["my data ü"]
+    assert any(of.deleted for of in maintain(load_settings(home=home, **AT_ONCE)).tables)
+    assert failed(load_settings(home=home)) == []
+
+
 def test_checksums_beside_files_in_use_stay(tmp_path: Path) -> None:
     fill(tmp_path, 1)
     with opened(load_settings(home=tmp_path)) as lake:
