@@ -19,7 +19,10 @@ demo: $(STAMP) ## fill a warehouse and show it: EVENTS=200000 DAYS=60, ARGS=--fr
 	@$(RUN) animeverse demo --events $(EVENTS) --days $(DAYS) $(ARGS)
 
 test: $(STAMP) ## run the tests; ARGS='-k watermark' for some of them
-	@$(RUN) pytest -n 2 $(ARGS)
+	@$(RUN) pytest -n 2 -m 'not slow' $(ARGS)
+
+slow: $(STAMP) ## run the slow tests: kill -9, brokers, stores, Prefect, real data
+	@$(RUN) pytest -n 2 -m slow $(ARGS)
 
 chaos: $(STAMP) ## kill a running pipeline N=100 times at random, then account for every record; SEED=7 repeats one
 	@$(RUN) tests.chaos $(or $(N),100) $(SEED)
@@ -41,7 +44,7 @@ types: $(STAMP) ## check the types, strictly
 docs: $(STAMP) ## build the data dictionary from the models
 	@$(RUN) warehouse.dictionary > docs/data_model.md
 
-check: lint types test ## lint, types and test
+check: lint types test slow ## all of them
 
 lock: $(STAMP) ## choose the newest versions that pyproject.toml allows
 	@$(RUN) uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal \
