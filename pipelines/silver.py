@@ -7,7 +7,7 @@ because the last run died between two commits, skips what it has. So repeating a
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -134,18 +134,39 @@ class SilverTopic:
 
     def _take_policy(self, policy: Policy) -> None:
         """R18: a change holds from the next bronze batch on, and the table remembers since when."""
-        last = self.policies[-1]
-        if last.policy == policy and last.contract_version == VERSION:
-            return
-        next_batch = max(int(self.bronze.stamp().get("batch-id", 0)), self.consumed) + 1
-        kept = [entry for entry in self.policies if entry.from_batch < next_batch]
-        self.policies = [*kept, PolicyEntry(next_batch, VERSION, policy)]
-        self.anchor.set_properties({"policies": encode([entry.to_dict() for entry in self.policies])})
+        entries = self._thawed(policy.drift)
+        if entries[-1].policy != policy or entries[-1].contract_version != VERSION:
+            next_batch = max(int(self.bronze.stamp().get("batch-id", 0)), self.consumed) + 1
+            kept = [entry for entry in entries if entry.from_batch < next_batch]
+            entries = [*kept, PolicyEntry(next_batch, VERSION, policy)]
+        if entries != self.policies:
+            self.policies = entries
+            self.anchor.set_properties({"policies": encode([entry.to_dict() for entry in entries])})
+
+    def _thawed(self, drift: str) -> list[PolicyEntry]:
+        """The policies, where batches not consumed yet are not frozen any more once drift is no longer to be.
+
+        What froze silver is in bronze already: from the next batch on would be too late for it (R29). A batch that
+        `freeze` lets through comes out the same under the others.
+        """
+        first = self.consumed + 1
+        ahead = [entry for entry in self.policies if entry.from_batch > first]
+        held = replace(self._entry_of(first), from_batch=first)
+        if drift == "freeze" or all(entry.policy.drift != "freeze" for entry in (held, *ahead)):
+            return self.policies
+        thawed = [
+            replace(entry, policy=replace(entry.policy, drift=drift)) if entry.policy.drift == "freeze" else entry
+            for entry in (held, *ahead)
+        ]
+        return [*(entry for entry in self.policies if entry.from_batch < first), *thawed]
 
     def policy_of(self, batch_id: int) -> Policy:
         """The policy that holds for a bronze batch."""
-        held = (entry.policy for entry in reversed(self.policies) if entry.from_batch <= batch_id)
-        return next(held, self.policies[0].policy)
+        return self._entry_of(batch_id).policy
+
+    def _entry_of(self, batch_id: int) -> PolicyEntry:
+        held = (entry for entry in reversed(self.policies) if entry.from_batch <= batch_id)
+        return next(held, self.policies[0])
 
     @property
     def tables(self) -> tuple[LakeTable, ...]:
@@ -407,6 +428,12 @@ def recorded_policies(lake: Lake, topic: str) -> list[PolicyEntry]:
     anchor = lake.find(anchor_name(topic))
     found = anchor.properties().get("policies", "[]") if anchor is not None else "[]"
     return [PolicyEntry.from_dict(entry) for entry in json.loads(found)]
+
+
+def consumed_through(lake: Lake, topic: str) -> int:
+    """The last bronze batch that the topic's anchor has consumed; 0: none."""
+    anchor = lake.find(anchor_name(topic))
+    return int(anchor.stamp().get("consumed", 0)) if anchor is not None else 0
 
 
 def read_state(lake: Lake, topic: str) -> tuple[Mapping[int, PartitionState], Policy] | None:
