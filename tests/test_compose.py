@@ -242,3 +242,16 @@ def test_make_secrets_does_not_send_a_local_demo_to_the_containers(
     assert (tmp_path / ".env").stat().st_size > 100
     assert load_settings() == before
     assert not re.search(r"(?m)^(ANIMEVERSE|AWS|PREFECT|COMPOSE)_", (tmp_path / ".env").read_text())
+
+
+def test_the_docs_name_every_image_as_one_that_nobody_has_pulled() -> None:
+    text = (ROOT / "docs" / "compose.md").read_text()
+    foreign = {service["image"] for name, service in services().items() if name not in OURS}
+    foreign |= set(re.findall(r"(?m)^FROM (\S+:\S+)", (ROOT / "Dockerfile").read_text()))
+    assert set(re.findall(r"`([a-z/-]+:v?[0-9][^`\s]*)`", text.split("Not run by anybody")[1])) == foreign
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (ROOT / "docs" / target).exists(), target
+    assert set(re.findall(r"^\| `([a-z-]+)`(?:, `([a-z-]+)`)? \|", text, re.MULTILINE)) == {
+        *((name, "") for name in set(services()) - {"prefect-server", "worker"}),
+        ("prefect-server", "worker"),
+    }
