@@ -92,8 +92,7 @@ def _scope_rows(context: Context, scope: str) -> int:
 def _first_day(context: Context, scope: str) -> int | None:
     if not context.last_closed:
         return None
-    day = "date_key" if "date_key" in context.session.columns(f"temp.{scope}") else "to_date_key(date)"
-    first: int | None = context.connection.execute(f"select min({day}) from temp.{scope}").fetchall()[0][0]
+    first: int | None = context.connection.execute(f"select min(date_key) from temp.{scope}").fetchall()[0][0]
     return first
 
 

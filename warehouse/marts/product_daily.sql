@@ -3,9 +3,11 @@
 -- reads    touched.dates, gold.fct_sales
 -- rebuild  by date: the days that a refresh touched are computed anew
 -- materialize  days
--- scope    touched.dates(date)
+-- split    date_key
+-- scope    touched.dates(date_key)
 -- column  product_id: the product
 -- column  date: UTC day of the sale or return
+-- column  date_key: the same as a number
 -- column  units_sold: units of sale lines
 -- column  units_returned: units of return lines, positive
 -- column  net_units: sold less returned
@@ -20,6 +22,7 @@ days as (
 select
     product_id,
     from_date_key(date_key) as date,
+    date_key,
     sum(case when quantity > 0 then quantity else 0 end)::decimal(38, 0) as units_sold,
     sum(case when quantity < 0 then -quantity else 0 end)::decimal(38, 0) as units_returned,
     sum(quantity)::decimal(38, 0) as net_units,

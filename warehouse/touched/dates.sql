@@ -25,6 +25,6 @@ grown as (
     union all
     select unnest(range(held_to + 1, last_date + 1, interval 1 day))::date as date from span where held_to is not null
 )
-select from_date_key(date_key) as date from changed
+select from_date_key(date_key) as date, date_key from changed
 union
-select date from grown
+select date, to_date_key(date) from grown
