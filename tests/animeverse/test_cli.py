@@ -14,7 +14,7 @@ from animeverse.cli import app
 from pipelines.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-ABSENT = ("quality", "rebuild", "dashboard", "serve")
+ABSENT = ("quality", "dashboard")
 
 
 def _call(*words: str, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
