@@ -34,6 +34,7 @@ from tests.chaos_load import TOPICS, Fates, checksum, fates, produce
 from warehouse.proof import gold_checks
 
 RATE, BATCH_SIZE = 200.0, 60
+_OPENING = 20.0  # seconds to wait for a run's first commit
 _PATIENCE = 300.0  # seconds for the last run to catch up
 
 
@@ -100,19 +101,32 @@ class Pipeline:
             lambda: _discard(running.run(self.settings, "all", follow=follow, stop=threading.Event())), self.errors
         )
 
-    def kill_once(self) -> float:
-        """Start a run, kill it at a random moment; the seconds it lived. Now and then the producer dies, too."""
+    def kill_once(self) -> bool:
+        """Start a run, kill it at a random moment; whether it had committed. Now and then the producer dies, too.
+
+        Some die while they open, most in the middle of their work: within a second after their first commit.
+        """
+        before, began = self._committed(), time.monotonic()
         pid = self.run(follow=True)
-        # Some die while they open, most in the middle of their work.
-        life = self.rng.uniform(0.0, 0.8) if self.rng.random() < 0.25 else self.rng.uniform(0.8, 2.5)
-        time.sleep(life)
+        if self.rng.random() < 0.2:
+            time.sleep(self.rng.uniform(0.0, 1.5))
+        else:
+            while self._committed() == before and time.monotonic() - began < _OPENING:
+                time.sleep(0.01)
+            time.sleep(self.rng.uniform(0.0, 1.0))
+        committed = self._committed() != before
         if not kill(pid):
             raise SystemExit(f"the run ended by itself:\n{self.errors.read_text()}")
         if self.rng.random() < 0.1:
             if not kill(self.producer):
                 raise SystemExit(f"the producer ended by itself:\n{(self.home / 'producer.txt').read_text()}")
             self.producer = self._produce()
-        return life
+        return committed
+
+    def _committed(self) -> int:
+        """A number that changes with every commit to the catalog."""
+        path = self.settings.catalog_path
+        return path.stat().st_mtime_ns if path is not None and path.exists() else 0
 
     def finish(self) -> None:
         """Let the producer end, and catch up."""
@@ -193,10 +207,10 @@ def chaos(kills: int, seed: int, home: Path) -> dict[str, Any]:
     home.mkdir(parents=True, exist_ok=True)
     if wait(fork(lambda: prepare(home), home / "child.txt"), 60) != 0:
         raise SystemExit(f"the log could not be made:\n{(home / 'child.txt').read_text()}")
-    pipeline = Pipeline(home, seed)
+    pipeline, working = Pipeline(home, seed), 0
     try:
         for number in range(1, kills + 1):
-            pipeline.kill_once()
+            working += pipeline.kill_once()
             if number % 10 == 0 or number == kills:
                 print(f"{number} kills, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
         pipeline.finish()
@@ -209,6 +223,7 @@ def chaos(kills: int, seed: int, home: Path) -> dict[str, Any]:
     failed = [f"{check.name}: {check.detail}" for check in checks if not check.ok]
     return {
         "kills": kills,
+        "after_a_commit": working,
         "seed": seed,
         "producers": pipeline.producers,
         **found,

@@ -134,6 +134,7 @@ class Warehouse:
         self._close_days()
         refresh.seconds["close_days"] = time.perf_counter() - publishing
         self._publish(refresh.seconds)
+        fault_point("gold.published")
         refresh.seconds["total"] = time.perf_counter() - began
         changed = {name: rows for name, rows in refresh.changed.items() if rows}
         return Refreshed(refresh.refresh_id, changed, refresh.restated, refresh.seconds, published=True)
@@ -182,6 +183,7 @@ class Warehouse:
             self._descriptor = -1
             raise
         self._threads_used = 0
+        publish.sweep_drafts(self.published)
         self._closed = ClosedDays(self._connection, self.gold_dir / FOLDER)
         self._session = Session(self._connection, self._closed)
         self._last = origin.last_refresh(self._connection)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.faults import fault_point
 from pipelines.stores import store_error
 from warehouse.connection import ALIAS, BLOCK, STORAGE_VERSION, quoted
 
@@ -35,12 +36,20 @@ def replace(descriptor: int, target: Path) -> int:
                 at += _copy(descriptor, copy, at, size - at)
         finally:
             os.close(copy)
+        fault_point("gold.copied")
         draft.replace(target)
     except OSError as error:
         with contextlib.suppress(OSError):
             draft.unlink()
         raise store_error(f"publishing {target}", error) from error
     return size
+
+
+def sweep_drafts(target: Path) -> None:
+    """Removes the copies that dead writers left beside the target. Only who holds the work file may do so."""
+    for left in target.parent.glob(f".{target.name}.*"):
+        if left.suffix[1:].isdigit():
+            left.unlink(missing_ok=True)
 
 
 def _copy(source: int, target: int, at: int, count: int) -> int:

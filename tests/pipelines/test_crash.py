@@ -1,10 +1,12 @@
 """The crash matrix: a real process is killed at every step, and the next run converges to what it would have been."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from pipelines.settings import load_settings
 from pipelines.verify import verify
 
 from .outcome import differences, fill_log
+from .small_home import movement, rows
 
 pytestmark = pytest.mark.slow
 BATCH_SIZE = 400
@@ -31,6 +34,7 @@ STEPS = (
     "silver.customer_profiles.committed",
     "gold.refreshed",
     "gold.committed",
+    "gold.copied",
     "gold.published",
     "ops.rule_counts.committed",
     "ops.batches.files_written",
@@ -71,3 +75,29 @@ def test_a_run_killed_at_this_step_loses_and_doubles_nothing(step: str, calm: Pa
     failed = [check for check in verify(load_settings(home=tmp_path)) if not check.ok]
     assert failed == []
     assert differences(calm, tmp_path) == []
+
+
+LANDING_STEPS = (
+    "bronze.inventory_updates.files_written",
+    "bronze.inventory_updates.committed",
+    "ops.landing_files.files_written",
+    "ops.landing_files.committed",
+)
+
+
+@pytest.mark.parametrize("step", LANDING_STEPS)
+def test_a_landing_file_killed_at_this_step_is_there_once_and_whole(step: str, tmp_path: Path) -> None:
+    folder = tmp_path / "landing" / "inventory-updates"
+    folder.mkdir(parents=True)
+    file = folder / "stock.ndjson"
+    file.write_text("".join(json.dumps(movement(number)) + "\n" for number in range(30)))
+    os.utime(file, (time.time() - 60, time.time() - 60))
+    assert run_driver(tmp_path, step) == -signal.SIGKILL
+    assert run_driver(tmp_path) == 0
+    settings = load_settings(home=tmp_path)
+    assert rows(settings, "bronze.inventory_updates")["offset"].sort().to_list() == list(range(30))
+    assert rows(settings, "ops.landing_files")["rows"].to_list() == [30]
+    assert rows(settings, "silver.inventory_updates").height == 30
+    assert not file.exists()
+    assert (tmp_path / "landing" / "_done" / "inventory-updates" / file.name).exists()
+    assert [check for check in verify(settings) if not check.ok] == []
