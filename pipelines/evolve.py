@@ -33,7 +33,7 @@ def evolve(
     `accepted` has `_extra` and is in bronze order; `columns` are the evolved columns so far; `reserved` names (the
     contract's own) never become one.
     """
-    extras = accepted.with_row_index("_row").filter(pl.col("_extra").is_not_null()).select("_row", "_extra")
+    extras = accepted.with_row_index("_index").filter(pl.col("_extra").is_not_null()).select("_index", "_extra")
     if not len(extras):
         return accepted.with_columns(pl.lit(None, pl.String).alias(name) for name in columns), []
     known, taken = list(columns), set(reserved)
@@ -59,7 +59,7 @@ def evolve(
 def drifts(accepted: pl.DataFrame) -> dict[str, tuple[int, int, str]]:
     """Unknown field -> (rows that carry it, index of the first, sample), over rows with `_extra`."""
     found: dict[str, tuple[int, int, str]] = {}
-    extras = accepted.with_row_index("_row").filter(pl.col("_extra").is_not_null()).select("_row", "_extra")
+    extras = accepted.with_row_index("_index").filter(pl.col("_extra").is_not_null()).select("_index", "_extra")
     for row, extra in extras.iter_rows():
         for name, value in _members(extra):
             rows, first, sample = found.get(name, (0, row, (_text(value) or "null")[:200]))

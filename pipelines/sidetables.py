@@ -20,7 +20,8 @@ from pipelines.schemas import ACCEPTED_RELEASES, QUARANTINE
 
 QUARANTINE_NAME = "silver.quarantine"
 RELEASES_NAME = "silver.releases"
-NO_RELEASES = ACCEPTED_RELEASES.append(pa.field("batch_id", pa.int64())).empty_table()
+BATCH = "_batch_id"  # of rows on their way into a table; no evolved column can have this name
+NO_RELEASES = ACCEPTED_RELEASES.append(pa.field(BATCH, pa.int64())).empty_table()
 Place = tuple[int, int]  # partition, offset
 
 
@@ -125,12 +126,12 @@ class Waivers:
                         "offset": offset,
                         "release_partition": piece.column("partition")[row].as_py(),
                         "release_offset": piece.column("offset")[row].as_py(),
-                        "batch_id": piece.column("batch_id")[row].as_py(),
+                        BATCH: piece.column("batch_id")[row].as_py(),
                     }
                 )
 
     def accepted(self) -> pa.Table:
-        """Releases accepted so far: columns of ACCEPTED_RELEASES and batch_id."""
+        """Releases accepted so far: columns of ACCEPTED_RELEASES and BATCH."""
         return pa.Table.from_pylist(self._accepted, schema=NO_RELEASES.schema)
 
     def _before(self, places: Sequence[Place], piece: pa.Table) -> set[Place]:
@@ -171,9 +172,9 @@ def _by_partition(places: Sequence[Place]) -> Mapping[int, list[int]]:
 
 
 def after(rows: pa.Table, batch_id: int) -> pa.Table:
-    """The rows of batches after the given one, without `batch_id`."""
-    batches = rows.column("batch_id")
+    """The rows of batches after the given one, without `BATCH`."""
+    batches = rows.column(BATCH)
     kept = rows
     if rows.num_rows and pc.min(batches).as_py() <= batch_id:
         kept = rows.filter(pc.greater(batches, batch_id))
-    return kept.drop_columns(["batch_id"])
+    return kept.drop_columns([BATCH])

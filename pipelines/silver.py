@@ -29,12 +29,13 @@ from pipelines.released import origins, release_mask
 from pipelines.schemas import POS_ITEMS, QUARANTINE, silver_schema
 from pipelines.seen import NO_FLOOR, SeenIds
 from pipelines.settings import Policy
-from pipelines.sidetables import NO_RELEASES, Quarantine, Waivers, after, read_places
+from pipelines.sidetables import BATCH, NO_RELEASES, Quarantine, Waivers, after, read_places
 from pipelines.times import from_micros
 from pipelines.warnings import warn_counts
 from pipelines.watermark import PartitionState
 
 _RECENT_BYTES = 64 << 20  # records kept at hand to compare copies with
+_ROW = "_row"  # index of the record in its piece; no evolved column can have this name
 _MANY = 1_000  # places above which one pass over the quarantine is cheaper than looking for each
 _SORT = [("batch_id", "ascending"), ("partition", "ascending"), ("offset", "ascending")]
 
@@ -69,10 +70,10 @@ class Outcome:
     through: int  # last bronze batch
     bronze_snapshot_id: int | None
     partitions: Mapping[int, PartitionState]
-    accepted: pa.Table  # silver columns and batch_id
+    accepted: pa.Table  # silver columns and BATCH
     items: pa.Table | None
-    quarantined: pa.Table  # quarantine columns and batch_id
-    releases: pa.Table  # columns of ACCEPTED_RELEASES and batch_id
+    quarantined: pa.Table  # quarantine columns and BATCH
+    releases: pa.Table  # columns of ACCEPTED_RELEASES and BATCH
     new_columns: Sequence[str]
     ledger: list[dict[str, Any]] = field(default_factory=list)  # see ledger.py
 
@@ -174,7 +175,7 @@ class SilverTopic:
         return (self.anchor,) if self.items is None else (self.items, self.anchor)
 
     def appended(self, outcome: Outcome) -> dict[LakeTable, pa.Table]:
-        """The rows of an outcome by table, without `batch_id`."""
+        """The rows of an outcome by table, without `BATCH`."""
         found = {} if self.items is None or outcome.items is None else {self.items: after(outcome.items, 0)}
         return found | {self.anchor: after(outcome.accepted, 0)}
 
@@ -236,13 +237,14 @@ class SilverTopic:
         line_parts = []
         commits = self._commits(batch)
         for piece, judged in parts:
-            accepted, new = evolve(judged.accepted, evolved, reserved=self._reserved)
+            accepted = judged.accepted.drop("money_rounded").rename({"row": _ROW})
+            accepted, new = evolve(accepted, evolved, reserved=self._reserved)
             evolved += new
             new_columns += new
             accepted = self._with_lineage(accepted, piece)
             if judged.lines is not None:
                 line_parts.append(_items(judged.lines, accepted))
-            accepted_parts.append(accepted.drop("row", "money_rounded"))
+            accepted_parts.append(accepted.drop(_ROW))
             quarantined_parts.append(self._quarantine_rows(judged.quarantined, piece, clock()))
             ledger += self._ledger(piece, judged, commits)
         ledger = merged(ledger)
@@ -263,7 +265,8 @@ class SilverTopic:
 
     @property
     def _reserved(self) -> tuple[str, ...]:
-        return (*self._fixed, *(contract_field.name for contract_field in self.contract.fields))
+        """Names that no evolved column may have: Iceberg knows the table's partition by one of them, too."""
+        return (*self._fixed, *(known.name for known in self.contract.fields), "event_time_day")
 
     def _remember(self, rows: pa.Table) -> None:
         self._recent.append(rows.select(["partition", "offset", "value"]))
@@ -328,7 +331,7 @@ class SilverTopic:
         )
 
     def _with_lineage(self, accepted: pl.DataFrame, piece: pa.Table) -> pl.DataFrame:
-        row = accepted["row"]
+        row = accepted[_ROW]
 
         def column(name: str) -> pl.Series:
             return pl.Series(pl.from_arrow(piece.column(name)))[row]
@@ -338,17 +341,21 @@ class SilverTopic:
             _offset=column("offset"),
             _recorded_at=column("timestamp"),
             _ingested_at=column("ingested_at"),
-            batch_id=column("batch_id"),
+            **{BATCH: column("batch_id")},
         )
 
     def _quarantine_rows(self, quarantined: pl.DataFrame, piece: pa.Table, now: datetime) -> pl.DataFrame:
         names = ["partition", "offset", "timestamp", "key", "headers", "value", "batch_id"]
         rows = pl.DataFrame(pl.from_arrow(piece.select(names).take(pa.array(quarantined["row"].to_arrow()))))
-        return rows.with_columns(
-            quarantined.select("event_id", "reasons", "detail"),
-            topic=pl.lit(self.topic),
-            quarantined_at=pl.lit(now).cast(pl.Datetime("us", "UTC")),
-        ).select(*QUARANTINE.names, "batch_id")
+        return (
+            rows.rename({"batch_id": BATCH})
+            .with_columns(
+                quarantined.select("event_id", "reasons", "detail"),
+                topic=pl.lit(self.topic),
+                quarantined_at=pl.lit(now).cast(pl.Datetime("us", "UTC")),
+            )
+            .select(*QUARANTINE.names, BATCH)
+        )
 
     def _commits(self, batch: BronzeBatch) -> Mapping[int, BatchCommit]:
         own = {batch.batch_id: BatchCommit(batch.snapshot_id, batch.started_at, batch.committed_at)}
@@ -450,8 +457,8 @@ def read_state(lake: Lake, topic: str) -> tuple[Mapping[int, PartitionState], Po
 
 
 def _items(lines: pl.DataFrame, accepted: pl.DataFrame) -> pl.DataFrame:
-    """Rows of `silver.pos_items` with `batch_id`: each line with its event's id, time and lineage."""
-    names = [*POS_ITEMS.names, "batch_id"]
-    events = accepted.select(name for name in names if name in accepted.columns)
-    at = np.searchsorted(accepted["row"].to_numpy(), lines["row"].to_numpy())
+    """Rows of `silver.pos_items` with `BATCH`: each line with its event's id, time and lineage."""
+    names = [*POS_ITEMS.names, BATCH]
+    events = accepted.select(name for name in names if name not in lines.columns)  # evolved fields may be named alike
+    at = np.searchsorted(accepted[_ROW].to_numpy(), lines["row"].to_numpy())
     return pl.concat([lines.drop("row"), events[pl.Series(at)]], how="horizontal").select(names)

@@ -85,7 +85,7 @@ class Refresh:
             self._found()
         for name, schema in SILVER.items():
             rows = changes.tables.get(name)
-            rows = schema.empty_table() if rows is None else rows
+            rows = schema.empty_table() if rows is None else rows.select(schema.names)  # no evolved columns
             if name in ("pos_items", "pos_transactions"):
                 rows = self._with_waiting(context, name, rows)
             self._register(f"silver_{name}", rows)

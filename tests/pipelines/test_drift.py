@@ -8,7 +8,7 @@ import pytest
 from pipelines.errors import DriftFrozenError
 from pipelines.settings import TopicSettings, load_settings
 from pipelines.verify import verify
-from tests.pipelines.small_home import TOPIC, movement, rows, run_layers, send
+from tests.pipelines.small_home import DAY, TOPIC, movement, rows, run_layers, sale, send
 
 
 def drift(policy: str) -> dict[str, Any]:
@@ -61,4 +61,34 @@ def test_durations_that_change_with_the_thaw_hold_from_the_next_batch_on(tmp_pat
     settings = load_settings(home=tmp_path)
     assert rows(settings, "silver.quarantine").select("event_id", "reasons").rows() == [("now", ["too_late"])]
     assert "then" in rows(settings, "silver.inventory_updates").filter(_arrival="on_time")["event_id"]
+    assert failed(tmp_path) == []
+
+
+_OURS = (
+    "row",
+    "batch_id",
+    "money_rounded",
+    "index",
+    "partition",
+    "offset",
+    "reasons",
+    "detail",
+    "value",
+    "event_time_day",
+)
+_OF_LINES = ("line_number", "product_id", "quantity", "unit_price", "discount_amount")
+
+
+def test_a_new_field_may_have_any_name_that_we_use_ourselves(tmp_path: Path) -> None:
+    names = (*_OURS, *_OF_LINES, "select", "items_x")
+    values = [{**sale(0, "1.5", DAY), **{name: f"its {name}" for name in names}}, sale(1, "2.5", DAY)]
+    send(tmp_path, values, topic="pos-transactions")
+    run_layers(tmp_path, gold=True)
+    first, second = rows(load_settings(home=tmp_path), "silver.pos_transactions").sort("event_id").to_dicts()
+    with_columns = set(names) - {"event_time_day"}
+    assert {name: first[name] for name in with_columns} == {name: f"its {name}" for name in with_columns}
+    assert {second[name] for name in with_columns} == {None}
+    assert "its event_time_day" in first["_extra"]
+    lines = rows(load_settings(home=tmp_path), "silver.pos_items").sort("event_id")
+    assert lines.select("product_id", "quantity").rows() == [("P1", 1)] * 2
     assert failed(tmp_path) == []
