@@ -222,6 +222,24 @@ def run(
         running.print_report(report, took)
 
 
+@app.command(epilog=_examples("animeverse serve", "animeverse serve --port 4300 --no-schedules"))
+def serve(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the Prefect server, where one is started.")] = 4200,
+    schedules: Annotated[bool, typer.Option("--schedules/--no-schedules", help="Whether they are active.")] = True,
+) -> None:
+    """Run everything under Prefect on this machine: server, worker, deployments, schedules.
+
+    Prints the address of the UI. Uses the server that PREFECT_API_URL names, if it answers. Ctrl-C ends all of it.
+    """
+    from animeverse.serving import serve as serve_home
+
+    def say(message: str) -> None:
+        print(message, file=sys.stderr, flush=True)  # noqa: T201
+
+    serve_home(_settings(context), port=port, schedules=schedules, say=say, show=lambda url: print(url, flush=True))  # noqa: T201
+
+
 @app.command(epilog=_examples("animeverse resume pos-transactions", "animeverse resume cinema-sales --json"))
 def resume(
     context: typer.Context,
