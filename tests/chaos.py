@@ -34,6 +34,7 @@ from tests.chaos_load import TOPICS, Fates, checksum, fates, produce
 from warehouse.proof import gold_checks
 
 RATE, BATCH_SIZE = 200.0, 60
+_LAST_BATCH_SIZE = 5_000  # of the run that catches up
 _OPENING = 20.0  # seconds to wait for a run's first commit
 _PATIENCE = 300.0  # seconds for the last run to catch up
 
@@ -97,9 +98,8 @@ class Pipeline:
 
     def run(self, *, follow: bool) -> int:
         """`animeverse run all`, in a process of its own."""
-        return fork(
-            lambda: _discard(running.run(self.settings, "all", follow=follow, stop=threading.Event())), self.errors
-        )
+        settings = self.settings if follow else load_settings(home=self.home, batch_size=_LAST_BATCH_SIZE)
+        return fork(lambda: _discard(running.run(settings, "all", follow=follow, stop=threading.Event())), self.errors)
 
     def kill_once(self) -> bool:
         """Start a run, kill it at a random moment; whether it had committed. Now and then the producer dies, too.
