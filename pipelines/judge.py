@@ -51,7 +51,7 @@ def judge(
     """Verdicts for bronze rows of one topic (columns partition, offset, timestamp, value) in bronze order.
 
     `released` marks records whose release header names a quarantined record of this topic (R27), `repeated` those of
-    them whose origin was accepted by an earlier release: they add nothing, whatever they hold. What is accepted is
+    them whose origin was accepted by an earlier release: they add nothing, under whatever id. What is accepted is
     added to `seen`; drop `seen` when the commit that follows fails.
     """
     base = pl.DataFrame(
@@ -86,8 +86,7 @@ def judge(
         ),
     )
     too_late = timely.filter("too_late")
-    repeats = timely.filter(~pl.col("too_late") & pl.col("repeated"))
-    candidates = timely.filter(~pl.col("too_late") & ~pl.col("repeated"))
+    candidates = timely.filter(~pl.col("too_late"))
     verdicts = _copies(candidates, parsed.events, records.column("value"), seen, fetch)
     candidates = candidates.with_columns(verdict=pl.Series(verdicts, dtype=pl.UInt8))
     kept = candidates.filter(pl.col("verdict") == ACCEPTED)
@@ -116,7 +115,7 @@ def judge(
                 ),
             ]
         ).sort("row"),
-        pl.concat([candidates.filter(pl.col("verdict") == DUPLICATE).select("row"), repeats.select("row")]).sort("row"),
+        candidates.filter(pl.col("verdict") == DUPLICATE).select("row"),
         after,
     )
 
@@ -193,7 +192,8 @@ def _copies(
     hashes = id_hashes(ids)
     rows = candidates["row"].to_numpy()
     digests = value_digests(pl.Series(pl.from_arrow(values))[candidates["row"]])
-    suspects = seen.maybe(hashes) | pl.Series(hashes).is_duplicated().to_numpy()
+    repeated = candidates["repeated"].to_numpy()
+    suspects = seen.maybe(hashes) | pl.Series(hashes).is_duplicated().to_numpy() | repeated
     older: dict[str, list[Owner]] = {}
     below = bounds < seen.floor
     if below.any():
@@ -202,7 +202,7 @@ def _copies(
         suspects |= ids.is_in(list(older)).to_numpy()
     positions = np.flatnonzero(suspects)
     if len(positions):
-        _settle(positions, verdicts, ids, times, bounds, hashes, digests, rows, older, values, seen, fetch)
+        _settle(positions, verdicts, ids, times, bounds, hashes, digests, rows, repeated, older, values, seen, fetch)
     won = verdicts == ACCEPTED
     seen.add(
         hashes[won],
@@ -233,6 +233,7 @@ def _settle(
     hashes: npt.NDArray[np.uint64],
     digests: npt.NDArray[np.uint64],
     rows: npt.NDArray[np.uint32],
+    repeated: npt.NDArray[np.bool_],
     older: Mapping[str, list[Owner]],
     values: pa.ChunkedArray,
     seen: SeenIds,
@@ -273,6 +274,9 @@ def _settle(
     for position, event_id in suspects:
         row, digest = int(rows[position]), int(digests[position])
         near = [entry for entry in known[event_id] if entry.event_time >= bounds[position]]
+        if not near and repeated[position]:
+            verdicts[position] = DUPLICATE  # of the release that was accepted, whatever id this one has
+            continue
         if not near:
             known[event_id].append(_Known(int(times[position]), digest, None, row))
             continue
