@@ -70,9 +70,10 @@ def blank_personal(history: History) -> str:
 def versions(history: History) -> str:
     """All versions of the touched keys, inferred members among them, in the dimension's columns.
 
-    Windows carry the tracked columns alone; the rest is fetched at the end, by the row number of the change.
+    Windows carry the tracked columns alone; the rest is fetched at the end, from the change that counts last.
     """
     id_column, changes = history.id, history.changes
+    change = f"{id_column}, event_time, _partition, _offset"
     # of a history by day, earlier versions stay as they are, and the count goes on from them
     before = "versions_before" if history.is_by_day else "0"
     day = ", to_date_key(utc_day(effective_to)) as date_key" if history.is_by_day else ""
@@ -86,7 +87,7 @@ def versions(history: History) -> str:
         with
         -- Of several changes at one instant only the last counts, so that no version is empty.
         changes as (
-            select {id_column}, event_time, event_type, {tracked}, changes.rowid as change_row,
+            select {id_column}, event_time, event_type, {tracked}, _partition, _offset,
             from {changes} as changes
             semi join temp.touched_{history.name} using ({id_column})
             qualify row_number() over (
@@ -94,7 +95,7 @@ def versions(history: History) -> str:
             ) = 1
         ),
         compared as (
-            select {id_column}, event_time, event_type, change_row,
+            select {id_column}, event_time, event_type, _partition, _offset,
                 lag(event_type) over in_time as type_before,
                 {differs} as is_different,
             from changes
@@ -102,7 +103,7 @@ def versions(history: History) -> str:
         ),
         -- The first upsert, one after a delete and one that differs open a version; deletes before it belong to none.
         numbered as (
-            select {id_column}, event_time, event_type, change_row,
+            select {id_column}, event_time, event_type, _partition, _offset,
                 count(*) filter (
                     event_type = 'upsert' and (type_before is distinct from 'upsert' or is_different)
                 ) over (partition by {id_column} order by event_time) as version,
@@ -112,7 +113,9 @@ def versions(history: History) -> str:
             select {id_column}, version,
                 min(event_time) as valid_from,
                 min(event_time) filter (event_type = 'delete') as deleted_at,
-                arg_max(change_row, event_time) filter (event_type = 'upsert') as change_row,
+                max(event_time) filter (event_type = 'upsert') as event_time,
+                arg_max(_partition, event_time) filter (event_type = 'upsert') as _partition,
+                arg_max(_offset, event_time) filter (event_type = 'upsert') as _offset,
             from numbered
             where version > 0
             group by {id_column}, version
@@ -133,7 +136,7 @@ def versions(history: History) -> str:
             effective_to{day},
         from real
         join temp.touched_{history.name} using ({id_column})
-        join (select rowid as change_row, * exclude ({id_column}) from {changes}) as last_change using (change_row)
+        join {changes} as last_change using ({change})
         union all
         select
             surrogate_key({id_column}),
@@ -148,10 +151,8 @@ def versions(history: History) -> str:
             first_real.valid_from{", null" if day else ""},
         from work.{history.name}_first_fact as first_fact
         semi join temp.touched_{history.name} using ({id_column})
-        left join (select {id_column}, valid_from, change_row from real where version = 1) as first_real
-            using ({id_column})
-        left join (select rowid as change_row, * exclude ({id_column}) from {changes}) as first_change
-            using (change_row)
+        left join (select {change}, valid_from from real where version = 1) as first_real using ({id_column})
+        left join {changes} as first_change using ({change})
         where first_real.valid_from is null or first_fact.first_fact_at < first_real.valid_from"""
 
 
