@@ -136,14 +136,14 @@ class Refresh:
         if not context.rows["silver.pos_items"] and not context.rows["silver.pos_transactions"]:
             return
         ((lines, heads),) = self.connection.execute(
-            "select count(*), count(distinct event_id) from temp.lines_fct_sales"
+            "select count(*), count(distinct hash(event_id, event_time)) from temp.lines_fct_sales"
         ).fetchall()
         if (lines, heads) == (context.rows["silver.pos_items"], context.rows["silver.pos_transactions"]):
             return
         for name, other in _HALVES:
             self.connection.execute(
                 f"insert into work.waiting_{name} by name select {', '.join(SILVER[name].names)}"
-                f" from temp.silver_{name} anti join temp.silver_{other} using (event_id)"
+                f" from temp.silver_{name} anti join temp.silver_{other} using (_partition, _offset)"
             )
 
     def _keep(self, context: Context, model: Model) -> None:

@@ -59,7 +59,8 @@ _RECORD = f"""
             sum(quantity) as units,
             count(distinct transaction_id) filter (event_type = 'sale') as orders,
         from temp.changed_fct_sales
-        semi join (select event_id from temp.lines_fct_sales where _arrival = 'late') using (event_id)
+        semi join (select event_id, event_time from temp.lines_fct_sales where _arrival = 'late')
+            using (event_id, event_time)
         group by date_key
     ),
     late_cinema as (
@@ -68,7 +69,8 @@ _RECORD = f"""
             sum(ticket_revenue_amount) as ticket_revenue_amount,
             sum(concession_amount) as concession_amount,
         from temp.changed_fct_cinema_attendance
-        semi join (select event_id from temp.lines_fct_cinema_attendance where _arrival = 'late') using (event_id)
+        semi join (select event_id, event_time from temp.lines_fct_cinema_attendance where _arrival = 'late')
+            using (event_id, event_time)
         group by date_key
     ),
     late as (

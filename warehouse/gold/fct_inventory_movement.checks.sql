@@ -1,8 +1,11 @@
 -- fail: the grain holds
-select event_id, count(*)
+select event_id, event_time, count(*)
 from changed.fct_inventory_movement
-group by event_id
+group by event_id, event_time
 having count(*) > 1;
+
+-- warn: an event_id came again once the horizon had passed it
+select event_id, count(*) from changed.fct_inventory_movement group by event_id having count(*) > 1;
 
 -- fail: no key is null
 select *

@@ -1,8 +1,11 @@
 -- fail: the grain holds
-select event_id, line_number, count(*)
+select event_id, line_number, event_time, count(*)
 from changed.fct_sales
-group by event_id, line_number
+group by event_id, line_number, event_time
 having count(*) > 1;
+
+-- warn: an event_id came again once the horizon had passed it
+select event_id, count(distinct event_time) from changed.fct_sales group by event_id having count(distinct event_time) > 1;
 
 -- fail: no key is null
 select *
@@ -51,7 +54,7 @@ select facts.quantity, events.quantity, facts.net_sales_amount, events.net_sales
 from (
     select sum(quantity) as quantity, sum(net_sales_amount) as net_sales_amount
     from changed.fct_sales
-    semi join silver.pos_items using (event_id)
+    semi join silver.pos_items using (event_id, event_time)
 ) as facts
 cross join (
     select
@@ -61,7 +64,7 @@ cross join (
             * ((quantity::decimal(19, 0) * unit_price)::decimal(37, 4) - coalesce(discount_amount, 0))
         ) as net_sales_amount,
     from silver.pos_items
-    join silver.pos_transactions using (event_id)
+    join silver.pos_transactions using (_partition, _offset)
 ) as events
 where facts.quantity is distinct from events.quantity
     or facts.net_sales_amount is distinct from events.net_sales_amount;

@@ -22,7 +22,7 @@ cross join (
         ), 0) as net_sales_amount,
         coalesce(sum(case event_type when 'return' then -1 else 1 end * quantity), 0) as units,
     from silver.pos_items
-    join silver.pos_transactions using (event_id)
+    join silver.pos_transactions using (_partition, _offset)
 ) as events
 where summary.net_sales_amount <> events.net_sales_amount or summary.units <> events.units;
 
