@@ -1,19 +1,19 @@
 """What can go wrong, as a tree. Bad data is a quarantined row; only broken machinery is an exception.
 
-    LakehouseError               anything a user may see; its text says what was expected, what was found, what to do
-    ├── RetryableError           the same call may succeed later: flows and `--follow` retry it
-    │   ├── LogUnavailableError      the broker or the log file cannot be reached
-    │   ├── StoreUnavailableError    disk, object store or catalog cannot be reached or is full
-    │   └── CommitConflictError      another writer committed first: reload and go on
-    └── PermanentError           no retry helps
-        ├── SettingsError            a setting is unknown, malformed or contradicts another one
-        ├── UsageError               the command or its arguments are wrong (exit code 2)
-        ├── NoLakehouseError         there is nothing to read yet (exit code 2)
-        ├── LogRefusedError          the log refused a record or a topic
-        ├── LogIdentityError         the topic is not the one that bronze was read from, or offsets are gone
-        ├── AlreadyRunningError      another process writes this home
-        ├── DriftFrozenError         policy `freeze` met an unknown field
-        └── CheckFailedError         a check that must hold does not; nothing was published
+LakehouseError               anything a user may see; its text says what was expected, what was found, what to do
+├── RetryableError           the same call may succeed later: flows and `--follow` retry it
+│   ├── LogUnavailableError      the broker or the log file cannot be reached
+│   ├── StoreUnavailableError    disk, object store or catalog cannot be reached or is full
+│   └── CommitConflictError      another writer committed first: reload and go on
+└── PermanentError           no retry helps
+    ├── SettingsError            a setting is unknown, malformed or contradicts another one
+    ├── UsageError               the command or its arguments are wrong (exit code 2)
+    ├── NoLakehouseError         there is nothing to read yet (exit code 2)
+    ├── LogRefusedError          the log refused a record or a topic
+    ├── LogIdentityError         the topic is not the one that bronze was read from, or offsets are gone
+    ├── AlreadyRunningError      another process writes this home
+    ├── DriftFrozenError         policy `freeze` met an unknown field
+    └── CheckFailedError         a check that must hold does not; nothing was published
 """
 
 

@@ -78,6 +78,7 @@ class SeenIds:
         self._loaded = False
 
     def __len__(self) -> int:
+        """How many events are remembered."""
         return sum(len(run.ids) for run in self._runs)
 
     def _ensure_loaded(self) -> None:

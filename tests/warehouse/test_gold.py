@@ -80,6 +80,7 @@ def test_days_without_events_are_in_the_daily_summary(take: Take, rows: Rows) ->
 def test_a_day_has_ended_when_every_business_topic_with_records_has_passed_its_end(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path / "gold")
     minute, behind = timedelta(minutes=1), at("03-02 00:10")
+    idle, longer = 5 * minute, 6 * minute
     ended = at("03-05 00:00") + 10 * minute
     cases = [
         ([("pos-transactions", 0, ended, ended)], date(2026, 3, 4)),
@@ -88,8 +89,8 @@ def test_a_day_has_ended_when_every_business_topic_with_records_has_passed_its_e
         ([("pos-transactions", 0, ended, ended), ("customer-profiles", 0, at("03-01 00:00"), ended)], date(2026, 3, 4)),
         ([("pos-transactions", 0, ended, ended), ("cinema-sales", 0, at("03-02 12:00"), ended)], date(2026, 3, 1)),
         # an idle partition does not hold the topic back; 5 minutes are not idle yet
-        ([("pos-transactions", 0, ended, ended), ("pos-transactions", 1, behind, ended - 5 * minute)], date(2026, 3, 1)),
-        ([("pos-transactions", 0, ended, ended), ("pos-transactions", 1, behind, ended - 6 * minute)], date(2026, 3, 4)),
+        ([("pos-transactions", 0, ended, ended), ("pos-transactions", 1, behind, ended - idle)], date(2026, 3, 1)),
+        ([("pos-transactions", 0, ended, ended), ("pos-transactions", 1, behind, ended - longer)], date(2026, 3, 4)),
         # a topic whose records are all broken has no watermark, so no day ends
         ([("pos-transactions", 0, ended, ended), ("cinema-sales", 0, None, ended)], None),
         ([], None),

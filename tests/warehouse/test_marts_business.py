@@ -17,8 +17,8 @@ def gold() -> Gold:
 
 def day(gold: Gold, date: str, net: float, **columns: Any) -> None:
     given: dict[str, Any] = {
-        "gross_margin_amount": net / 2, "lines_without_cost": 0, "units": 1, "orders": 1, "admissions": 10, "ticket_revenue_amount": 100,
-        "concession_amount": 5, "is_final": False, "late_correction_amount": 0,
+        "gross_margin_amount": net / 2, "lines_without_cost": 0, "units": 1, "orders": 1, "admissions": 10,
+        "ticket_revenue_amount": 100, "concession_amount": 5, "is_final": False, "late_correction_amount": 0,
     }  # fmt: skip
     gold.insert("marts.daily_summary", date=date, net_sales_amount=net, **(given | columns))
 

@@ -56,7 +56,8 @@ def test_closed_days_are_files_and_read_as_if_they_were_native(tmp_path: Path) -
     native, split = Warehouse(tmp_path / "native"), Warehouse(tmp_path / "split", native_rows=20, open_days=2)
     for warehouse in (native, split):
         warehouse.refresh(changes_of(silver.rows), NOW)
-    assert len(files(split.gold_dir)) == 5 * 7  # sales, movements, stock, engagement, products; the last two days are native
+    # sales, movements, stock, engagement, products; the last two days are native
+    assert len(files(split.gold_dir)) == 5 * 7
     assert differences(read_tables(native.published), read_tables(split.published)) == []
     late = days_of_sales(2, 2, start=500)
     for warehouse in (native, split):
