@@ -115,7 +115,7 @@ def _live(settings: Settings, request: Request, seed: int, stop: threading.Event
         records = publish_live(
             log, batches, count=request.count, topics=request.topics, progress=progress, stop=stop.is_set
         )
-    return Sent(records, seed, is_all=True)
+    return Sent(records, seed, is_all=request.count in (None, records))
 
 
 def _some(settings: Settings, request: Request, seed: int, stop: threading.Event) -> Sent:
@@ -133,7 +133,7 @@ def _file(settings: Settings, request: Request, stop: threading.Event) -> Sent:
     assert request.file is not None
     if len(request.topics) != 1:
         raise UsageError("--file needs one --topic: expected e.g. --topic pos-transactions")
-    if request.file != "-" and not Path(request.file).is_file():
+    if request.file != "-" and (not Path(request.file).exists() or Path(request.file).is_dir()):  # a pipe is fine
         raise UsageError(f"--file {request.file}: expected a file of events, one a line, or - for standard input")
     with _sending(settings, request.count) as (log, progress):
         records = publish_file(

@@ -1,3 +1,4 @@
+import os
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -92,3 +93,19 @@ def test_dirt_is_named_by_its_share() -> None:
     for wrong in ("late", "lat=0.1", "late=much", "late=2"):
         with pytest.raises(UsageError, match="--dirt"):
             parse_dirt([wrong], clean=False)
+
+
+def test_a_file_may_be_a_pipe(settings: Settings, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(b"one\ntwo\n",))
+    writer.start()
+    assert _send(settings, topics=["cinema-sales"], file=str(pipe)).records == 2
+    writer.join()
+
+
+def test_live_events_that_were_stopped_before_their_count_are_not_all(settings: Settings) -> None:
+    stopped = threading.Event()
+    stopped.set()
+    assert not produce(settings, Request(TOPICS, rate=10.0, count=5, seed=1), stopped).is_all
+    assert produce(settings, Request(TOPICS, rate=10.0, seed=1), stopped).is_all
