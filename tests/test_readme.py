@@ -20,7 +20,7 @@ def test_the_first_block_is_the_two_commands_and_nothing_else() -> None:
 
 def test_ci_runs_these_two_commands_and_then_the_slow_tests() -> None:
     steps = re.findall(r"^step (make .*)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
-    assert [" ".join(word for word in step.split() if "EVENTS" not in word) for step in steps] == [
+    assert [" ".join(shlex.split(step)[:2]) for step in steps] == [
         "make demo",
         "make test",
         "make slow",
