@@ -108,6 +108,14 @@ def test_abc_classes_split_at_80_and_95_percent_with_ties_by_id(gold: Gold) -> N
     assert rows == [("P1", 1, "A"), ("P2", 2, "A"), ("P3", 3, "B"), ("P4", 4, "B"), ("P5", 5, "C"), ("P6", 6, "C")]
 
 
+def test_abc_classes_are_told_at_the_edge_of_money(gold: Gold) -> None:
+    for key, product in enumerate(("P1", "P2"), 1):
+        gold.product(product, key=key)
+        gold.sale("2026-01-01 10:00", [product], price=Decimal("99999999999999.9999"), quantity=2**63 - key)
+    rows = gold.rows("select product_id, abc_class from marts.product_performance order by sales_rank")
+    assert rows == [("P1", "A"), ("P2", "A")]
+
+
 def test_a_product_shows_its_latest_version_only(gold: Gold) -> None:
     gold.product("P1", key=1, version=1, name="old")
     gold.product("P1", key=2, version=2, name="new", is_deleted=True)
