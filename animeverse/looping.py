@@ -29,11 +29,13 @@ class Loop:
         self.backlog: int | None = None  # records to catch up with; None: it is not catching up
         self._waiting: deque[tuple[float, int]] = deque()  # when how many records had been read, not in gold yet
         self._before = dict.fromkeys(LAYERS, 0)
+        self._stop = threading.Event()
 
     def work(self, stop: threading.Event) -> Ended:
         """Until the time is over or a successor is at the door. Raises LakehouseError; AlreadyRunningError when
         somebody who does not look at the doors writes the home.
         """
+        self._stop = stop
         if self._lag() > _BACKLOG:
             try:
                 ended = self._in_turns(self._catch_up, stop)
@@ -48,6 +50,10 @@ class Loop:
     def _in_turns(self, work: Callable[[threading.Event], None], stop: threading.Event) -> Ended:
         seconds = max(0.0, self._over - time.monotonic())
         return in_turns(self.home, work, seconds=seconds, patience=PATIENCE, stop=stop)
+
+    def end(self) -> None:
+        """Let it end after the round that is under way."""
+        self._stop.set()
 
     def percent(self) -> float | None:
         """How much of the backlog has got its verdict; None: there is none."""

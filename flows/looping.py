@@ -4,8 +4,9 @@ import asyncio
 import time
 from typing import Any
 
-from prefect import get_run_logger, task
+from prefect import get_client, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext
 from prefect.events import emit_event
 
 from animeverse.looping import Loop
@@ -17,7 +18,7 @@ from pipelines.settings import Settings
 
 LAKEHOUSE = {"prefect.resource.id": "animeverse.lakehouse", "prefect.resource.name": "AnimeVerse lakehouse"}
 FRESH = "animeverse.freshness.kept"
-_LOG_EVERY, _BAR_EVERY, _EVENT_EVERY = 30.0, 5.0, 15.0  # seconds
+_LOG_EVERY, _BAR_EVERY, _EVENT_EVERY, _ASK_EVERY = 30.0, 5.0, 15.0, 10.0  # seconds
 
 
 async def run(settings: Settings, seconds: float) -> dict[str, TopicReport]:
@@ -54,10 +55,21 @@ async def watch(layer: str, loop: Loop, working: "asyncio.Future[Any]") -> int:
     return loop.done[layer]
 
 
+async def is_cancelling() -> bool:
+    """Whether somebody cancels this run. Its worker would end it at once, but it may have outlived its worker."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return False
+    async with get_client() as client:
+        state = (await client.read_flow_run(context.flow_run.id)).state
+    return state is not None and state.is_cancelling()
+
+
 async def tell(loop: Loop, working: "asyncio.Future[Any]", target: float) -> None:
     """Show how far the loop is. Nothing that goes wrong in here reaches it: a server may be away for a while."""
     bar = story.Bar("catching-up", "Records of the backlog that have their verdict.")
     shown, emitted = 0.0, time.monotonic()
+    asked = emitted
     while not (await asyncio.wait([working], timeout=1.0))[0]:
         now, percent = time.monotonic(), loop.percent()
         try:
@@ -70,5 +82,9 @@ async def tell(loop: Loop, working: "asyncio.Future[Any]", target: float) -> Non
             if percent is None and now - emitted >= _EVENT_EVERY and loop.staleness() <= target:
                 emitted = now
                 emit_event(FRESH, resource=LAKEHOUSE, payload={"home": str(loop.home), "target_seconds": target})
+            if now - asked >= _ASK_EVERY:
+                asked = now
+                if await is_cancelling():
+                    loop.end()
         except Exception as error:
             get_run_logger().warning("Prefect's server did not take what there is to show: %s", error)

@@ -5,6 +5,7 @@ from typing import Any
 
 from prefect import flow, task
 from prefect.client.schemas.objects import State
+from prefect.states import Cancelled
 
 from flows import layers, looping, story
 from flows.threads import guest, skipped
@@ -36,6 +37,8 @@ async def micro_batch(minutes: float = 0, batch_size: int | None = None) -> dict
             topics = story.add_up([read.topics, judged.topics])
     except AlreadyRunningError as error:
         return skipped(error)
+    if await looping.is_cancelling():
+        return Cancelled(message="It ended after a round; nothing is lost.")
     await report(topics)
     return story.sums(topics)
 

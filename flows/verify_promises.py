@@ -7,7 +7,7 @@ from prefect import flow, get_run_logger, task
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 
-from flows import story
+from flows import layers, story
 from flows.layers import RETRIES
 from flows.looping import LAKEHOUSE
 from flows.threads import guest, in_thread, skipped
@@ -32,6 +32,8 @@ async def verify_promises(rebuild: bool = False) -> int | State[Any]:
     home = load_settings().home
     try:
         async with guest(home):
+            await layers.silver()  # a loop that steps aside ends between two steps: what bronze has goes on to gold
+            await layers.gold()
             found = await prove(rebuild)
     except AlreadyRunningError as error:
         return skipped(error)

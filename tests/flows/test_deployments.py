@@ -1,0 +1,159 @@
+"""The deployments of prefect.yaml on a real server with a real worker, as `animeverse serve` starts them."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from animeverse.children import descendants
+from animeverse.running import run
+from pipelines.settings import load_settings
+from pipelines.verify import verify
+from tests.flows.served import ROOT, Served, environment, eventually
+from warehouse.proof import gold_checks
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux")]
+RATE = 100
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server, a worker, all deployments and a producer."""
+    home = tmp_path_factory.mktemp("served")
+    command = [sys.executable, "-m", "animeverse", "produce", "--rate", str(RATE), "--seed", "5"]
+    producer = subprocess.Popen(command, cwd=ROOT, env=environment(home), stderr=subprocess.DEVNULL)
+    try:
+        served = Served(home)
+        try:
+            yield served
+        finally:
+            if served.process.poll() is None:
+                served.end()
+    finally:
+        producer.kill()
+        producer.wait()
+
+
+def test_every_deployment_of_the_file_is_there_and_says_what_it_does(served: Served) -> None:
+    assert set(served.deployments) == {
+        *("micro-batch", "ingest-landing", "refresh-gold", "maintain-lake", "verify-promises"),
+        *("reconcile-late-data", "rebuild", "produce-world", "notify"),
+    }
+    for name, of in served.deployments.items():
+        assert of["description"], name
+        assert "animeverse" in of["tags"], name
+        assert of["work_pool_name"] == "animeverse", name
+        for parameter, schema in of["parameter_openapi_schema"]["properties"].items():
+            assert schema.get("description"), f"{name}: {parameter}"
+        if name != "notify":
+            assert of["global_concurrency_limit"]["limit"] == (2 if name == "micro-batch" else 1)
+            assert of["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    schedules = {name: [one["schedule"] for one in of["schedules"]] for name, of in served.deployments.items()}
+    assert schedules["micro-batch"][0]["interval"] == 600
+    assert schedules["verify-promises"][0]["timezone"] == "Europe/Berlin"
+
+
+def test_a_schedule_makes_runs(served: Served) -> None:
+    """With some versions of what Prefect's server is built upon, it makes none and only logs why."""
+    id_ = served.deployments["reconcile-late-data"]["id"]
+    served.ask(f"/deployments/{id_}", {"paused": False}, "PATCH")
+    body = {"deployments": {"id": {"any_": [id_]}}, "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+    try:
+        served.ask(f"/deployments/{id_}/schedule", {"min_runs": 2})
+        assert len(served.ask("/flow_runs/filter", body)) >= 2
+    finally:
+        served.ask(f"/deployments/{id_}", {"paused": True}, "PATCH")
+
+
+def test_the_automations_are_there(served: Served) -> None:
+    names = {of["name"] for of in served.ask("/automations/filter", {})}
+    assert "animeverse: restart the micro-batch" in names
+    assert len(names) == 5
+
+
+def test_a_run_tells_its_story(served: Served) -> None:
+    run = served.run("micro-batch", minutes=0.2)
+    assert served.wait_for(run, "Completed", "Failed", "Crashed", "Skipped") == "Completed", served.message(run)
+    body = {"flow_runs": {"id": {"any_": [run]}}}
+    tasks = served.ask("/task_runs/filter", body)
+    assert {task["name"]: task["state"]["name"] for task in tasks} == dict.fromkeys(
+        ("bronze", "silver", "gold", "ledger"), "Completed"
+    )
+    assert any("records in this run" in line for line in served.logs(run))
+    (ledger,) = served.ask("/artifacts/filter", {"artifacts": {"key": {"any_": ["ledger"]}}, **body})
+    assert "pos-transactions" in ledger["data"]
+
+
+def test_a_run_whose_process_is_killed_is_restarted(served: Served) -> None:
+    run = served.running_loop()
+    for pid in served.pids(run):
+        os.kill(pid, signal.SIGKILL)
+    assert served.wait_for(run, "Crashed") == "Crashed"
+    before = served.records()
+    eventually(lambda: served.records() > before, "the automation restarted nothing")
+
+
+def test_a_loop_hands_over_to_the_next_run_and_neither_fails(served: Served) -> None:
+    first = served.running_loop()
+    second = served.run("micro-batch", minutes=20)
+    assert served.wait_for(first, "Completed", "Failed", "Crashed") == "Completed"
+    assert any("its successor was at the door" in line for line in served.logs(first))
+    assert served.state(second) == "Running"
+    before = served.records()
+    eventually(lambda: served.records() > before, "the successor reads nothing")
+
+
+def test_a_loop_goes_on_when_its_worker_is_killed_and_the_worker_comes_back(served: Served) -> None:
+    run, worker = served.running_loop(), served.worker()
+    assert worker is not None
+    os.kill(worker, signal.SIGKILL)
+    eventually(lambda: served.worker() not in (worker, None), "the worker did not come back")
+    before = served.records()
+    eventually(lambda: served.records() > before + 35 * RATE, "the loop ended with its worker")  # it logs every 30 s
+    assert served.state(run) == "Running"
+    served.ask(f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})  # no worker hears of it
+    assert served.wait_for(run, "Cancelled", "Crashed") == "Cancelled"
+
+
+def test_a_cancelled_loop_ends(served: Served) -> None:
+    run = served.running_loop()
+    served.ask(f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
+    assert served.wait_for(run, "Cancelled", "Crashed") == "Cancelled"
+    eventually(lambda: not served.pids(run), "the process is still there")
+
+
+def test_a_paused_loop_ends_and_goes_on_when_resumed(served: Served) -> None:
+    run = served.running_loop()
+    suspended = {"type": "PAUSED", "name": "Suspended", "state_details": {"pause_reschedule": True}}
+    served.ask(f"/flow_runs/{run}/set_state", {"state": suspended})
+    eventually(lambda: not served.pids(run), "the process is still there")
+    assert served.state(run) == "Suspended"
+    served.ask(f"/flow_runs/{run}/resume", {})
+    assert served.wait_for(run, "Running", "Failed") == "Running"
+    before = served.records()
+    eventually(lambda: served.records() > before, "the resumed run reads nothing")
+
+
+def test_promises_are_verified_while_the_loop_steps_aside(served: Served) -> None:
+    loop = served.running_loop()
+    proof = served.run("verify-promises")
+    assert served.wait_for(proof, "Completed", "Failed", "Crashed", "Skipped") == "Completed", served.message(proof)
+    before = served.records()
+    eventually(lambda: served.records() > before, "the loop did not go on")
+    assert served.state(loop) == "Running"
+
+
+def test_after_all_of_this_nothing_is_lost_nothing_counts_twice_and_nothing_runs_on(served: Served) -> None:
+    served.running_loop()
+    assert served.end() < 15
+    assert served.process.returncode == 0
+    assert descendants(None, f"PREFECT_HOME={served.home / 'prefect'}") == []
+    assert list((served.home / "user").iterdir()) == []  # nothing is written outside the home
+    settings = load_settings(home=served.home)
+    run(settings, "all", follow=False, stop=threading.Event())
+    assert [check for check in verify(settings, gold_checks=gold_checks) if not check.ok] == []
