@@ -525,7 +525,9 @@ class _Run:
         except SnapshotGoneError:
             gold.reset()
             changes = silver_changes(self._lake, {}, None, state)
-        return None if not changes.snapshots or dict(reflected) == dict(changes.snapshots) else changes
+        if not changes.snapshots:  # an empty warehouse is one that readers can open
+            return None if self._settings.published_path.exists() else changes
+        return None if dict(reflected) == dict(changes.snapshots) else changes
 
     # ledger and housekeeping
 

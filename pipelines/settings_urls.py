@@ -8,10 +8,13 @@ _BROKER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})")
 
 
 def parse_home(value: object) -> Path:
-    """The absolute path."""
+    """The absolute path. One that cannot stand in a URL as it is would be told apart by some library only."""
     if not isinstance(value, str | Path) or not str(value).strip():
         raise ValueError("a folder")
-    return Path(value).expanduser().absolute()
+    path = Path(value).expanduser().absolute()
+    if set("#?%") & set(str(path)):
+        raise ValueError("a folder without #, ? or % in its path")
+    return path
 
 
 def sqlite_path(url: str) -> Path | None:

@@ -173,6 +173,7 @@ def test_a_fault_in_toml_is_named(toml: str, message: str, tmp_path: Path) -> No
         ("MIN_EVENT_TIME", "2000-01-01", "a time with its zone, such as 2000-01-01T00:00:00Z"),
         ("TOPIC_PREFIX", "a b", "letters, digits, dots, dashes or underscores, at most 100"),
         ("LAKE_ROOT", "gs://bucket", "s3://bucket[/prefix] or a folder"),
+        ("HOME", "/tmp/50%", "a folder without #, ? or % in its path"),
     ],
 )
 def test_a_malformed_value_is_named_with_what_is_expected(
