@@ -16,6 +16,7 @@ from pipelines.runner import run as run_layers
 from pipelines.settings import Settings
 from warehouse.build import Refreshed, Warehouse
 
+_PATIENCE = 10.0  # seconds between computations of what depends on ended days alone, such as the CLV fit
 HEADS = ("topic", "records", "on time", "late", "duplicates", "quarantined")
 
 
@@ -45,7 +46,7 @@ class _Gold:
 
     def _warehouse(self) -> Warehouse:
         if self.opened is None:
-            self.opened = Warehouse(self._folder)
+            self.opened = Warehouse(self._folder, patience=_PATIENCE)
         return self.opened
 
     def reflected(self) -> Mapping[str, int]:
@@ -55,6 +56,10 @@ class _Gold:
     def refresh(self, changes: SilverChanges, now: datetime) -> Refreshed:
         """As Warehouse.refresh."""
         return self._warehouse().refresh(changes, now)
+
+    def settle(self, now: datetime) -> Refreshed | None:
+        """As Warehouse.settle."""
+        return self._warehouse().settle(now)
 
     def reset(self) -> None:
         """As Warehouse.reset."""

@@ -88,9 +88,12 @@ class BronzeWriter:
         }
         self._looked_at = time.monotonic()
 
-    def lag(self) -> int:
-        """Offsets between what bronze has and the end of the log; holes in the log count."""
-        ends = self._log.topic_state(self.topic).end_offsets
+    def end_offsets(self) -> Mapping[int, int]:
+        """Where each partition of the log ends now."""
+        return self._log.topic_state(self.topic).end_offsets
+
+    def lag(self, ends: Mapping[int, int]) -> int:
+        """Offsets between what bronze has and these ends of the log; holes in the log count."""
         return sum(max(0, end - self._positions.get(partition, 0)) for partition, end in ends.items())
 
     def reload(self) -> None:

@@ -71,6 +71,9 @@ class GoldWriter(Protocol):
     def refresh(self, changes: SilverChanges, now: datetime) -> Refresh:
         """One refresh, committed and published."""
 
+    def settle(self, now: datetime) -> Refresh | None:
+        """Bring up to date what refreshes left for later, and publish; None when there is nothing."""
+
     def reset(self) -> None:
         """Forget all, so that the next refresh builds from nothing."""
 
@@ -165,7 +168,7 @@ def run(
     progress: Callable[[Progress], None],
     stop: threading.Event,
 ) -> RunReport:
-    """Run the layers until nothing is left to do, or until `stop` is set.
+    """Run the layers until nothing is left of what the log held at the start, or until `stop` is set.
 
     With `follow`, what a retry may mend is retried with backoff, and said through `progress`. Raises LakehouseError;
     a second run on a home raises AlreadyRunningError. Drift under `freeze` and a topic that is not the one that was
@@ -217,10 +220,12 @@ class _Run:
         self._refreshing: Future[datetime] | None = None
         self._in_refresh: dict[str, int] = {}  # topic -> last batch that the refresh under way covers
         self._gold_asked = False
+        self._is_settled = False  # gold may have left something for later
         self._flushed_at = time.monotonic()
         self._landed: set[str] = set()  # topics that files brought batches to
         self._landed_at = float("-inf")
         self._total: int | None = None
+        self._ends: dict[str, Mapping[int, int]] = {}  # where a run ends that does not follow: producers may go on
 
     def until_done(self) -> None:
         """The whole attempt."""
@@ -280,7 +285,8 @@ class _Run:
         note_gaps(self._lake, writers)
         self._intake = Intake(self._lake, self._settings.home / "landing", writers, self._say)
         if not self._follow:
-            self._total = sum(writer.lag() for writer in writers)
+            self._ends = {writer.topic: writer.end_offsets() for writer in writers}
+            self._total = sum(writer.lag(self._ends[writer.topic]) for writer in writers)
         self._read_into = [*(writer.table for writer in writers), self._intake.table]
         return writers
 
@@ -333,7 +339,7 @@ class _Run:
         for writer in writers:
             if self._stop.is_set():
                 break
-            if writer.topic in self._lost:
+            if writer.topic in self._lost or self._has_ended(writer):
                 continue
             with self._report.timed("bronze"):
                 try:
@@ -349,6 +355,9 @@ class _Run:
         if not found and not self._follow:
             self._land(wait_for_files=True)
         return found
+
+    def _has_ended(self, writer: BronzeWriter) -> bool:
+        return writer.topic in self._ends and writer.lag(self._ends[writer.topic]) == 0
 
     def _next_batch(self, writer: BronzeWriter) -> BronzeBatch | None:
         try:
@@ -480,7 +489,7 @@ class _Run:
 
     def _start_refresh(self) -> None:
         assert self._gold is not None
-        self._gold_asked = False
+        self._gold_asked = self._is_settled = False
         appended, self._appended = self._appended, {}
         self._in_refresh = {topic: silver.consumed for topic, silver in self._silver.items()}
         state = (
@@ -502,6 +511,20 @@ class _Run:
         if self._gold is not None and not self._stop.is_set() and (self._gold_asked or not self._silver):
             self._start_refresh()
             self._refreshed()
+        if self._gold is not None and not self._stop.is_set():
+            self._start_settling()
+            self._refreshed()
+
+    def _start_settling(self) -> None:
+        assert self._gold is not None
+        self._is_settled = True
+        self._in_refresh = {}
+        self._refreshing = self._refreshers.submit(self._settle, self._gold)
+
+    def _settle(self, gold: GoldWriter) -> datetime:
+        with self._report.timed("gold"):
+            gold.settle(self._clock())
+        return self._clock()
 
     def _refresh(self, gold: GoldWriter, appended: Mapping[str, _Appended], state: Any) -> datetime:
         with self._report.timed("gold"):
@@ -563,6 +586,9 @@ class _Run:
         """A piece of maintenance, unless there is something better to do."""
         is_gold_behind = self._gold is not None and (self._gold_asked or self._refreshing is not None)
         if is_gold_behind or self._stop.is_set():
+            return
+        if self._gold is not None and not self._is_settled:
+            self._start_settling()
             return
         own: list[LakeTable] = []
         if self._silver:

@@ -36,10 +36,10 @@ def eventually(is_so: Callable[[], bool], what: str, seconds: float = 120) -> No
 
 
 class Served:
-    """A running `animeverse serve --no-schedules`."""
+    """A running `animeverse serve --no-schedules`, and the producer whose records it takes."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
+    def __init__(self, home: Path, producer: "subprocess.Popen[bytes]") -> None:
+        self.home, self.producer = home, producer
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]

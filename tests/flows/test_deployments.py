@@ -28,7 +28,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     command = [sys.executable, "-m", "animeverse", "produce", "--rate", str(RATE), "--seed", "5"]
     producer = subprocess.Popen(command, cwd=ROOT, env=environment(home), stderr=subprocess.DEVNULL)
     try:
-        served = Served(home)
+        served = Served(home, producer)
         try:
             yield served
         finally:
@@ -154,6 +154,8 @@ def test_after_all_of_this_nothing_is_lost_nothing_counts_twice_and_nothing_runs
     assert served.process.returncode == 0
     assert descendants(None, f"PREFECT_HOME={served.home / 'prefect'}") == []
     assert list((served.home / "user").iterdir()) == []  # nothing is written outside the home
+    served.producer.kill()  # the log has to stand still while it is counted
+    served.producer.wait()
     settings = load_settings(home=served.home)
     run(settings, "all", follow=False, stop=threading.Event())
     assert [check for check in verify(settings, gold_checks=gold_checks) if not check.ok] == []

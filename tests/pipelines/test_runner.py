@@ -8,13 +8,14 @@ import pytest
 
 from pipelines.errors import AlreadyRunningError
 from pipelines.homelock import home_lock
-from pipelines.runner import LAYERS, RunReport, run
+from pipelines.runner import LAYERS, Progress, RunReport, run
 from pipelines.settings import load_settings
 from pipelines.verify import verify
 from warehouse.build import Warehouse
 from warehouse.proof import gold_checks
 
 from .outcome import differences, fill_log
+from .small_home import movement, send
 
 pytestmark = pytest.mark.usefixtures("without_settings")
 
@@ -79,6 +80,31 @@ def test_layers_run_one_after_the_other_come_to_the_same(tmp_path: Path) -> None
             )
     assert differences(tmp_path / "together", tmp_path / "apart") == []
     assert failed(tmp_path / "apart") == []
+
+
+def test_a_run_ends_where_the_log_ended_when_it_began_however_fast_producers_are(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path)
+    send(tmp_path, [movement(number) for number in range(10)])
+    sent = iter(range(10, 100))
+
+    def more_comes(_progress: Progress) -> None:
+        for number in sent:
+            send(tmp_path, [movement(number)])
+            return
+        raise AssertionError("the run goes on for as long as records come")
+
+    report = run(
+        settings,
+        LAYERS[:2],
+        follow=False,
+        gold=None,
+        clock=lambda: datetime.now(UTC),
+        progress=more_comes,
+        stop=threading.Event(),
+    )
+    assert report.polled >= 10
+    run_all(tmp_path)
+    assert failed(tmp_path) == []
 
 
 def test_a_second_run_on_a_home_is_refused_and_names_the_first(tmp_path: Path) -> None:
