@@ -16,7 +16,7 @@ from pipelines.runner import run as run_layers
 from pipelines.settings import Settings
 from warehouse.build import Refreshed, Warehouse
 
-_PATIENCE = 10.0  # seconds between computations of what depends on ended days alone, such as the CLV fit
+_PATIENCE = 60.0  # seconds between computations of what depends on ended days alone, such as the CLV fit
 HEADS = ("topic", "records", "on time", "late", "duplicates", "quarantined")
 
 
