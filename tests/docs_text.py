@@ -64,6 +64,7 @@ def commands(page: Path) -> Iterator[list[str]]:
         for start in starts[:1]:
             rest = words[start + 1 :]
             end = next((at for at, word in enumerate(rest) if word in ("|", ";", "&&", "||", ">", "<", "&")), len(rest))
-            yield rest[:end]
+            if start == 0 or words[start - 1] == "pipeline" or "=" in words[start - 1]:  # else it is a name
+                yield rest[:end]
     for quoted in re.findall(r"`animeverse ([a-z][^`]*)`", prose(page)):
         yield shlex.split(quoted)

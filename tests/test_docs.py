@@ -23,11 +23,12 @@ PLACEHOLDERS = re.compile(r"[A-Z_]{1,}|…|\.\.\.")
 # Tables that no model and no contract describes: the ledger and what the engine notes about itself.
 KEPT_BY_THE_ENGINE = {
     "gold.refreshes",
+    "silver.partitions",  # what a refresh gets of the watermarks
     "silver.releases",
     *(f"ops.{name}" for name in ("batches", "rule_counts", "schema_drift", "landing_files", "log_gaps", "releases")),
     *(f"ops.{name}" for name in ("restatements", "watermarks", "gold_warnings")),
 }
-FAULT_POINTS = {"files_written", "committed"}  # reliability.md names steps as silver.pos_items.committed
+FAULT_POINTS = {"files_written", "committed", "worked_out"}  # reliability.md names steps as silver.pos_items.committed
 _NAMED = re.compile(r"(?<![\w.])(silver|gold|marts|ops)\.([a-z][a-z0-9_]+)(?:\.([a-z_]+))?")
 HARMLESS = ("status", "verify", "reconcile", "query", "contracts")
 
@@ -104,7 +105,7 @@ def test_every_table_and_column_that_is_named_exists(page: Path) -> None:
     for quoted in re.findall(r"`([^`\n]+)`", prose(page)):
         for schema, table, column in _NAMED.findall(quoted):
             full = f"{schema}.{table}"
-            if full in KEPT_BY_THE_ENGINE or column in FAULT_POINTS:
+            if full in KEPT_BY_THE_ENGINE or {table, column} & FAULT_POINTS or table == "py":
                 continue
             assert full in tables, f"{name(page)}: {quoted}"
             assert not column or column in tables[full], f"{name(page)}: {quoted}"
@@ -145,5 +146,7 @@ def test_the_harmless_commands_run(tiny: Path) -> None:
     ]
     assert len(harmless) > 5
     for words in harmless:
-        if words[0] != "query" or len(words) > 1:
+        if len(words) > 1 and "ops.log_gaps" in words[1]:
+            continue  # the table comes with the first gap
+        if words != ("query",):
             ran(tiny, list(words))
