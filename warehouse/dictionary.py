@@ -6,6 +6,7 @@ Names, grain, meaning and what a model reads come from its header, types from an
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,31 +21,6 @@ from warehouse.models import Model, registry
 _INTRO = """# Data model
 
 Built from the contracts and the models themselves by `make docs`; a test holds it up to date.
-
-```mermaid
-erDiagram
-    dim_customer ||--o{ fct_sales : customer_key
-    dim_product ||--o{ fct_sales : product_key
-    dim_store ||--o{ fct_sales : store_key
-    dim_channel ||--o{ fct_sales : channel_key
-    dim_payment_method ||--o{ fct_sales : payment_method_key
-    dim_date ||--o{ fct_sales : date_key
-    dim_customer ||--o{ fct_cinema_attendance : customer_key
-    dim_anime_title ||--o{ fct_cinema_attendance : title_key
-    dim_theater ||--o{ fct_cinema_attendance : theater_key
-    dim_ticket_type ||--o{ fct_cinema_attendance : ticket_type_key
-    dim_date ||--o{ fct_cinema_attendance : date_key
-    dim_product ||--o{ fct_inventory_movement : product_key
-    dim_warehouse ||--o{ fct_inventory_movement : warehouse_key
-    dim_supplier ||--o{ fct_inventory_movement : supplier_key
-    dim_product ||--o{ fct_inventory_daily : product_key
-    dim_warehouse ||--o{ fct_inventory_daily : warehouse_key
-    dim_customer ||--o{ fct_review : customer_key
-    dim_product ||--o{ fct_review : product_key
-    dim_anime_title ||--o{ fct_review : title_key
-    dim_customer ||--o{ fct_customer_engagement : customer_key
-    dim_date ||--o{ fct_customer_engagement : date_key
-```
 """
 _LINEAGE = {
     "_partition": "topic partition of the record; -1 for files",
@@ -76,7 +52,40 @@ _QUARANTINE = {
 
 def text() -> str:
     """The whole dictionary as Markdown."""
-    return "\n".join([_INTRO, *_lake(), *_warehouse()]).rstrip() + "\n"
+    with _empty_warehouse() as connection:
+        return "\n".join([_INTRO, *_star(connection), *_lake(), *_warehouse(connection)]).rstrip() + "\n"
+
+
+@contextmanager
+def _empty_warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
+    """All models over no rows at all, for their columns and types."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "empty.duckdb"
+        rebuild(SilverChanges({}, {}, PARTITIONS.empty_table()), file, datetime(2026, 1, 1, tzinfo=UTC))
+        with duckdb.connect(str(file), read_only=True) as connection:
+            yield connection
+
+
+def _star(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """One small diagram a fact: its keys and their dimensions. A dimension's own key is its first `_key` column."""
+    found = connection.execute(
+        "select table_name, column_name from information_schema.columns"
+        " where table_schema = 'gold' and ends_with(column_name, '_key') order by table_name, ordinal_position"
+    ).fetchall()
+    keys: dict[str, list[str]] = {}
+    for table, column in found:
+        keys.setdefault(str(table), []).append(str(column))
+    owners = {own[0]: name for name, own in keys.items() if name.startswith("dim_")}
+    models = {model.name: model for model in registry()}
+    yield "## The star\n\nOne diagram a fact. A line is a key; its fact has exactly one row of the dimension for it.\n"
+    for fact in (name for name in keys if name.startswith("fct_")):
+        versions = {member.key for member in models[fact].members}
+        yield f"### Keys of {fact}\n\nGrain: {models[fact].header['grain']}.\n\n```mermaid\nerDiagram"
+        for key in keys[fact]:
+            owner = next(name for own, name in owners.items() if key == own or key.endswith(f"_{own}"))
+            label = f'"{key}, version at event_time"' if key in versions else key
+            yield f"    {owner} ||--o{{ {fact} : {label}"
+        yield "```\n"
 
 
 def _table(name: str, title: str, columns: list[tuple[str, str, str]], facts: dict[str, str]) -> Iterator[str]:
@@ -111,20 +120,12 @@ def _shown(kind: object) -> str:
     return str(kind).replace("timestamp[us, tz=UTC]", "timestamptz").replace("date32[day]", "date")
 
 
-def _warehouse() -> Iterator[str]:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "empty.duckdb"
-        rebuild(SilverChanges({}, {}, PARTITIONS.empty_table()), file, datetime(2026, 1, 1, tzinfo=UTC))
-        with duckdb.connect(str(file), read_only=True) as connection:
-            for schema, title in (
-                ("gold", "Gold (DuckDB)"),
-                ("marts", "Marts (DuckDB)"),
-                ("ops", "Operations (DuckDB)"),
-            ):
-                yield f"## {title}\n"
-                for model in sorted(registry(), key=lambda model: model.name):
-                    if model.schema == schema and model.kind not in ("scope", "lines"):
-                        yield from _model(connection, model)
+def _warehouse(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    for schema, title in (("gold", "Gold (DuckDB)"), ("marts", "Marts (DuckDB)"), ("ops", "Operations (DuckDB)")):
+        yield f"## {title}\n"
+        for model in sorted(registry(), key=lambda model: model.name):
+            if model.schema == schema and model.kind not in ("scope", "lines"):
+                yield from _model(connection, model)
 
 
 def _model(connection: duckdb.DuckDBPyConnection, model: Model) -> Iterator[str]:
