@@ -410,7 +410,7 @@ def export(
     mart: Annotated[str, typer.Argument(help="A mart, or a learning data set.")],
     to: Annotated[Path, typer.Option(help="The Parquet file to write.")],
     cutoff: Annotated[str | None, typer.Option(help="Of a learning data set: nothing after it is known.")] = None,
-    horizon: Annotated[int | None, typer.Option(min=1, help="Of demand_forecast_features: days ahead.")] = None,
+    horizon: Annotated[int | None, typer.Option(min=1, help="Of demand_forecast_features: days ahead (7).")] = None,
 ) -> None:
     """Write a mart to a Parquet file; prints the number of rows."""
     from animeverse.exporting import export as write

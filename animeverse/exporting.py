@@ -41,7 +41,7 @@ def export(settings: Settings, mart: str, file: Path, *, cutoff: datetime | None
                 f"copy (select * from {source} order by all) to '{target}' (format parquet)"
             ).fetchall()[0]
         except duckdb.BinderException as error:
-            raise UsageError(f"marts.{name}: {str(error).splitlines()[0]} (is --horizon missing?)") from None
+            raise UsageError(f"marts.{name}: {str(error).splitlines()[0]} (does it take a --horizon?)") from None
         except duckdb.IOException as error:
             raise UsageError(f"{file} cannot be written: {str(error).splitlines()[0]}") from None
     return int(count)

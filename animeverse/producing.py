@@ -136,6 +136,10 @@ def _file(settings: Settings, request: Request, stop: threading.Event) -> Sent:
     if request.file != "-" and (not Path(request.file).exists() or Path(request.file).is_dir()):  # a pipe is fine
         raise UsageError(f"--file {request.file}: expected a file of events, one a line, or - for standard input")
     with _sending(settings, request.count) as (log, progress):
+        if request.partition is not None:
+            last = max(log.topic_state(request.topics[0]).end_offsets)
+            if request.partition > last:
+                raise UsageError(f"--partition {request.partition}: {request.topics[0]} has the partitions 0 to {last}")
         records = publish_file(
             log,
             request.topics[0],

@@ -21,6 +21,7 @@ LAKE_SCHEMAS = ("bronze", "silver", "ops")
 _PUBLISHED = "lakehouse"
 _CHUNK = 10_000
 _WATERMARKS = "ops.watermarks"  # no table: it follows from the state that silver keeps
+_RULE_COUNTS, _GOLD_RULE_COUNTS = "ops.rule_counts", "ops.gold_rule_counts"  # those of silver, those gold judges (R10)
 _LAKE_NAME = re.compile(r"""\b(bronze|silver|ops)"?\s*\.\s*"?(\w+)""", re.IGNORECASE)
 _LISTS_TABLES = re.compile(
     r"^\s*(show|describe)\b|\b(information_schema|duckdb_(tables|views|columns))\b", re.IGNORECASE
@@ -163,7 +164,13 @@ class Session:
             if frame is None:
                 raise UsageError(f"{name} is not kept as of {self._as_of}: see `animeverse status` and KEEP_DAILY")
             self._connection.register(f"__{schema}__{table}", frame)
-            self._connection.execute(f'create view memory.{schema}."{table}" as select * from "__{schema}__{table}"')
+            more = ""
+            if name == _RULE_COUNTS and _GOLD_RULE_COUNTS in self._there:
+                counts = f"select * from {_PUBLISHED}.{_GOLD_RULE_COUNTS} where rows > 0"
+                more = f" union all by name {counts}"  # over all history, so of no batch
+            self._connection.execute(
+                f'create view memory.{schema}."{table}" as select * from "__{schema}__{table}"{more}'
+            )
             self._there.add(name)
         return bool(new)
 

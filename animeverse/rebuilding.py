@@ -15,6 +15,9 @@ from warehouse.build import Refreshed, Warehouse
 
 def in_place(settings: Settings, stop: threading.Event) -> tuple[RunReport, float]:
     """Throw away the writer's work and refresh from all of silver; readers keep the old file until then."""
+    from pipelines.status import open_lakehouse
+
+    open_lakehouse(settings).close()  # where there is none, none is made
     with home_lock(settings.home):
         warehouse = Warehouse(settings.published_path.parent)
         try:
@@ -37,9 +40,9 @@ def into(settings: Settings, file: Path, as_of: datetime | None) -> Refreshed:
         raise UsageError(
             f"{file.name} would be a database and a schema of one name, which DuckDB refuses: name it otherwise"
         )
-    file.parent.mkdir(parents=True, exist_ok=True)
     lake = open_lakehouse(settings)
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         changes = silver_changes(lake, {}) if as_of is None else silver_as_of(lake, as_of)
         return rebuild(changes, file, datetime.now(UTC))
     except CheckFailedError:

@@ -149,7 +149,7 @@ def _print_weeks(session: Session, currency: str) -> None:
     drawn.add_column("")
     for week, days, money, seats, is_final in weeks:
         money, seats = Decimal(money or 0), Decimal(seats or 0)
-        note = [f"{days} days"] * (days < 7) + ["not final"] * (not is_final)
+        note = [f"{days} day{'s' * (days > 1)}"] * (days < 7) + ["not final"] * (not is_final)
         drawn.add_row(
             week,
             f"{money:,.2f}",

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.bronze import BronzeWriter, Clock
+from pipelines.contracts import TOPICS
 from pipelines.lake import Lake, LakeTable
 from pipelines.landing import Landing, UnreadableFileError, identity
 from pipelines.schemas import LANDING_FILES
@@ -27,6 +28,7 @@ class Intake:
             for entry in writer.position.landed:
                 self._known[writer.topic, entry["sha256"]] = entry["file"]
         self.settling = False
+        self._warned: set[str] = set()
 
     @property
     def table(self) -> LakeTable:
@@ -36,6 +38,10 @@ class Intake:
     def take(self, clock: Clock) -> dict[str, int]:
         """Ingest what has settled; topic -> records. A file that cannot be read is moved away and the rest goes on."""
         files, self.settling = self._landing.settled(list(self._writers))
+        for name in self._landing.strays():
+            if name not in self._warned:
+                self._warned.add(name)
+                self._say(f"landing/{name} is not read: files go into landing/<topic>/, one of {', '.join(TOPICS)}")
         taken: dict[str, int] = {}
         for topic, path in files:
             sha256 = identity(path)
@@ -73,7 +79,8 @@ class Intake:
 def _row(topic: str, entry: Any) -> dict[str, Any]:
     return {
         "topic": topic,
-        "file": entry["file"],
+        # The name's bytes may be no text; bronze's header `file` has them as they are.
+        "file": entry["file"].encode(errors="surrogateescape").decode(errors="replace"),
         "sha256": entry["sha256"],
         "rows": entry["rows"],
         "batch_from": entry["batch_from"],

@@ -8,17 +8,20 @@ import csv
 import gzip
 import hashlib
 import io
+import os
 import re
 import shutil
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.contracts import CONTRACTS, WHITE_SPACE
@@ -31,6 +34,8 @@ FORMATS = (".ndjson", ".csv", ".parquet", ".ndjson.gz", ".csv.gz")
 _UNFINISHED = (".tmp", ".part")
 _CHUNK_ROWS, _CHUNK_BYTES = 50_000, 32 << 20
 _MOST_CELL = 1 << 30  # characters; the csv module's own limit is 128 Ki
+_MOST_NAME = 240  # bytes of a moved file's name: with `-2` or `.reason` it must stay below a file system's 255
+_UTC_MICROS = pa.timestamp("us", "UTC")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _BLANK = WHITE_SPACE.encode()
 
@@ -68,6 +73,11 @@ class Landing:
         self._seen = {path: state for path, state in self._seen.items() if path.exists()}
         return [(topic, path) for _, topic, path in sorted(found)], settling
 
+    def strays(self) -> list[str]:
+        """What lies in the folder itself and belongs to no topic, so that nobody ever reads it."""
+        names = sorted(path.name for path in self.root.iterdir()) if self.root.is_dir() else []
+        return [name for name in names if name not in CONTRACTS and not name.startswith((".", "_"))]
+
     def done(self, topic: str, path: Path) -> Path:
         """Move an ingested file out of the way; its new place."""
         return self._move(path, self.root / "_done" / topic)
@@ -75,15 +85,17 @@ class Landing:
     def rejected(self, topic: str, path: Path, reason: str) -> Path:
         """Move an unreadable file away, with a `.reason` beside it; its new place."""
         place = self._move(path, self.root / "_rejected" / topic)
-        place.with_name(place.name + ".reason").write_text(reason + "\n", encoding="utf-8")
+        beside = place.with_name(place.name + ".reason")
+        beside.write_text(reason + "\n", encoding="utf-8", errors="backslashreplace")
         return place
 
     def _move(self, path: Path, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
-        place, number = folder / path.name, 1
+        stem = os.fsdecode(os.fsencode(path.stem)[: _MOST_NAME - len(os.fsencode(path.suffix))])
+        place, number = folder / f"{stem}{path.suffix}", 1
         while place.exists():
             number += 1
-            place = folder / f"{path.stem}-{number}{path.suffix}"
+            place = folder / f"{stem}-{number}{path.suffix}"
         shutil.move(path, place)
         self._seen.pop(path, None)
         return place
@@ -140,7 +152,7 @@ def _values(topic: str, path: Path) -> Iterator[tuple[int, bytes]]:
             return
         with path.open("rb") as raw, _plain(raw, name) as file:
             yield from _csv(topic, file) if ".csv" in name else _ndjson(file)
-    except (EOFError, gzip.BadGzipFile, pa.ArrowException, csv.Error, UnicodeDecodeError) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error, pa.ArrowException, csv.Error, UnicodeDecodeError) as error:
         raise UnreadableFileError(f"{type(error).__name__}: {error}") from error
 
 
@@ -157,7 +169,8 @@ def _ndjson(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
 
 def _csv(topic: str, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     csv.field_size_limit(_MOST_CELL)
-    with io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="") as text:
+    # utf-8-sig: spreadsheets begin a CSV file with a byte order mark, which is no part of the first field's name
+    with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
         rows = csv.reader(text)
         names = next(rows, None)
         if not names or any(not name.strip() for name in names):
@@ -194,15 +207,39 @@ def _cell(kind: str, cell: str) -> str:
 def _parquet(path: Path) -> Iterator[tuple[int, bytes]]:
     number = 0
     with pq.ParquetFile(path) as file:
+        names = [compact(name) for name in file.schema_arrow.names]  # one may be there twice: silver says so
         for batch in file.iter_batches(batch_size=10_000):
-            for row in batch.to_pylist():
+            for cells in zip(*map(_cells, batch.columns), strict=True):
                 number += 1
-                yield (
-                    number,
-                    _json({name: value for name, value in row.items() if value is not None}).encode(
-                        errors="surrogateescape"
-                    ),
+                members = ",".join(
+                    f"{n}:{_json(cell)}" for n, cell in zip(names, cells, strict=True) if cell is not None
                 )
+                yield number, f"{{{members}}}".encode(errors="surrogateescape")
+
+
+def _cells(column: pa.Array) -> list[Any]:
+    """A column's values. One that Python cannot hold, say a day of the year 20000, is its text: silver judges it."""
+    if pa.types.is_timestamp(column.type):
+        if column.type.unit == "ns":
+            column = pc.floor_temporal(column, unit="microsecond")  # R6: cut to µs
+        # A time with a zone is an instant: the name of the zone, which may be one nobody knows, adds nothing.
+        column = column.cast(_UTC_MICROS if column.type.tz else pa.timestamp("us"), safe=False)
+    try:
+        return list(column.to_pylist())
+    except (ValueError, OverflowError):
+        return [_cell_alone(cell) for cell in column]
+
+
+def _cell_alone(cell: pa.Scalar) -> Any:
+    try:
+        return cell.as_py()
+    except UnicodeDecodeError:
+        with suppress(AttributeError):  # of a text itself, not of one within a list
+            return cell.as_buffer().to_pybytes()
+    except (ValueError, OverflowError):
+        with suppress(AttributeError):
+            return f"{cell.type} {cell.value}"
+    return f"unreadable {cell.type}"
 
 
 def _json(value: Any) -> str:

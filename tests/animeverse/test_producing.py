@@ -69,6 +69,13 @@ def test_a_history_that_was_stopped_goes_on_and_sends_nothing_twice(settings: Se
         assert _records(settings, topic)["value"].equals(_records(other, topic)["value"])
 
 
+def test_a_partition_that_the_topic_does_not_have_is_wrong_use(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "sales.ndjson"
+    file.write_text("{}\n")
+    with pytest.raises(UsageError, match="--partition 4: pos-transactions has the partitions 0 to 3"):
+        _send(settings, topics=["pos-transactions"], file=str(file), partition=4)
+
+
 def test_a_file_is_sent_as_it_is_to_the_partition_asked_for(settings: Settings, tmp_path: Path) -> None:
     file = tmp_path / "events.ndjson"
     file.write_bytes(b'{"transaction_id":"T"}\r\n\nbroken \xff\n')

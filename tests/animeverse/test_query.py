@@ -3,10 +3,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from animeverse.query import Session
 from pipelines.errors import NoLakehouseError, UsageError
+from pipelines.lake import Lake
+from pipelines.schemas import RULE_COUNTS
 from pipelines.settings import Settings
 
 
@@ -26,6 +29,23 @@ def test_gold_marts_ops_bronze_and_silver_are_one_database(published: Settings) 
         ]
         assert _rows(session, "select count(*) from pos_items") == [(0,)]
         assert _rows(session, "with t as (select 1 as one from silver.pos_items) select count(*) from t") == [(0,)]
+
+
+def test_rule_counts_hold_the_rules_that_gold_judges_too(published: Settings) -> None:
+    lake = Lake.open(published)
+    counts = {"batch_id": [1], "topic": ["a"], "rule": ["store_missing"], "action": ["warn"], "rows": [2]}
+    lake.ensure("ops.rule_counts", RULE_COUNTS).append(pa.table(counts, schema=RULE_COUNTS), {})
+    lake.close()
+    with duckdb.connect(str(published.published_path)) as connection:
+        connection.execute(
+            "create view ops.gold_rule_counts as from (values ('a', 'unmatched_return', 'warn', 3),"
+            " ('b', 'over_cancelled', 'warn', 0)) as counts (topic, rule, action, rows)"
+        )
+    with Session(published) as session:
+        assert _rows(session, "select batch_id, rule, rows from ops.rule_counts order by rows") == [
+            (1, "store_missing", 2),
+            (None, "unmatched_return", 3),
+        ]
 
 
 def test_columns_keep_their_names_and_types(published: Settings) -> None:

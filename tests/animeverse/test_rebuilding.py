@@ -14,7 +14,7 @@ import pytest
 from animeverse import rebuilding, running
 from animeverse.exporting import export
 from pipelines.contracts import TOPICS
-from pipelines.errors import UsageError
+from pipelines.errors import NoLakehouseError, UsageError
 from pipelines.log.open import open_log
 from pipelines.settings import Settings, load_settings
 from producers.world import World
@@ -80,3 +80,12 @@ def test_gold_as_of_a_moment_is_what_gold_was_then_and_a_rebuild_changes_nothing
     for mart, cutoff in (("churn_features", None), ("daily_summary", MOMENT), ("nothing", None)):
         with pytest.raises(UsageError, match=mart):
             export(settings, mart, tmp_path / "x.parquet", cutoff=cutoff, horizon=None)
+
+
+def test_where_there_is_no_lakehouse_a_rebuild_makes_none(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path / "home")
+    with pytest.raises(NoLakehouseError):
+        rebuilding.in_place(settings, threading.Event())
+    with pytest.raises(NoLakehouseError):
+        rebuilding.into(settings, tmp_path / "new" / "other.duckdb", None)
+    assert not list(tmp_path.iterdir())

@@ -1,4 +1,5 @@
 import gzip
+import io
 import json
 import os
 import threading
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines.lake import Lake
@@ -136,6 +139,30 @@ def test_an_unreadable_file_moves_away_with_its_reason_and_the_rest_goes_on(sett
     assert rows(settings, "silver.inventory_updates")["event_id"].to_list() == ["e0"]
 
 
+def test_what_lies_beside_the_topics_folders_is_said_once_and_left_there(settings: Settings) -> None:
+    stray = drop(settings, "a.ndjson", lines(movement(0)), topic="inventory_updates")
+    _, notes = run_once(settings)
+    assert stray.exists()
+    assert [note.split(":")[0] for note in notes if "landing/" in note] == ["landing/inventory_updates is not read"]
+
+
+def test_a_name_that_is_no_text_or_as_long_as_names_can_be_stops_nothing(settings: Settings) -> None:
+    drop(settings, os.fsdecode(b"\xff.ndjson"), lines(movement(0)))
+    drop(settings, "n" * 247 + ".parquet", b"not parquet")
+    run_once(settings)
+    run_once(settings)
+    assert rows(settings, "ops.landing_files")["file"].to_list() == ["\ufffd.ndjson"]
+    (moved,) = (settings.home / "landing/_rejected/inventory-updates").glob("*.parquet")
+    assert moved.with_name(moved.name + ".reason").exists()
+
+
+def test_a_byte_order_mark_before_a_csv_header_is_no_part_of_a_name(settings: Settings) -> None:
+    head = "\ufeffevent_id,event_type,event_time,update_id,product_id,warehouse_id,quantity\n"
+    drop(settings, "a.csv", (head + "e1,shrinkage,2026-03-01T10:00:00Z,u1,P1,W1,1\n").encode())
+    run_once(settings)
+    assert rows(settings, "silver.inventory_updates")["event_id"].to_list() == ["e1"]
+
+
 def test_csv_cells_are_read_by_the_contract_and_empty_ones_are_null(settings: Settings) -> None:
     head = "event_id,event_type,event_time,update_id,product_id,warehouse_id,quantity,supplier_id,unit_cost,007\n"
     good = 'e1,delivery,2026-03-01T10:00:00Z,"u,1",P1,W1,5,S1,1.23456,x\n'
@@ -173,6 +200,35 @@ def test_parquet_rows_keep_their_types(settings: Settings, tmp_path: Path) -> No
     run_once(settings)
     silver = rows(settings, "silver.inventory_updates")
     assert silver.select("event_time", "quantity", "quality_status").rows() == [(NOW - timedelta(hours=2), 4, None)]
+
+
+def test_parquet_values_that_python_cannot_hold_are_bad_records_and_stop_nothing(settings: Settings) -> None:
+    def table(event_id: str, event_time: pa.Array, **columns: pa.Array) -> pa.Table:
+        event = movement(3, event_id=event_id, event_time=..., **dict.fromkeys(columns, ...))
+        return pa.table({**{name: [value] for name, value in event.items()}, "event_time": event_time, **columns})
+
+    micros = int(NOW.timestamp()) * 1_000_000
+    tables = [
+        table("nanoseconds", pa.array([micros * 1000 + 999], pa.timestamp("ns", "UTC"))),
+        table("nowhere", pa.array([micros], pa.timestamp("us", "Nowhere/Town"))),
+        table("year 140000", pa.array([2**62], pa.timestamp("us", "UTC"))),
+        table(
+            "a day too far", pa.array([micros], pa.timestamp("us", "UTC")), shipment_date=pa.array([2**30], pa.date32())
+        ),
+        table("no text", pa.array([micros], pa.timestamp("us", "UTC"))).set_column(
+            0, "event_id", pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff"]).buffers())
+        ),
+        table("twice", pa.array([micros], pa.timestamp("us", "UTC"))).append_column("quantity", pa.array([1])),
+    ]
+    for number, found in enumerate(tables):
+        out = io.BytesIO()
+        pq.write_table(found, out)
+        drop(settings, f"{number}.parquet", out.getvalue(), age=100 - number)
+    run_once(settings)
+    silver = rows(settings, "silver.inventory_updates").sort("event_id")
+    assert silver.select("event_id", "event_time").rows() == [("nanoseconds", NOW), ("nowhere", NOW)]
+    reasons = rows(settings, "silver.quarantine").sort("offset")["reasons"].to_list()
+    assert reasons == [["type:event_time"], ["type:shipment_date"], ["invalid_json"], ["duplicate_field"]]
 
 
 def test_an_empty_file_is_done_and_holds_nothing(settings: Settings) -> None:

@@ -130,6 +130,16 @@ def test_the_demand_grid_is_dense_from_the_first_event_to_the_horizon(gold: Gold
     assert rows == [("P1", "2026-01-10", "2026-01-22", 13, 4, 10), ("P2", "2026-01-18", "2026-01-22", 5, 0, 2)]
 
 
+def test_every_data_set_can_be_asked_with_a_cutoff_alone(gold: Gold) -> None:
+    for day in range(1, 25):
+        gold.sale(f"2026-01-{day:02} 12:00", ["P1"])
+    for name in ("demand_forecast_features", "demand_forecast_labels"):
+        week = gold.rows(f"from marts.{name}('2026-01-10', 7) order by all")
+        assert gold.rows(f"from marts.{name}('2026-01-10') order by all") == week != []
+    assert gold.rows("from marts.churn_features('2026-01-10')")
+    assert gold.rows("from marts.recommendation_interactions('2026-01-10')")
+
+
 def test_windows_end_the_horizon_before_the_day(gold: Gold) -> None:
     for day in range(1, 20):
         gold.sale(f"2026-01-{day:02} 12:00", ["P1"], quantity=day, price=2)

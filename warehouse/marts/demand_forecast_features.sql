@@ -1,5 +1,5 @@
 -- marts.demand_forecast_features: a dense grid of products and days to learn demand `horizon` days ahead.
--- call     marts.demand_forecast_features(cutoff, horizon)
+-- call     marts.demand_forecast_features(cutoff, horizon := 7)
 -- grain    product_id, date
 -- reads    marts.known_movements, marts.known_sales, marts.ratio, marts.utc_us
 -- rebuild  never: a macro
@@ -28,7 +28,7 @@
 -- column  mean_price_28_days: net sales ÷ units of these 28 days, null without sales
 -- column  stock_lag: on hand at the end of the day `horizon` days before
 -- column  stock_out_days_28_days: days of these 28 that ended without stock
-create or replace macro marts.demand_forecast_features(cutoff, horizon) as table
+create or replace macro marts.demand_forecast_features(cutoff, horizon := 7) as table
 with
 clock as (
     -- the day of the cutoff itself has not ended

@@ -1,5 +1,5 @@
 -- marts.demand_forecast_labels: what was sold on the days that the `forecast` rows of the features ask for.
--- call     marts.demand_forecast_labels(cutoff, horizon)
+-- call     marts.demand_forecast_labels(cutoff, horizon := 7)
 -- grain    product_id, date
 -- reads    marts.known_movements, marts.known_sales, marts.product_daily, marts.last_ended_date, marts.utc_us
 -- rebuild  never: a macro
@@ -8,7 +8,7 @@
 -- column  product_id: a product known at the cutoff
 -- column  date: a UTC day after the last that had ended at the cutoff, at most `horizon` days after it
 -- column  units: units of sale lines that day, 0 when none
-create or replace macro marts.demand_forecast_labels(cutoff, horizon) as table
+create or replace macro marts.demand_forecast_labels(cutoff, horizon := 7) as table
 with
 clock as (
     select make_timestamp(marts.utc_us(cutoff))::date as first_date, marts.last_ended_date() as last_date
