@@ -47,8 +47,8 @@ docs: $(STAMP) ## build the data dictionary from the models
 check: lint types test slow ## all of them
 
 lock: $(STAMP) ## choose the newest versions that pyproject.toml allows
-	@$(RUN) uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal \
-		--python-version 3.11 --custom-compile-command 'make lock' --upgrade --quiet -o requirements.lock
+	@$(RUN) uv pip compile pyproject.toml --extra dev --extra notebooks --generate-hashes \
+		--no-emit-index-url --universal --python-version 3.11 --custom-compile-command 'make lock' --upgrade --quiet -o requirements.lock
 
 install: $(STAMP) ## make .venv and install what is locked
 
