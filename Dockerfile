@@ -22,8 +22,8 @@ RUN python -m pip wheel --no-deps --no-build-isolation --no-index -w wheels . \
     && python -m pip --python /opt/venv install --no-deps --no-index wheels/*.whl
 
 FROM build AS build-notebooks
-COPY deploy/jupyter.lock deploy/
-RUN python -m pip --python /opt/venv install --require-hashes --no-deps --only-binary :all: -r deploy/jupyter.lock
+RUN python deploy/locked.py --extra notebooks > notebooks.lock \
+    && python -m pip --python /opt/venv install --require-hashes --no-deps --only-binary :all: -r notebooks.lock
 
 # Python alone: no pip, no compiler, nobody to be root as.
 FROM python AS bare

@@ -10,7 +10,7 @@ DAYS ?= 60
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos fuzz lint format types docs check lock secrets certs clean
+.PHONY: help install demo test chaos fuzz notebooks render lint format types docs check lock secrets certs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,13 @@ chaos: $(STAMP) ## kill a running pipeline N=100 times at random, then account f
 fuzz: $(STAMP) ## parse N=1000000 damaged records by both roads and compare
 	@$(RUN) tests.pipelines.fuzz_parse $(or $(N),1000000)
 
+# A kernel's folder is this one, not notebooks/: so .env, animeverse.toml and ./data mean the same there as everywhere.
+notebooks: $(STAMP) ## open the notebooks in JupyterLab, on 127.0.0.1; ARGS=--no-browser to open it yourself
+	@$(RUN) jupyterlab --config=notebooks/lab.json $(ARGS)
+
+render: $(STAMP) ## run the notebooks on your lakehouse, into docs/notebooks
+	@$(RUN) notebooks.render
+
 lint: $(STAMP) ## look for faults and untidy files
 	@$(RUN) ruff check
 	@$(RUN) ruff format --check
@@ -47,8 +54,8 @@ docs: $(STAMP) ## build the data dictionary from the models
 check: lint types test slow ## all of them
 
 lock: $(STAMP) ## choose the newest versions that pyproject.toml allows
-	@$(RUN) uv pip compile pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal \
-		--python-version 3.11 --custom-compile-command 'make lock' --upgrade --quiet -o requirements.lock
+	@$(RUN) uv pip compile pyproject.toml --extra dev --extra notebooks --generate-hashes \
+		--no-emit-index-url --universal --python-version 3.11 --custom-compile-command 'make lock' --upgrade --quiet -o requirements.lock
 
 install: $(STAMP) ## make .venv and install what is locked
 

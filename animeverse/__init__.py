@@ -1,1 +1,28 @@
-"""The face of the product: its command line. It shows what the packages compute and computes nothing itself."""
+"""The face of the product: its command line. It shows what the packages compute and computes nothing itself.
+
+For notebooks and scripts there is `animeverse.connect()`.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["connect"]
+
+
+def connect(home: "str | Path | None" = None, *, as_of: "datetime | None" = None) -> "DuckDBPyConnection":
+    """The whole lakehouse as one DuckDB connection: `connect().sql("from marts.weekly_summary").pl()`.
+
+    Gold, marts and ops are those published when it was opened, bronze and silver the Iceberg tables of that moment;
+    call it again for newer ones. With `as_of` (a time with its zone) bronze, silver and ops are as they were then, and
+    there is no gold. The lakehouse cannot be changed through it; tables of one's own live in memory. `home` is
+    ANIMEVERSE_HOME unless given. Raises NoLakehouseError where there is none.
+    """
+    from animeverse.query import Session  # here: `animeverse --help` must come at once
+    from pipelines.settings import load_settings
+
+    return Session(load_settings(home=home), as_of).connection()

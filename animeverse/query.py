@@ -51,7 +51,9 @@ class Session:
         self._lake_names: frozenset[str] | None = None
         self._stamp = stamp(settings) if as_of is None else None
         if self._stamp is None and settings.catalog_path is not None and not settings.catalog_path.exists():
-            raise NoLakehouseError(f"there is no lakehouse in {settings.home}: try `animeverse demo`")
+            raise NoLakehouseError(
+                f"there is no lakehouse in {settings.home}: try `animeverse demo`, or say in ANIMEVERSE_HOME where"
+            )
         self._connection = duckdb.connect(
             config={"autoinstall_known_extensions": "false", "allow_community_extensions": "false"}
         )
@@ -86,6 +88,13 @@ class Session:
         self._connection.close()
         if self._lake is not None:
             self._lake.close()
+
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The connection itself, with all tables in it from now on. Closing it closes the session."""
+        self._bring(None)
+        if self._lake is not None:
+            self._lake.close()  # what was brought reads files and needs the catalog no more
+        return self._connection
 
     def is_stale(self) -> bool:
         """Whether gold was published anew since this session opened it."""

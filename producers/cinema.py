@@ -7,7 +7,7 @@ from producers.chance import Ints, Odds, first_come, free_units
 from producers.customers import Customers
 from producers.draft import Draft, Due, Ids
 from producers.screenings import Screenings
-from producers.seasons import Window
+from producers.seasons import Window, calendar_day, cinema_factor
 from producers.shop import Purchases
 from producers.text import DAY, HOUR, MINUTE, join, money, quoted, strings, whole
 from producers.titles import ADVANCE_DAYS
@@ -20,7 +20,8 @@ _SEATS = Odds((0.24, 0.45, 0.14, 0.11, 0.04, 0.02))
 _TYPES = ("standard", "premium", "vip", "4dx", "child", "complimentary")
 _TYPE_ODDS = Odds((0.58, 0.16, 0.04, 0.08, 0.12, 0.02))
 _PRICES = np.array([1150, 1450, 2200, 1790, 790, 0])
-_AHEAD = (Odds((0.90, 0.06, 0.04)), Odds((0.34, 0.20, 0.14, 0.10, 0.07, 0.05, 0.04, 0.03, 0.02, 0.01)))
+# Days from booking to show on plain days, at the box office and elsewhere; fuller days of the week draw more.
+_AHEAD = ((0.90, 0.06, 0.04), (0.34, 0.20, 0.14, 0.10, 0.07, 0.05, 0.04, 0.03, 0.02, 0.01))
 _GUESTS = np.array([0.42, 0.10, 0.04])
 _PAYMENTS = ("card", "cash", "mobile_pay", "paypal")
 _PAYMENT_ODDS = np.cumsum([(0.50, 0.34, 0.16, 0), (0.55, 0, 0.05, 0.40), (0.20, 0, 0.52, 0.28)], axis=1)
@@ -102,7 +103,11 @@ class Cinema:
         anywhere = (random.random(len(time)) * cities).astype(np.int64)
         city = np.where((customer < 0) | (random.random(len(time)) < 0.05), anywhere, home)
         chance = random.random(len(time))
-        ahead = np.where(channel == 0, _AHEAD[0].pick(chance), _AHEAD[1].pick(chance))
+        box_office, elsewhere = (
+            Odds([share * cinema_factor(calendar_day(window.day + days)) for days, share in enumerate(shares)])
+            for shares in _AHEAD
+        )
+        ahead = np.where(channel == 0, box_office.pick(chance), elsewhere.pick(chance))
         row = np.full(len(time), -1)
         waiting = np.arange(len(time))
         for attempt in range(_ROUNDS):

@@ -21,7 +21,6 @@ from tests.compose_files import ROOT
 DEPLOY = ROOT / "deploy"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 LOCK = (ROOT / "requirements.lock").read_text()
-JUPYTER_LOCK = (DEPLOY / "jupyter.lock").read_text()
 
 
 def locked(*arguments: str) -> str:
@@ -45,7 +44,7 @@ def test_the_image_has_what_the_pipeline_needs_and_no_developers_tools() -> None
     assert not names(runtime) & {"pytest", "mypy", "ruff", "uv", "hypothesis", "setuptools", "jupyterlab"}
     assert pins(runtime) <= pins(LOCK)
     assert names(locked("--only", "setuptools")) == {"setuptools"}
-    for lock in (runtime, JUPYTER_LOCK):
+    for lock in (runtime, locked("--extra", "notebooks")):
         blocks = re.split(r"(?m)^(?=[a-z0-9])", lock)[1:]
         assert all("--hash=sha256:" in block for block in blocks)
 
@@ -57,11 +56,11 @@ def test_a_package_that_is_not_locked_stops_the_build() -> None:
     assert "nowhere" in done.stderr
 
 
-def test_the_notebooks_image_has_the_pipelines_versions() -> None:
-    common = names(JUPYTER_LOCK) & names(LOCK)
-    assert common
-    assert {pin for pin in pins(JUPYTER_LOCK) if pin[0] in common} <= pins(LOCK)
-    assert "jupyterlab" in names(JUPYTER_LOCK)
+def test_the_notebooks_image_has_the_pipelines_versions_and_what_the_notebooks_need() -> None:
+    notebooks = locked("--extra", "notebooks")
+    assert pins(locked()) <= pins(notebooks) <= pins(LOCK)
+    assert {"jupyterlab", "ipykernel", "matplotlib", "scikit-learn", "pandas"} <= names(notebooks)
+    assert not names(notebooks) & {"pytest", "mypy", "ruff", "uv", "hypothesis"}
 
 
 def test_the_dockerfile_installs_by_hash_and_ends_as_nobody_without_tools() -> None:

@@ -120,6 +120,16 @@ def test_a_small_cinema_under_a_huge_load_is_never_oversold() -> None:
     assert sold and all(count <= seats[halls[screening]] for screening, count in sold.items())
 
 
+def test_friday_and_the_weekend_fill_the_halls_more_than_other_days(clean: Events) -> None:
+    seats: Counter[int] = Counter()
+    for event in clean["cinema-sales"]:
+        sign = 1 if event["event_type"] == "booking" else -1
+        day = datetime.fromisoformat(event["screening_time"]).date()
+        if date(2026, 9, 2) <= day < date(2026, 9, 16):  # whole weeks that the history has
+            seats[day.weekday()] += sign * event["seats_booked"]
+    assert min(seats[4], seats[5], seats[6]) > max(seats[0], seats[2], seats[3])
+
+
 def test_seats_are_booked_before_the_film_and_cancelled_once_as_they_were_booked(clean: Events) -> None:
     booked: dict[str, dict[str, object]] = {}
     cancelled = 0
