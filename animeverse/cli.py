@@ -371,6 +371,39 @@ def maintain(
 
 @app.command(
     epilog=_examples(
+        "animeverse migrate --to cluster.env",
+        "animeverse migrate --to-catalog http://127.0.0.1:8181 --to-lake-root s3://warehouse/lake",
+    )
+)
+def migrate(
+    context: typer.Context,
+    to: Annotated[Path | None, typer.Option(help="A file of settings, as .env: where to, and its keys.")] = None,
+    to_catalog: Annotated[str | None, typer.Option(help="Instead of ANIMEVERSE_CATALOG_URL in the file.")] = None,
+    to_lake_root: Annotated[str | None, typer.Option(help="Instead of ANIMEVERSE_LAKE_ROOT in the file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Copy all tables to another store and catalog, where `run` then goes on.
+
+    Every table is compared row by row before the new catalog is told of it. The source is only read. Interrupted, it
+    is repeated. The log stays what it is.
+    """
+    from datetime import UTC, datetime
+
+    from animeverse.console import say
+    from animeverse.migrating import print_report
+    from animeverse.stopping import stop_on_signals
+    from pipelines.migrate import migrate as migrate_all
+    from pipelines.settings_target import target_settings
+
+    settings = _settings(context)
+    target = target_settings(context.obj, to, to_catalog, to_lake_root)
+    with stop_on_signals("stopping; the same command goes on from here", exit_code=1) as stop:
+        found = migrate_all(settings, target, lambda: datetime.now(UTC), say=say, stopped=stop.is_set)
+    _print_json(found.to_dict()) if as_json else print_report(found, target)
+
+
+@app.command(
+    epilog=_examples(
         "animeverse rebuild gold", "animeverse rebuild gold --as-of 2026-11-14T18:00:00Z --into saturday.duckdb"
     )
 )
