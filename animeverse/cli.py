@@ -7,6 +7,7 @@ Nothing heavy is imported before a command runs, so that help comes at once. Dat
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -258,6 +259,27 @@ def resume(
 
     found = resume_topics(_settings(context), _topics(topic), lambda: datetime.now(UTC))
     _print_json([resumed.to_dict() for resumed in found]) if as_json else print_resumed(found)
+
+
+@app.command(epilog=_examples("animeverse doctor", "ANIMEVERSE_LOG_URL=kafka://broker:9092 animeverse doctor --json"))
+def doctor(context: typer.Context, as_json: Json = False) -> None:
+    """Look at everything that can be set up wrong, and say how to mend it.
+
+    Python, packages, settings, home, disk, log and topics, clock, catalog, store. Changes nothing and leaves nothing
+    behind. Exit code 1 when a check fails.
+    """
+    from dataclasses import asdict
+
+    from animeverse.doctoring import print_findings
+    from pipelines.doctor import doctor as look
+
+    found = look(context.obj)
+    _print_json([asdict(of) for of in found]) if as_json else print_findings(found)
+    sys.stdout.flush()
+    code = int(any(of.status == "fail" for of in found))
+    if any(thread.name.startswith("doctor-") for thread in threading.enumerate()):
+        os._exit(code)  # who does not answer is not waited for
+    raise typer.Exit(code)
 
 
 @app.command(epilog=_examples("animeverse status", "animeverse status --json"))

@@ -1,4 +1,4 @@
-"""A table taken to another store and catalog, as it stands: its rows, schema, properties, and what its last commit said.
+"""A table taken to another store and catalog as it stands: rows, schema, properties, and what its last commit said.
 
 Why so (the choice of `animeverse migrate`):
 
@@ -109,8 +109,8 @@ def _moved(source: TableReader, location: str) -> Iterator[tuple[DataFile, DataF
     for task in source.tasks():
         if task.delete_files or task.file.spec_id != spec:
             raise PermanentError(
-                f"{source.name}: {task.file.file_path} has deletes beside it or is partitioned in an older way; another "
-                "program wrote that. Have that program rewrite the table's files, then migrate."
+                f"{source.name}: {task.file.file_path} has deletes beside it or is partitioned in an older way; "
+                "another program wrote that. Have that program rewrite the table's files, then migrate."
             )
         path = task.file.file_path
         inside = path.removeprefix(base + "/") if path.startswith(base + "/") else f"data/{path.rpartition('/')[2]}"
@@ -154,7 +154,7 @@ def has_origin(found: TableReader, source: TableReader) -> bool:
 
 
 def publish(staged: LakeTable, target: Lake) -> LakeTable:
-    """Tell the target's catalog of the table, in the place of an older copy of an unfinished migration, if there is one."""
+    """Tell the target's catalog of the table, in the place of an older copy that an unfinished migration left."""
     name = staged.name
     with told(f"registering table {name}"):
         with suppress(NamespaceAlreadyExistsError):

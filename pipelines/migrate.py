@@ -7,7 +7,7 @@ it takes files that are there, makes anew what is not a copy of the source as it
 tables of another origin. The source is only read, and its locks are held. The log is not moved.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -20,6 +20,7 @@ from pipelines.errors import CheckFailedError, PermanentError, UsageError
 from pipelines.faults import fault_point
 from pipelines.homelock import home_lock
 from pipelines.lake import Lake, LakeTable, catalog_properties
+from pipelines.lake_catalog import open_catalog
 from pipelines.lake_copy import Content, content, has_origin, is_copy_of, publish, stage
 from pipelines.schemas import TIMESTAMP
 from pipelines.settings import Settings
@@ -84,35 +85,47 @@ def migrate(
 ) -> Report:
     """Copy all tables, prove them equal, register them. Raises UsageError, PermanentError, StoreUnavailableError."""
     _refuse_same(source, target)
-    with home_lock(source.home), home_lock(source.home, "release"), closing(open_lakehouse(source)) as old:
-        with closing(Lake.open(target)) as new:
-            names = [name for name in old.names() if name != MIGRATIONS]
-            tables = {name: old.table(name) for name in names}
-            known = _known(tables, new)
-            if known is not None:
-                return known
-            staged_in = _staging(source.home)
-            staging_properties = {**catalog_properties(target), **dict(new.catalog.properties)}
-            staging_properties |= {"type": "sql", "uri": f"sqlite:///{staged_in}"}
-            with closing(_open(staging_properties)) as staging:
-                root = catalog_properties(target)["warehouse"].rstrip("/")
-                found: list[Migrated] = []
-                staged: list[LakeTable] = []
-                for name in names:
-                    copied, same = _copied(tables[name], staging, root, stopped)
-                    staged.append(copied)
-                    found.append(_line(copied, same, tables[name]))
-                    say(f"copied {name}: {same.rows:,} rows")
-                marker = new.ensure(MIGRATIONS, _SCHEMA)
-                fault_point("migrate.marked")
-                for copied in staged:
-                    there = new.find(copied.name)
-                    if there is None or not is_copy_of(there, tables[copied.name]):
-                        publish(copied, new)
-            rows = [{"migrated_at": clock(), "source_catalog": source.catalog_url, **asdict(line)} for line in found]
-            marker.append(pa.Table.from_pylist(rows, schema=_SCHEMA), {})
-            _forget(staged_in)
-            return Report(tuple(found), True)
+    with (
+        home_lock(source.home),
+        home_lock(source.home, "release"),
+        closing(open_lakehouse(source)) as old,
+        closing(Lake.open(target)) as new,
+    ):
+        tables = {name: old.table(name) for name in old.names() if name != MIGRATIONS}
+        if (known := _known(tables, new)) is not None:
+            return known
+        staging_file = _empty(source.home / "migrating.db")
+        with closing(_staging(staging_file, target, new)) as staging:
+            staged, lines = _stage_all(tables, staging, target, say, stopped)
+            marker = new.ensure(MIGRATIONS, _SCHEMA)
+            fault_point("migrate.marked")
+            for copied in staged:
+                there = new.find(copied.name)
+                if there is None or not is_copy_of(there, tables[copied.name]):
+                    publish(copied, new)
+        rows = [{"migrated_at": clock(), "source_catalog": source.catalog_url, **asdict(line)} for line in lines]
+        marker.append(pa.Table.from_pylist(rows, schema=_SCHEMA), {})
+        _empty(staging_file)
+        return Report(tuple(lines), True)
+
+
+def _stage_all(
+    tables: Mapping[str, LakeTable],
+    staging: Lake,
+    target: Settings,
+    say: Callable[[str], None],
+    stopped: Callable[[], bool],
+) -> tuple[list[LakeTable], list[Migrated]]:
+    root = catalog_properties(target)["warehouse"].rstrip("/")
+    staged, lines = [], []
+    for name, table in tables.items():
+        copied, same = _copied(table, staging, root, stopped)
+        totals = copied.totals()
+        files, size = totals.get("total-data-files", 0), totals.get("total-files-size", 0)
+        staged.append(copied)
+        lines.append(Migrated(name, same.rows, files, size, same.digest, table.snapshot_id))
+        say(f"copied {name}: {same.rows:,} rows")
+    return staged, lines
 
 
 def _refuse_same(source: Settings, target: Settings) -> None:
@@ -133,14 +146,14 @@ def _refuse_same(source: Settings, target: Settings) -> None:
         )
 
 
-def _known(tables: dict[str, LakeTable], new: Lake) -> Report | None:
+def _known(tables: Mapping[str, LakeTable], new: Lake) -> Report | None:
     """The report of a finished migration of these very tables; None where it has to be done, or gone on with."""
     names = new.names()
     if MIGRATIONS not in names:
         if names:
             raise PermanentError(
-                f"the catalog {new.properties['uri']} has tables already ({', '.join(names[:3])}, …): expected an empty "
-                "one, or one that this migration began to fill. Nothing was changed."
+                f"the catalog {new.properties['uri']} has tables already ({', '.join(names[:3])}, …): expected an "
+                "empty one, or one that this migration began to fill. Nothing was changed."
             )
         return None
     marker = new.table(MIGRATIONS)
@@ -149,14 +162,14 @@ def _known(tables: dict[str, LakeTable], new: Lake) -> Report | None:
     if marker.snapshot_id is None:
         if foreign:
             raise PermanentError(
-                f"a migration of another lakehouse into the catalog {new.properties['uri']} was not finished: {foreign[0]} "
-                "is not this one's. Finish that one, or empty the catalog. Nothing was changed."
+                f"a migration of another lakehouse into the catalog {new.properties['uri']} was not finished: "
+                f"{foreign[0]} is not this one's. Finish that one, or empty the catalog. Nothing was changed."
             )
         return None
     if foreign or any(name not in others or not is_copy_of(new.table(name), table) for name, table in tables.items()):
         raise PermanentError(
-            f"the catalog {new.properties['uri']} holds a migration that is finished, and source or target went on since: "
-            "migrating again would undo what the target did. Nothing was changed."
+            f"the catalog {new.properties['uri']} holds a migration that is finished, and source or target went on "
+            "since: migrating again would undo what the target did. Nothing was changed."
         )
     rows = marker.read().drop_columns(["migrated_at", "source_catalog"]).to_pylist()
     return Report(tuple(sorted((Migrated(**row) for row in rows), key=lambda of: of.table)), False)
@@ -177,26 +190,15 @@ def _copied(source: LakeTable, staging: Lake, root: str, stopped: Callable[[], b
     )
 
 
-def _line(copied: LakeTable, same: Content, source: LakeTable) -> Migrated:
-    totals = copied.totals()
-    files, size = totals.get("total-data-files", 0), totals.get("total-files-size", 0)
-    return Migrated(source.name, same.rows, files, size, same.digest, source.snapshot_id)
-
-
-def _staging(home: Path) -> Path:
-    """Where the staging catalog is, empty: what a killed migration left there is of no use."""
-    path = home / "migrating.db"
-    _forget(path)
-    return path
-
-
-def _forget(path: Path) -> None:
+def _empty(path: Path) -> Path:
+    """The staging catalog's place, empty: what a killed migration left there is of no use."""
     for ending in ("", "-journal", "-wal", "-shm"):
         with suppress(FileNotFoundError):
             Path(f"{path}{ending}").unlink()
+    return path
 
 
-def _open(properties: dict[str, str]) -> Lake:
-    from pipelines.lake_catalog import open_catalog
-
+def _staging(file: Path, target: Settings, new: Lake) -> Lake:
+    """A catalog of this process alone, over the target's store; a REST catalog may know more of the store than we."""
+    properties = {**catalog_properties(target), **new.catalog.properties, "type": "sql", "uri": f"sqlite:///{file}"}
     return Lake(open_catalog("staging", properties), properties)

@@ -28,9 +28,8 @@ def target_settings(
                 level = level.setdefault(part, {})
             level[where[-1]] = found.value
     given.pop("home", None)  # the source's locks and the copy under way are in the home that is worked in
-    for name, value in (("catalog_url", catalog_url), ("lake_root", lake_root)):
-        if value is not None:
-            given[name] = value
+    asked = {"catalog_url": catalog_url, "lake_root": lake_root}
+    given |= {name: value for name, value in asked.items() if value is not None}
     missing = [f"{PREFIX}{name.upper()}" for name in ("catalog_url", "lake_root") if not given.get(name)]
     if missing:
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""A local lakehouse goes on elsewhere: here in another folder with another SQLite catalog; on S3 in test_services.py."""
+"""A local lakehouse goes on elsewhere: here in another folder and SQLite catalog; on S3 in test_acceptance.py."""
 
 import hashlib
 import os
@@ -144,7 +144,7 @@ def test_a_target_that_is_not_empty_or_went_on_is_refused(home: Path, tmp_path: 
 def test_the_source_itself_and_a_home_that_is_written_are_refused(home: Path, tmp_path: Path) -> None:
     settings = load_settings(home=home)
     for wrong in (home, home / "lake" / "deeper"):
-        with pytest.raises(UsageError, match="catalog is the source's|among the source's"):
+        with pytest.raises(UsageError, match=r"catalog is the source's|among the source's"):
             migrate(settings, load_settings(**{"home": home, **there(home, wrong)}), lambda: datetime.now(UTC))
     with home_lock(home), pytest.raises(AlreadyRunningError, match=str(os.getpid())):
         moved(home, tmp_path / "to")
