@@ -7,6 +7,7 @@ Nothing heavy is imported before a command runs, so that help comes at once. Dat
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -260,6 +261,27 @@ def resume(
     _print_json([resumed.to_dict() for resumed in found]) if as_json else print_resumed(found)
 
 
+@app.command(epilog=_examples("animeverse doctor", "ANIMEVERSE_LOG_URL=kafka://broker:9092 animeverse doctor --json"))
+def doctor(context: typer.Context, as_json: Json = False) -> None:
+    """Look at everything that can be set up wrong, and say how to mend it.
+
+    Python, packages, settings, home, disk, log and topics, clock, catalog, store. Changes nothing and leaves nothing
+    behind. Exit code 1 when a check fails.
+    """
+    from dataclasses import asdict
+
+    from animeverse.doctoring import print_findings
+    from pipelines.doctor import doctor as look
+
+    found = look(context.obj)
+    _print_json([asdict(of) for of in found]) if as_json else print_findings(found)
+    sys.stdout.flush()
+    code = int(any(of.status == "fail" for of in found))
+    if any(thread.name.startswith("doctor-") for thread in threading.enumerate()):
+        os._exit(code)  # who does not answer is not waited for
+    raise typer.Exit(code)
+
+
 @app.command(epilog=_examples("animeverse status", "animeverse status --json"))
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Show lag, watermark, freshness, rows and storage."""
@@ -367,6 +389,39 @@ def maintain(
         pinned = reflected_snapshots(settings)
         found = maintain_all(settings, dry_run=dry_run, pinned=pinned, stopped=stop.is_set)
     _print_json(found.to_dict()) if as_json else print_report(found)
+
+
+@app.command(
+    epilog=_examples(
+        "animeverse migrate --to cluster.env",
+        "animeverse migrate --to-catalog http://127.0.0.1:8181 --to-lake-root s3://warehouse/lake",
+    )
+)
+def migrate(
+    context: typer.Context,
+    to: Annotated[Path | None, typer.Option(help="A file of settings, as .env: where to, and its keys.")] = None,
+    to_catalog: Annotated[str | None, typer.Option(help="Instead of ANIMEVERSE_CATALOG_URL in the file.")] = None,
+    to_lake_root: Annotated[str | None, typer.Option(help="Instead of ANIMEVERSE_LAKE_ROOT in the file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Copy all tables to another store and catalog, where `run` then goes on.
+
+    Every table is compared row by row before the new catalog is told of it. The source is only read. Interrupted, it
+    is repeated. The log stays what it is.
+    """
+    from datetime import UTC, datetime
+
+    from animeverse.console import say
+    from animeverse.migrating import print_report
+    from animeverse.stopping import stop_on_signals
+    from pipelines.migrate import migrate as migrate_all
+    from pipelines.settings_target import target_settings
+
+    settings = _settings(context)
+    target = target_settings(context.obj, to, to_catalog, to_lake_root)
+    with stop_on_signals("stopping; the same command goes on from here", exit_code=1) as stop:
+        found = migrate_all(settings, target, lambda: datetime.now(UTC), say=say, stopped=stop.is_set)
+    _print_json(found.to_dict()) if as_json else print_report(found, target)
 
 
 @app.command(

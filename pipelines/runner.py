@@ -33,6 +33,7 @@ from pipelines.lake import Lake, LakeTable
 from pipelines.ledger import Ledger
 from pipelines.log.interface import Log
 from pipelines.log.open import open_log
+from pipelines.migrate import refuse_unfinished
 from pipelines.resume import note_gaps
 from pipelines.schemas import silver_tables
 from pipelines.settings import Settings
@@ -229,6 +230,7 @@ class _Run:
 
     def until_done(self) -> None:
         """The whole attempt."""
+        refuse_unfinished(self._lake)
         log: Log | None = None
         readers, refreshers = ThreadPoolExecutor(1, "bronze"), ThreadPoolExecutor(1, "gold")
         self._refreshers = refreshers

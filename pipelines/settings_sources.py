@@ -75,7 +75,7 @@ class Given:
 def collect(folder: Path, environment: Mapping[str, str], fields: tuple[str, ...]) -> dict[Where, Given]:
     """All that is given: environment over `.env` over `animeverse.toml`. Raises SettingsError on unknown names."""
     given = _from_toml(folder / TOML, fields)
-    for variables, source in ((_dot_env(folder / ".env"), " (.env)"), (environment, "")):
+    for variables, source in ((dot_env(folder / ".env"), " (.env)"), (environment, "")):
         for name, where in AWS_NAMES.items():
             if variables.get(name):
                 given[("s3_settings", where)] = Given(variables[name], name + source)
@@ -87,7 +87,8 @@ def collect(folder: Path, environment: Mapping[str, str], fields: tuple[str, ...
     return given
 
 
-def _dot_env(path: Path) -> dict[str, str]:
+def dot_env(path: Path) -> dict[str, str]:
+    """The variables of a `.env` file; none where there is none. Raises SettingsError."""
     if not path.is_file():
         return {}
     from dotenv import dotenv_values
