@@ -44,9 +44,7 @@ def catch_up(options: Options) -> Result:
     return result
 
 
-def once(
-    result: Result, name: str, home: Path, place: Place, records: int, judge: Judge, options: Options
-) -> None:
+def once(result: Result, name: str, home: Path, place: Place, records: int, judge: Judge, options: Options) -> None:
     """One repetition, scored; the home is left for whoever wants to look at it."""
     home.mkdir(parents=True)
     own = environment(home, place.url, **place.settings, **options.settings())
@@ -78,8 +76,8 @@ def against_spark(result: Result, name: str, warm: float, cold: float, peak: flo
         "spark_memory_share": (peak / max(SPARK_BYTES), peak / min(SPARK_BYTES)),
     }
     for ratio, (least, most) in ratios.items():
-        result.add(f"catch_up.{name}.{ratio}.least", "×", least)
-        result.add(f"catch_up.{name}.{ratio}.most", "×", most)
+        result.add(f"catch_up.{name}.{ratio}.least", "x", least)
+        result.add(f"catch_up.{name}.{ratio}.most", "x", most)
 
 
 def fill_sales(place: Place, events: int) -> tuple[int, Judge]:

@@ -57,8 +57,9 @@ def _once(result: Result, name: str, rate: int, shape: Shape, command: list[str]
         watch = Watch(home, count)
         with running(command, own, home) as pipeline:
             watch.wait_for_file(timeout=120)
+            before = pipeline.cpu_seconds()
             began, sent = _produce_and_watch(watch, place, home, count, rate, shape)
-            spent = pipeline.cpu_seconds()
+            spent = pipeline.cpu_seconds() - before
             usage = pipeline.stop() if command is _FOLLOW else None
         faults = _faults(home, watch, sent, count, rate, began, shape)
         result.faults += [f"{name}: {fault}" for fault in faults]
@@ -111,5 +112,3 @@ def _note(result: Result, name: str, due: np.ndarray, visible_at: np.ndarray) ->
             result.add(f"{name}.{kind}_lag_{share}", "s", float(value))
     p50, _, p99 = np.percentile(event, (50, 95, 99))
     say(f"{name}: event -> published p50 {p50:.2f} s, p99 {p99:.2f} s, max {event.max():.2f} s")
-
-
