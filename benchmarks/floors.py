@@ -1,4 +1,4 @@
-"""Where the time goes against the floor of each library: the bare call with the same data, one thread of ours around it.
+"""Where the time goes against the floor of each library: the bare call with the same data.
 
 Floors are per million sales of the frozen corpus, in batches of 100,000: reading the log only, parsing only (DuckDB's
 `from_json` with the contract's types, nothing checked), appending to Iceberg only (bronze, and silver's two tables),

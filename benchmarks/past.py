@@ -137,8 +137,9 @@ def _titles(days: int) -> pa.Table:
         [
             {
                 "event_id": f"title-{n}", "event_type": "upsert", "event_time": first.isoformat(),
-                "title_id": f"T-{n:03}", "title": f"Title {n}", "genres": ["action"], "studio": "Studio", "age_rating": "12",
-                "runtime_minutes": 110, "release_date": first.date().isoformat(), "status": "showing",
+                "title_id": f"T-{n:03}", "title": f"Title {n}", "genres": ["action"], "studio": "Studio",
+                "age_rating": "12", "runtime_minutes": 110, "release_date": first.date().isoformat(),
+                "status": "showing",
             }
             for n in range(TITLES)
         ],
@@ -153,7 +154,9 @@ def _products(days: int) -> pa.Table:
             {
                 "event_id": f"product-{n}", "event_type": "upsert", "event_time": first.isoformat(),
                 "product_id": f"P-{n:05}", "name": f"Product {n}", "category": "figure",
-                "title_id": f"T-{n % TITLES:03}", "supplier_id": "SUP-01", "list_price": 49.99, "unit_cost": 20, "reorder_point": 10, "status": "active",
+                "title_id": f"T-{n % TITLES:03}", "supplier_id": "SUP-01",
+                "list_price": 49.99, "unit_cost": 20, "reorder_point": 10,
+                "status": "active",
             }
             for n in range(PRODUCTS)
         ],
