@@ -1,3 +1,4 @@
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -44,8 +45,6 @@ def test_lean_events_have_about_256_bytes() -> None:
 
 
 def test_the_pipeline_satisfies_the_judge_and_a_wrong_truth_does_not(tmp_path: Path) -> None:
-    import threading
-
     with log_of("embedded", tmp_path) as place:
         _, judge = fill_sales(place, 2_000)
         settings = load_settings(home=tmp_path / "home", log_url=place.url)

@@ -1,7 +1,6 @@
 """A guard that does not flake: what a run costs in counts, which no busy machine changes. Bounds are 1.3 x of now."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -22,7 +21,7 @@ class Runs:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    counts(tmp_path_factory.mktemp("imports"), _BATCH, _BATCH)  # what is imported or learned once
+    counts(tmp_path_factory.mktemp("imports"), 7 * _BATCH, _BATCH)  # what is imported or learned once
     few, many = (counts(tmp_path_factory.mktemp("home"), n * _BATCH, _BATCH) for n in (3, 7))
     return Runs(few, many)
 
@@ -54,6 +53,6 @@ def test_a_refresh_makes_so_many_python_calls(runs: Runs) -> None:
     assert runs.many.gold_calls <= CALLS_A_REFRESH
 
 
-BYTES_AN_EVENT = 290
-CALLS_A_BATCH = 160_000
-CALLS_A_REFRESH = 70_000
+BYTES_AN_EVENT = 205
+CALLS_A_BATCH = 120_000
+CALLS_A_REFRESH = 185_000
