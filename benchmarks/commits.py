@@ -19,6 +19,8 @@ from unittest.mock import patch
 
 import pyarrow as pa
 
+from benchmarks.options import Options
+from benchmarks.results import Result
 from pipelines.bronze import ensure_bronze
 from pipelines.lake import Lake, LakeTable, encode
 from pipelines.retention import Retention
@@ -85,6 +87,18 @@ def measure(home: Path, commits: int, *, months: float = 0, upkeep: bool = True)
         finally:
             keeper.close()
     return points
+
+
+def commits(options: Options) -> Result:
+    """As a benchmark: the append at the end against that after ten commits."""
+    result = Result("commits", options.shown())
+    for _ in range(options.repeat):
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            points = measure(Path(folder), options.commits)
+        result.add("commits.append_ratio", "x", points[-1].median_ms / points[0].median_ms)
+        result.add("commits.last_append_ms", "ms", points[-1].median_ms)
+        result.details.setdefault("points", []).append([asdict(point) for point in points])
+    return result
 
 
 def _append(table: LakeTable, number: int) -> None:

@@ -1,0 +1,83 @@
+"""What a run costs in counts, which are the same on every machine: commits, files, bytes, calls."""
+
+import sys
+import threading
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.catch_up import fill_sales
+from benchmarks.logs import log_of
+from pipelines.bronze import utc_now
+from pipelines.lake import Lake
+from pipelines.runner import RunReport, run
+from pipelines.settings import load_settings
+from warehouse.build import Warehouse
+
+_TABLES = ("bronze.pos_transactions", "silver.pos_items", "silver.pos_transactions")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Of a catch-up: bronze and silver first, then gold, so that nothing depends on which thread is faster."""
+
+    rounds: int
+    refreshes: int
+    commits: int  # snapshots of all bronze and silver tables of sales; none is expired in so short a run
+    data_files: int
+    data_bytes: int
+    published_bytes: int
+    calls: int  # of Python functions, to bring the records to silver
+    gold_calls: int  # of Python functions, in one refresh
+
+
+def counts(folder: Path, events: int, batch_size: int) -> Counts:
+    """Run the frozen corpus through a home in the folder."""
+    with log_of("embedded", folder) as place:
+        fill_sales(place, events)
+        settings = load_settings(home=folder / "home", log_url=place.url, batch_size=batch_size)
+        stop = threading.Event()
+
+        def work(layers: tuple[str, ...]) -> RunReport:
+            with closing(Warehouse(settings.published_path.parent)) as gold:
+                return run(settings, layers, follow=False, gold=gold, clock=utc_now, progress=lambda _: None, stop=stop)
+
+        with _Calls() as calls:
+            report = work(("bronze", "silver"))
+        with _Calls() as gold_calls:
+            refreshes = work(("gold",)).refreshes
+        with closing(Lake.open(settings)) as lake:
+            tables = [lake.table(name) for name in _TABLES]
+            commits = sum(table.snapshot_count for table in tables)
+    folders = [folder / "home" / "lake" / name.replace(".", "/") / "data" for name in _TABLES]
+    files = [file for folder in folders for file in folder.rglob("*.parquet")]
+    return Counts(
+        report.rounds,
+        refreshes,
+        commits,
+        len(files),
+        sum(file.stat().st_size for file in files),
+        settings.published_path.stat().st_size,
+        calls.made,
+        gold_calls.made,
+    )
+
+
+class _Calls:
+    """Counts calls of Python functions in threads that begin inside the block, and in this one."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def _note(self, _frame: object, event: str, _argument: object) -> None:
+        if event == "call":
+            self.made += 1
+
+    def __enter__(self) -> "_Calls":
+        threading.setprofile(self._note)
+        sys.setprofile(self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+        threading.setprofile(None)  # type: ignore[arg-type]

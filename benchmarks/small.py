@@ -1,0 +1,104 @@
+"""The small figures: idle, start, demo, and memory on its own."""
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.catch_up import catch_up, fill_sales
+from benchmarks.corpus import DAY, HOUR, PARTITIONS, START, TOPIC, outgoing, sales
+from benchmarks.logs import Place, log_of
+from benchmarks.options import Options, say
+from benchmarks.processes import ANIMEVERSE, environment, measured, running
+from benchmarks.results import Result
+from benchmarks.score import tables
+from benchmarks.watch import Watch
+
+_SETTLE, _IDLE = 10.0, 30.0  # seconds until maintenance is done, and to look
+_EVENTS, _FEW = 10_000, 1_000  # that a home has seen before, and that come then
+
+
+def idle(options: Options) -> Result:
+    """CPU of `run all --follow` with nothing to do."""
+    result = Result("idle", options.shown())
+    with _used_home(options) as (home, place):
+        own = environment(home, place.url, **place.settings)
+        for _ in range(options.repeat):
+            with running([*ANIMEVERSE, "run", "all", "--follow"], own, home) as pipeline:
+                Watch(home, 1).wait_for_file(60)
+                time.sleep(_SETTLE)
+                before, began = pipeline.cpu_seconds(), time.monotonic()
+                time.sleep(_IDLE)
+                share = (pipeline.cpu_seconds() - before) / (time.monotonic() - began)
+                pipeline.check()
+                pipeline.stop()
+            result.add("idle.percent_of_a_core", "%", 100 * share)
+    return result
+
+
+def start(options: Options) -> Result:
+    """From the start of a process to its first commit, by the ledger, in a home that has been at work before."""
+    result = Result("start", options.shown())
+    with _used_home(options) as (home, place):
+        for turn in range(options.repeat):
+            number = _EVENTS * (turn + 1) + np.arange(_FEW)
+            moment = START + 7 * DAY + turn * HOUR + np.arange(_FEW)
+            with place.opened() as log:
+                log.append(TOPIC, outgoing(sales(number, moment), number % PARTITIONS, moment))
+            used = measured([*ANIMEVERSE, "run", "all", "--once"], environment(home, place.url, **place.settings), home)
+            for name, column in (("first_batch", "bronze_at"), ("first_published", "gold_at")):
+                result.add(f"start.{name}_seconds", "s", _last(home, column).timestamp() - used.began_at)
+            result.add("start.exit_seconds", "s", used.wall_seconds)
+    return result
+
+
+def demo(options: Options) -> Result:
+    """`animeverse demo`, installed, in an empty home."""
+    result = Result("demo", options.shown())
+    for _ in range(options.repeat):
+        with tempfile.TemporaryDirectory(prefix="bench-") as named:
+            home = Path(named) / "home"
+            used = measured([*ANIMEVERSE, "demo"], environment(home, f"sqlite:///{home / 'log.db'}"), Path(named))
+        result.add("demo.seconds", "s", used.wall_seconds)
+        result.add("demo.peak_gb", "GB", used.peak_bytes / 1e9)
+        say(f"demo: {used.wall_seconds:.1f} s")
+    return result
+
+
+def memory(options: Options) -> Result:
+    """Peak memory of catch-up and demo, once each."""
+    once = replace(options, repeat=1)
+    result = Result("memory", options.shown())
+    for other in (catch_up(once), demo(once)):
+        result.figures += [figure for figure in other.figures if figure.name.endswith("peak_gb")]
+        result.faults += other.faults
+    return result
+
+
+@contextmanager
+def _used_home(options: Options) -> Iterator[tuple[Path, Place]]:
+    """A home that has taken some sales and is up to date."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as named, log_of(options.log, Path(named)) as place:
+        home = Path(named) / "home"
+        home.mkdir()
+        fill_sales(place, _EVENTS)
+        report = measured(
+            [*ANIMEVERSE, "run", "all", "--once", "--json"], environment(home, place.url, **place.settings), home
+        )
+        assert json.loads(report.stdout)["records"] == _EVENTS
+        yield home, place
+
+
+def _last(home: Path, column: str) -> datetime:
+    """The newest batch's moment."""
+    with tables(home) as table:
+        found = table("ops.batches").scan(selected_fields=("batch_id", column)).to_arrow()
+    rows = sorted(found.to_pylist(), key=lambda row: row["batch_id"])
+    moment: datetime = max(row[column] for row in rows if row["batch_id"] == rows[-1]["batch_id"])
+    return moment
