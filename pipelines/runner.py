@@ -462,7 +462,8 @@ class _Run:
         except DriftFrozenError as error:
             self._frozen[batch.topic] = error
             silver.reload()
-            self._progress(Progress("silver", 0, None, str(error)))
+            if self._follow:  # else the run ends with it
+                self._say(str(error))
             return None
 
     def _note_appended(self, silver: SilverTopic, before: Mapping[str, int | None], outcome: Outcome) -> None:
