@@ -28,7 +28,14 @@ KEPT_BY_THE_ENGINE = {
     *(f"ops.{name}" for name in ("batches", "rule_counts", "schema_drift", "landing_files", "log_gaps", "releases")),
     *(f"ops.{name}" for name in ("restatements", "watermarks", "gold_warnings")),
 }
-FAULT_POINTS = {"files_written", "committed", "worked_out"}  # reliability.md names steps as silver.pos_items.committed
+FAULT_POINTS = {
+    "files_written",
+    "committed",
+    "worked_out",
+    "refreshed",
+    "copied",
+    "published",
+}  # reliability.md names steps as silver.pos_items.committed
 _NAMED = re.compile(r"(?<![\w.])(silver|gold|marts|ops)\.([a-z][a-z0-9_]+)(?:\.([a-z_]+))?")
 HARMLESS = ("status", "verify", "reconcile", "query", "contracts")
 

@@ -48,7 +48,11 @@ def connect(file: Path, *, memory_limit: str) -> duckdb.DuckDBPyConnection:
     except duckdb.IOException as error:
         connection.close()
         if "lock" in str(error).lower():
-            raise AlreadyRunningError(f"{file} is open for writing in another process: {error}") from error
+            said = str(error).split(". See also")[0]
+            raise AlreadyRunningError(
+                f"{file} is open in another process: {said}. End that one, then run the command again; to read gold, "
+                "open the published file instead."
+            ) from error
         raise StoreUnavailableError(f"{file} cannot be opened: {error}") from error
     connection.execute(f"use {ALIAS}")
     for macro in _MACROS:
