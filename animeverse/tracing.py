@@ -26,6 +26,7 @@ _DIMENSIONS = {
     "product-catalog": "dim_product",
     "anime-schedule": "dim_anime_title",
 }
+_ROWS_SHOWN = 20  # of a table: an event may have thousands of lines
 _SHOWN = 200  # characters of a value
 UNSEEN = (
     "records in quarantine whose event_id cannot be read are not found by it: `animeverse quarantine list` has them"
@@ -96,8 +97,10 @@ def print_trace(found: Trace, gold: list[GoldRow]) -> None:
         rows = [row for name, row in gold if name == table]
         console.put(f"\n[bold]{table}[/bold]")
         columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
-        for row in rows:
+        for row in rows[:_ROWS_SHOWN]:
             console.put(console.table(("column", "value"), [(name, to_text(row[name])) for name in columns]))
+        if len(rows) > _ROWS_SHOWN:
+            console.put(f"and {console.count(len(rows) - _ROWS_SHOWN)} more: --json has them all")
     for topic, place in found.unreadable:
         console.say(f"{topic} {place_text(place)} holds this text, but carries no event_id that can be read")
     for note in found.notes:

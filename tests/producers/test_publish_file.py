@@ -61,6 +61,11 @@ def test_the_key_is_read_where_it_can_be() -> None:
     assert records_of(TOPIC, values)["key"].to_pylist() == ["C-é".encode(), *[None] * 8]
 
 
+def test_the_key_is_read_beside_a_number_that_no_float_holds() -> None:
+    values = [b'{"booking_id": "B1", "x": 1e400}', b'{"booking_id": "B2", "x": 1' + b"0" * 5_000 + b"}", b'{"x": 1e400']
+    assert records_of("cinema-sales", values)["key"].to_pylist() == [b"B1", b"B2", None]
+
+
 def test_partitions_follow_the_key_and_without_one_the_value(log: EmbeddedLog, tmp_path: Path) -> None:
     lines = [json.dumps({"customer_id": f"C-{number % 7}", "n": number}).encode() for number in range(50)]
     lines += [b"{", b"[1]"]
