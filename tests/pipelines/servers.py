@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-TOOLS = Path(__file__).resolve().parents[3] / "shared" / "tools"
+TOOLS = Path(os.environ.get("ANIMEVERSE_TEST_TOOLS") or Path(__file__).resolve().parents[3] / "shared" / "tools")
 
 
 class Server:
