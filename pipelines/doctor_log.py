@@ -6,7 +6,7 @@ from contextlib import closing
 from pipelines.contracts import TOPICS
 from pipelines.doctor import Finding, probe_folder
 from pipelines.durations import show_duration
-from pipelines.errors import LogRefusedError
+from pipelines.errors import LakehouseError, LogRefusedError
 from pipelines.log.interface import Log
 from pipelines.log.open import open_log
 from pipelines.settings import Settings
@@ -24,6 +24,14 @@ def _is_unborn(settings: Settings) -> bool:
 
 
 def log(settings: Settings) -> Iterator[Finding]:
+    """All that is asked of the log; where it does not answer, that is the one thing to mend."""
+    yield (answer := _answers(settings))
+    if answer.status != "fail":
+        yield from _topics(settings)
+        yield _clock(settings)
+
+
+def _answers(settings: Settings) -> Finding:
     """It can be reached, and takes us for who we are."""
     path = settings.log_path
     if path is not None and _is_unborn(settings):
@@ -31,15 +39,16 @@ def log(settings: Settings) -> Iterator[Finding]:
             probe_folder(path.parent)
         except OSError as error:
             detail = f"{path} cannot be made: {error.strerror}"
-            yield Finding("log", "fail", detail, "mend the folder, or name another place by ANIMEVERSE_LOG_URL")
-            return
-        yield Finding("log", "ok", f"{settings.log_url} is made by the first `animeverse produce`")
-        return
-    with closing(_open(settings)) as opened:
-        yield Finding("log", "ok", f"{settings.log_url} answers: log {opened.identity}")
+            return Finding("log", "fail", detail, "mend the folder, or name another place by ANIMEVERSE_LOG_URL")
+        return Finding("log", "ok", f"{settings.log_url} is made by the first `animeverse produce`")
+    try:
+        with closing(_open(settings)) as opened:
+            return Finding("log", "ok", f"{settings.log_url} answers: log {opened.identity}")
+    except LakehouseError as error:
+        return Finding("log", "fail", str(error))
 
 
-def topics(settings: Settings) -> Iterator[Finding]:
+def _topics(settings: Settings) -> Iterator[Finding]:
     """All are there with as many partitions as are set, or may be made; and we may read and write them."""
     if _is_unborn(settings):
         yield Finding("topics", "ok", "made with the log")
@@ -47,7 +56,6 @@ def topics(settings: Settings) -> Iterator[Finding]:
     partitions: dict[str, int] = {}
     missing: list[str] = []
     with closing(_open(settings)) as opened:
-        opened.identity  # noqa: B018  a log that does not answer is no log without topics
         for topic in TOPICS:
             try:
                 partitions[topic] = len(opened.topic_state(topic).end_offsets)
@@ -75,26 +83,23 @@ def topics(settings: Settings) -> Iterator[Finding]:
         yield Finding("topics", "ok", f"{there}, {settings.partitions} partitions each")
 
 
-def clock(settings: Settings) -> Iterator[Finding]:
+def _clock(settings: Settings) -> Finding:
     """How far this machine's clock is from the broker's: a record counts as from the future by their difference."""
     if settings.log_path is not None:
-        yield Finding("clock", "ok", "the embedded log goes by this machine's clock")
-        return
+        return Finding("clock", "ok", "the embedded log goes by this machine's clock")
     from pipelines.log.kafka_probe import NotMeasuredError, ahead_of_broker
 
     try:
         ahead = ahead_of_broker(settings)
     except NotMeasuredError as error:
         mend = "not needed; see that both machines keep time (chrony, systemd-timesyncd)"
-        yield Finding("clock", "warn", f"not measured: {error}", mend)
-        return
+        return Finding("clock", "warn", f"not measured: {error}", mend)
     detail = f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} the broker's"
     tolerance = settings.future_tolerance.total_seconds()
     if abs(ahead) >= tolerance:
         most = show_duration(settings.future_tolerance)
         mend = f"events further ahead than {most} are quarantined: set the clock by NTP"
-        yield Finding("clock", "fail", detail, mend)
-    elif abs(ahead) > _NEAR:
-        yield Finding("clock", "warn", detail, "set both clocks by NTP (chrony, systemd-timesyncd)")
-    else:
-        yield Finding("clock", "ok", detail)
+        return Finding("clock", "fail", detail, mend)
+    if abs(ahead) > _NEAR:
+        return Finding("clock", "warn", detail, "set both clocks by NTP (chrony, systemd-timesyncd)")
+    return Finding("clock", "ok", detail)

@@ -78,7 +78,13 @@ def store(settings: Settings) -> Iterator[Finding]:
         )
         yield Finding("store", "fail", str(error), mend)
         return
-    yield Finding("store", "ok", f"{root}: written, read, deleted")
+    if "s3.region" in settings.s3:
+        yield Finding("store", "ok", f"{root}: written, read, deleted")
+    else:
+        mend = "set AWS_REGION (us-east-1 for most servers of your own)"
+        yield Finding(
+            "store", "warn", f"{root}: written, read, deleted; but without a region AWS is asked for one", mend
+        )
     once = writes_only_once(settings)
     if once is None:
         yield Finding(

@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from shutil import copyfileobj
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -73,7 +74,13 @@ def stage(
     _copy(source, io, {old.file_path: new.file_path for old, new in moved.items()}, trust, stopped)
     fault_point(f"{source.name}.files_copied")
     old = source.iceberg.metadata
-    nothing = {"snapshots": [], "snapshot_log": [], "metadata_log": [], "statistics": [], "partition_statistics": []}
+    nothing: dict[str, Any] = {
+        "snapshots": [],
+        "snapshot_log": [],
+        "metadata_log": [],
+        "statistics": [],
+        "partition_statistics": [],
+    }
     kept = {key: value for key, value in old.properties.items() if key not in _SOURCE_PLACES}
     changed = {"location": location, "properties": kept, "current_snapshot_id": None, "refs": {}, **nothing}
     path = f"{location}/metadata/00000-{uuid.uuid4()}.metadata.json"
@@ -131,7 +138,7 @@ def _copy(source: TableReader, io: FileIO, paths: dict[str, str], trust: bool, s
         if trust and out.exists() and len(out) == len(given):
             return
         with given.open() as read, out.create(overwrite=True) as write:
-            copyfileobj(read, write, _PIECE)  # type: ignore[misc]
+            copyfileobj(read, write, _PIECE)
         fault_point(f"{source.name}.file_copied")
 
     with told(f"copying files of {source.name}"), ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -27,7 +27,7 @@ def _name(settings: "Settings") -> str:
 
 def probe_store(settings: "Settings") -> None:
     """Write, read, delete, by the way that tables take. Raises StoreUnavailableError."""
-    limits = {"s3.connect-timeout": _SECONDS, "s3.request-timeout": _SECONDS}
+    limits = {"s3.connect-timeout": _SECONDS, "s3.request-timeout": _SECONDS, "s3.region": "us-east-1"}
     io, place = load_file_io({**limits, **catalog_properties(settings)}, settings.lake_root), _name(settings)
     with told(f"probing the store {settings.lake_root}"):
         try:

@@ -116,7 +116,7 @@ def _stage_all(
     say: Callable[[str], None],
     stopped: Callable[[], bool],
 ) -> tuple[list[LakeTable], list[Migrated]]:
-    root = catalog_properties(target)["warehouse"].rstrip("/")
+    root = target.lake_root if "://" in target.lake_root else f"file://{target.lake_root}"
     staged, lines = [], []
     for name, table in tables.items():
         copied, same = _copied(table, staging, root, stopped)

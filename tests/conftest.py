@@ -22,7 +22,8 @@ def without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-_KAFKA_TOOL = Path(__file__).resolve().parents[2] / "shared" / "tools" / "kafka" / "kafka"
+_TOOLS = Path(os.environ.get("ANIMEVERSE_TEST_TOOLS") or Path(__file__).resolve().parents[2] / "shared" / "tools")
+_KAFKA_TOOL = _TOOLS / "kafka" / "kafka"
 
 
 class Broker:

@@ -27,8 +27,9 @@ GOLD = (
 
 
 def fill_log(home: Path, events: int, *, seed: int = 5, days: int = 3) -> None:
-    """A small history with all its dirt, in the home's embedded log."""
-    log = open_log(load_settings(home=home).log_url)
+    """A small history with all its dirt, in the log of the home, or of the settings in the environment."""
+    settings = load_settings(home=home)
+    log = open_log(settings.log_url, kafka=settings.kafka, topic_prefix=settings.topic_prefix)
     log.ensure_topics(list(TOPICS))
     for batch in World(seed, date(2026, 3, 1), days, events).batches():
         log.append(batch.topic, batch.records)

@@ -42,12 +42,14 @@ STEPS = (
 )
 
 
-def run_driver(home: Path, fault: str | None = None) -> int:
+def run_driver(home: Path, fault: str | None = None, size: int = BATCH_SIZE, **place: str) -> int:
+    """Its exit code; `place` are settings for where log, catalog and files are."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANIMEVERSE_")}
+    environment |= place
     if fault:
         environment["ANIMEVERSE_FAULT"] = fault
-    command = [sys.executable, "-m", "tests.pipelines.crash_driver", str(home), str(BATCH_SIZE)]
-    return subprocess.run(command, env=environment, check=False, timeout=120).returncode
+    command = [sys.executable, "-m", "tests.pipelines.crash_driver", str(home), str(size)]
+    return subprocess.run(command, env=environment, check=False, timeout=300).returncode
 
 
 @pytest.fixture(scope="module")

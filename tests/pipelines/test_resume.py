@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -236,3 +237,35 @@ def test_a_gap_that_a_death_kept_from_ops_is_noted_by_the_next_run(
     assert rows(tmp_path, "ops.log_gaps").select("partition", "cause").rows() == [
         (partition, "topic_made_anew") for partition in range(4)
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.broker
+def test_a_topic_made_anew_on_a_real_broker_stops_and_is_resumed(
+    tmp_path: Path, kafka_url: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from confluent_kafka.admin import AdminClient  # noqa: TID251
+
+    monkeypatch.setenv("ANIMEVERSE_LOG_URL", kafka_url)
+    monkeypatch.setenv("ANIMEVERSE_TOPIC_PREFIX", topic_prefix)
+    send(tmp_path, movements(1, 2, 3))
+    run_silver(tmp_path)
+    admin, name = AdminClient({"bootstrap.servers": kafka_url.removeprefix("kafka://")}), topic_prefix + TOPIC
+    admin.delete_topics([name])[name].result()
+    deadline = time.monotonic() + 20
+    while name in admin.list_topics(timeout=5).topics:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    send(tmp_path, movements(2, 3, 4, 5, 6))
+    for _ in range(2):
+        with pytest.raises(LogIdentityError, match=rf"deleted and made anew.*animeverse resume {TOPIC}"):
+            run_silver(tmp_path)
+    assert event_ids(tmp_path) == ["e1", "e2", "e3"]
+    found = resumed(tmp_path)
+    assert {gap.cause for gap in found.gaps} == {"topic_made_anew"}
+    assert found.reads_on == dict.fromkeys(range(STRIDE, STRIDE + 4), 0)
+    report = run_silver(tmp_path).topics[TOPIC]
+    assert (report.polled, report.duplicates) == (5, 2)
+    assert event_ids(tmp_path) == [f"e{n}" for n in range(1, 7)]
+    assert failed(tmp_path) == []
+    assert resumed(tmp_path).gaps == ()
