@@ -12,6 +12,7 @@ from benchmarks.commits import commits
 from benchmarks.floors import floors
 from benchmarks.freshness import freshness
 from benchmarks.history import history, query
+from benchmarks.logs import NoBrokerError
 from benchmarks.options import QUICK, Options, say
 from benchmarks.results import Result
 from benchmarks.small import demo, idle, memory, start
@@ -41,7 +42,11 @@ def main() -> int:
     chosen = {name: getattr(given, name) for name in ("events", "repeat", "log", "load", "batch_size", "seconds")}
     chosen |= {name: getattr(given, name) for name in ("rows", "days", "commits", "rates")}
     options = replace(options, **{name: value for name, value in chosen.items() if value is not None})
-    found = BENCHMARKS[given.benchmark](replace(options, with_prefect=given.prefect))
+    try:
+        found = BENCHMARKS[given.benchmark](replace(options, with_prefect=given.prefect))
+    except NoBrokerError as error:
+        say(f"not measured: {error}")
+        return 1
     if not given.quick:
         say(f"written to {found.save()}")
         _publish()
