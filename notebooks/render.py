@@ -32,8 +32,8 @@ pre { font: 12px/1.45 ui-monospace, monospace; overflow-x: auto; margin: .5em 0 
 code { font-family: ui-monospace, monospace; font-size: 92% } img { max-width: 100% }
 .prompt, .anchor-link { display: none }
 .output_subarea { overflow-x: auto; margin: .3em 0 1em }
-table.dataframe { border-collapse: collapse; font-size: 12px } .dataframe th { text-align: left }
-.dataframe td, .dataframe th { padding: .2em .7em; border-bottom: 1px solid #e4e4ea; white-space: pre }
+table.dataframe { border-collapse: collapse; border: 0; font-size: 12px } .dataframe th { text-align: left }
+.dataframe td, .dataframe th { padding: .2em .7em; border: solid #e4e4ea; border-width: 0 0 1px; white-space: pre }
 """
 
 

@@ -1,11 +1,13 @@
 """The notebooks run from top to bottom on a small demo, and are committed without outputs."""
 
+import contextlib
 import json
 import re
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,6 +125,11 @@ def test_jupyterlab_is_for_this_machine_only_asks_nobody_and_starts_kernels_in_t
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return bytes(answer.read())
 
+        for _ in range(100):  # the address is printed before anybody listens there
+            with contextlib.suppress(urllib.error.URLError):
+                call("/api")
+                break
+            time.sleep(0.2)
         assert b'"news": {"disabled": true}' in call("/lab")
         assert json.loads(call("/lab/api/update"))["notification"] is None
         listed = {entry["name"] for entry in json.loads(call("/api/contents"))["content"]}
