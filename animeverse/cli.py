@@ -200,7 +200,7 @@ def _date(text: str | None) -> "date | None":
 def run(
     context: typer.Context,
     layer: Annotated[Literal["bronze", "silver", "gold", "all"], typer.Argument(help="Which layer.")] = "all",
-    follow: Annotated[bool, typer.Option("--follow/--once", help="For ever, or through what the log holds now.")] = False,
+    follow: Annotated[bool, typer.Option("--follow/--once", help="For ever, or what the log holds now.")] = False,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Most records a topic in a micro-batch (ANIMEVERSE_BATCH_SIZE).")
     ] = None,
