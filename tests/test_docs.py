@@ -26,7 +26,7 @@ KEPT_BY_THE_ENGINE = {
     "silver.partitions",  # what a refresh gets of the watermarks
     "silver.releases",
     *(f"ops.{name}" for name in ("batches", "rule_counts", "schema_drift", "landing_files", "log_gaps", "releases")),
-    *(f"ops.{name}" for name in ("restatements", "watermarks", "gold_warnings")),
+    *(f"ops.{name}" for name in ("restatements", "watermarks", "gold_warnings", "migrations")),
 }
 FAULT_POINTS = {
     "files_written",
