@@ -9,8 +9,8 @@ Why so (the choice of `animeverse migrate`):
   ids in the files have to be the table's own. No catalog makes a table with given ids (all number them anew, and a
   column that came by evolution lies elsewhere then), so the table's metadata is copied, too, without the snapshots.
 - Snapshots are not copied: each names its files by absolute paths, through two layers of manifests. One snapshot with
-  all files takes their place, so time travel begins anew. Gold finds the snapshot that it reflects gone and is built
-  anew by the next run, as it is after expiry.
+  all files takes their place, so time travel begins anew. It has the id of the snapshot that the rows came with, which
+  gold says it reflects: so gold, which stays in the home, goes on, too.
 - A table is put together in a catalog of its own (`staging`, a local file), whose files lie where they will stay. Then
   the real catalog is told of it in one step: there it is whole or not there.
 """
@@ -92,6 +92,7 @@ def stage(
         if source.snapshot_id is not None:
             changes = transaction(staged)
             with changes.update_snapshot(snapshot_properties=_marks(source)).fast_append() as append:
+                append._snapshot_id = source.rows_snapshot_id or append._snapshot_id
                 for file in moved.values():
                     append.append_data_file(file)
             changes.commit_transaction()
