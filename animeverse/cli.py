@@ -41,8 +41,19 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 Format = Literal["table", "csv", "json"]
 
 
+class _WithoutPandas:
+    """Where the notebooks' pandas is installed, PyArrow imports it, which no command needs: a second each time."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        """As if it was not installed."""
+        if name == "pandas":
+            raise ModuleNotFoundError("no command of animeverse uses pandas", name=name)
+
+
 def main() -> None:
     """Run the command; what a user can mend is told without a traceback."""
+    sys.meta_path.insert(0, _WithoutPandas())
     try:
         app()
     except LakehouseError as error:

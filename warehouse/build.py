@@ -63,7 +63,7 @@ class Warehouse:
         open_days: int = 3,
         grace: float = 600.0,
         patience: float = 0.0,
-        memory_limit: str = "2GB",
+        memory_limit: str = "1GB",
         threads: int | None = None,
     ) -> None:
         self.gold_dir = gold_dir.absolute()
