@@ -23,6 +23,7 @@ _CHUNK = 10_000
 _WATERMARKS = "ops.watermarks"  # no table: it follows from the state that silver keeps
 _RULE_COUNTS, _GOLD_RULE_COUNTS = "ops.rule_counts", "ops.gold_rule_counts"  # those of silver, those gold judges (R10)
 _LAKE_NAME = re.compile(r"""\b(bronze|silver|ops)"?\s*\.\s*"?(\w+)""", re.IGNORECASE)
+_GOLD_NAME = re.compile(r"""\b(gold|marts)"?\s*\.""", re.IGNORECASE)
 _LISTS_TABLES = re.compile(
     r"^\s*(show|describe)\b|\b(information_schema|duckdb_(tables|views|columns))\b", re.IGNORECASE
 )
@@ -154,9 +155,14 @@ class Session:
             return self._connection.execute(statement)
         except duckdb.CatalogException:
             # A name without its schema, or one that is not there: with all tables in sight the answer is the right one.
-            if not self._bring(None):
-                raise
-            return self._connection.execute(statement)
+            if self._bring(None):
+                return self._execute(statement)
+            if self._stamp is None and _GOLD_NAME.search(statement):
+                why = "nothing was published yet: try `animeverse run`"
+                if self._as_of is not None:
+                    why = "it has no time travel: try `animeverse rebuild gold --as-of TIME --into FILE`"
+                raise NoLakehouseError(f"gold is not there, {why}") from None
+            raise
 
     def _bring(self, wanted: set[str] | None) -> bool:
         """Make Iceberg tables (None: all) views of this session; says whether there were new ones."""

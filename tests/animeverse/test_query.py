@@ -154,3 +154,11 @@ def test_gold_can_be_asked_before_bronze_is_there_and_bronze_before_gold(publish
         assert _rows(session, "select count(*) from gold.numbers") == [(3,)]
         with pytest.raises(UsageError):
             session.run("from bronze.pos_transactions")
+
+
+def test_gold_that_was_never_published_is_told_with_the_way_on(published: Settings) -> None:
+    published.published_path.unlink()
+    with Session(published) as session:
+        assert _rows(session, "select count(*) from silver.pos_items") == [(0,)]
+        with pytest.raises(NoLakehouseError, match="animeverse run"):
+            session.run("from gold.numbers")
