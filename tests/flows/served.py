@@ -87,7 +87,7 @@ class Served:
         return str(self.ask(f"/flow_runs/{run}")["state"]["message"])
 
     def logs(self, run: str) -> list[str]:
-        body = {"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_ASC", "limit": 200}
+        body = {"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_DESC", "limit": 200}
         return [line["message"] for line in self.ask("/logs/filter", body)]
 
     def pids(self, run: str) -> list[int]:
