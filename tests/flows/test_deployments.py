@@ -84,7 +84,7 @@ def test_a_run_tells_its_story(served: Served) -> None:
     assert {task["name"]: task["state"]["name"] for task in tasks} == dict.fromkeys(
         ("bronze", "silver", "gold", "ledger"), "Completed"
     )
-    assert any("records in this run" in line for line in served.logs(run))
+    eventually(lambda: any("records in this run" in line for line in served.logs(run)), "it tells no numbers")
     (ledger,) = served.ask("/artifacts/filter", {"artifacts": {"key": {"any_": ["ledger"]}}, **body})
     assert "pos-transactions" in ledger["data"]
 
