@@ -107,6 +107,25 @@ def test_a_run_ends_where_the_log_ended_when_it_began_however_fast_producers_are
     assert failed(tmp_path) == []
 
 
+def test_what_refreshes_left_for_later_is_there_when_the_run_has_ended(tmp_path: Path) -> None:
+    fill_log(tmp_path, 800)
+    settings = load_settings(home=tmp_path, batch_size=50)
+    with closing(Warehouse(tmp_path / "gold", patience=3600.0)) as gold:
+        report = run(
+            settings,
+            LAYERS,
+            follow=False,
+            gold=gold,
+            clock=lambda: datetime.now(UTC),
+            progress=lambda progress: None,
+            stop=threading.Event(),
+        )
+        assert report.refreshes > 1
+        assert gold.settle(datetime.now(UTC)) is None
+    checks = verify(settings, rebuild=True, gold_checks=gold_checks)
+    assert [check for check in checks if not check.ok or "not compared" in check.detail] == []
+
+
 def test_a_second_run_on_a_home_is_refused_and_names_the_first(tmp_path: Path) -> None:
     with home_lock(tmp_path), pytest.raises(AlreadyRunningError, match=r"pid \d+"), home_lock(tmp_path):
         pass
