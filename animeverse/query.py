@@ -28,6 +28,10 @@ _LISTS_TABLES = re.compile(
     r"^\s*(show|describe)\b|\b(information_schema|duckdb_(tables|views|columns))\b", re.IGNORECASE
 )
 _EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+|\(.*?\)\s*)?", re.IGNORECASE | re.DOTALL)
+_NO_PAST_GOLD = (
+    "\nOf the past there are bronze, silver and ops. Gold of then is made by "
+    "`animeverse rebuild gold --as-of TIME --into FILE`."
+)
 _READS = {duckdb.StatementType.SELECT, duckdb.StatementType.MULTI}  # MULTI: pivot
 
 
@@ -108,8 +112,7 @@ class Session:
             columns = cursor.description or []
         except duckdb.Error as error:
             is_past = self._as_of is not None and isinstance(error, duckdb.CatalogException)
-            hint = "\nOf the past there are bronze, silver and ops." if is_past else ""
-            raise UsageError(str(error).strip() + hint) from None
+            raise UsageError(str(error).strip() + (_NO_PAST_GOLD if is_past else "")) from None
         return Result([str(column[0]) for column in columns], [str(column[1]) for column in columns], _rows(cursor))
 
     def tables(self) -> list[tuple[str, str]]:
@@ -157,11 +160,8 @@ class Session:
             # A name without its schema, or one that is not there: with all tables in sight the answer is the right one.
             if self._bring(None):
                 return self._execute(statement)
-            if self._stamp is None and _GOLD_NAME.search(statement):
-                why = "nothing was published yet: try `animeverse run`"
-                if self._as_of is not None:
-                    why = "it has no time travel: try `animeverse rebuild gold --as-of TIME --into FILE`"
-                raise NoLakehouseError(f"gold is not there, {why}") from None
+            if self._stamp is None and self._as_of is None and _GOLD_NAME.search(statement):
+                raise NoLakehouseError("gold is not there, nothing was published yet: try `animeverse run`") from None
             raise
 
     def _bring(self, wanted: set[str] | None) -> bool:
@@ -170,8 +170,8 @@ class Session:
             wanted -= self._there
             if not wanted:
                 return False
-        new = sorted(name for name in self._names() - self._there if wanted is None or name in wanted)
-        for name in new:
+        found = False
+        for name in sorted(name for name in self._names() - self._there if wanted is None or name in wanted):
             schema, table = name.split(".", 1)
             frame = self._read(name) if self._as_of is None else self._read_past(name, self._as_of)
             if frame is None and wanted is None:
@@ -187,7 +187,8 @@ class Session:
                 f'create view memory.{schema}."{table}" as select * from "__{schema}__{table}"{more}'
             )
             self._there.add(name)
-        return bool(new)
+            found = True
+        return found
 
     def _read(self, name: str) -> Any:
         if name == _WATERMARKS:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -66,9 +67,16 @@ class Served:
             {"Content-Type": "application/json"},
             method=method or ("GET" if data is None else "POST"),
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            text = answer.read()
-            return json.loads(text) if text else None
+        for last in (False, False, False, True):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    text = answer.read()
+                    return json.loads(text) if text else None
+            except urllib.error.HTTPError as error:
+                if error.code != 503 or last:  # its SQLite is locked: not done, and may be asked again
+                    raise
+                time.sleep(2)
+        raise AssertionError("unreachable")
 
     def run(self, deployment: str, **parameters: Any) -> str:
         """Have a deployment run; the run's id."""
