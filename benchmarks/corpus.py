@@ -125,8 +125,8 @@ def sales(number: Ints, happened: Ints, shape: Shape = FULL) -> pl.DataFrame:
             pl.lit("," if line > 1 else ""),
             pl.col(f"product{line}").cast(pl.String).str.zfill(5),
             f"quantity{line}",
-            price / 100,
-            pl.when(off > 0).then(_text(',"discount_amount":%s', off / 100)).otherwise(pl.lit("")),
+            _amount(price),
+            pl.when(off > 0).then(_text(',"discount_amount":%s', _amount(off))).otherwise(pl.lit("")),
         )
         items.append(pl.when(has).then(text).otherwise(pl.lit("")))
     return frame.with_columns(items=pl.concat_str(items), cents=pl.when("is_return").then(-net).otherwise(net)).select(
@@ -213,6 +213,11 @@ def _text(template: str, *parts: pl.Expr | str) -> pl.Expr:
     for part, literal in zip(parts, rest, strict=True):
         pieces += [(pl.col(part) if isinstance(part, str) else part).cast(pl.String), pl.lit(literal)]
     return pl.concat_str(pieces)
+
+
+def _amount(cents: pl.Expr) -> pl.Expr:
+    """With two decimals and no float."""
+    return pl.format("{}.{}", cents // 100, (cents % 100).cast(pl.String).str.zfill(2))
 
 
 def _draw(number: Ints, salt: int, most: int) -> pl.Expr:

@@ -20,7 +20,7 @@ from pipelines.layouts import Layouts, Screen
 from pipelines.values import ParseRules, microseconds
 
 _TRIES = 24  # samples looked at in a batch
-_FEW, _FEW_IN = 200, 50  # no learning for fewer values than this, or than one in this many
+_FEW, _FEW_IN = 64, 500  # no learning for fewer values than this, or than one in this many
 _CHUNK = 16_384  # values that one thread of DuckDB takes at a time
 _JSON_TYPES = {"integer": "BIGINT", "money": "DECIMAL(18,4)", "boolean": "BOOLEAN"}
 _lock = Lock()
@@ -65,7 +65,8 @@ def _screened(
         hits = left["value"].str.contains(screen.pattern)
         rows = left.filter(hits)
         if rows.height:
-            found.append((screen, rows))
+            rounded = pl.lit(False) if screen.unrounded is None else ~pl.col("value").str.contains(screen.unrounded)
+            found.append((screen, rows.with_columns(rounded.alias("money_rounded"))))
             left = left.filter(~hits)
         layouts.note(screen, rows.height)
 
@@ -79,15 +80,14 @@ def _screened(
             break
         sample = left["value"][left.height * turn // _TRIES]
         valid = not isinstance(exact.read(sample.encode()), Rejected)
-        new = layouts.candidate(contract, rules, sample) if valid else None
-        if new is not None and pl.Series([sample]).str.contains(new.pattern).item():
-            layouts.keep(contract, rules, new)
+        new = layouts.learn(contract, rules, sample) if valid else None
+        if new is not None:
             try_out(new)
     return found
 
 
 def _typed(contract: Contract, rows: pl.DataFrame, extras: tuple[str, ...], rules: ParseRules) -> pl.DataFrame:
-    """The events among rows (row, value) that match a layout with these extra fields."""
+    """The events among rows (row, value, money_rounded) that match a layout with these extra fields."""
     arrow = rows.to_arrow(compat_level=pl.CompatLevel.newest())
     plain = pa.Table.from_batches(arrow.to_batches(max_chunksize=_CHUNK), arrow.schema)
     with _lock:
@@ -104,7 +104,7 @@ def _typed(contract: Contract, rows: pl.DataFrame, extras: tuple[str, ...], rule
 
 
 def _query(contract: Contract, extras: tuple[str, ...], rules: ParseRules) -> str:
-    """Reads `plain` (row, value). Names come from contracts and from layouts, whose names hold no quote.
+    """Reads `plain` (row, value, money_rounded). Names come from contracts and from layouts, whose names hold no quote.
 
     What is not sound is a column and no filter: pushed down, a filter would read each value a second time.
     """
@@ -115,9 +115,9 @@ def _query(contract: Contract, extras: tuple[str, ...], rules: ParseRules) -> st
     return f"""
         select "row", {", ".join(columns)},
             {f"'{{' || {members} || '}}'" if extras else "null::varchar"} as _extra,
-            false as money_rounded,
+            money_rounded,
             coalesce({" and ".join(_sound(contract, rules))}, false) as sound
-        from (select "row", from_json(value, '{structure}') as event from plain)"""
+        from (select "row", money_rounded, from_json(value, '{structure}') as event from plain)"""
 
 
 def _json_type(field: Field) -> str:

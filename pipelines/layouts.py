@@ -7,8 +7,10 @@ February, a time before the first one allowed, a line_number twice, exactly one 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
+
+import polars as pl
 
 from pipelines.contracts import Contract, Field
 from pipelines.jsontext import read
@@ -26,6 +28,12 @@ _ANY = rf"(?:{_PLAIN}|{_WORD}|\\u00[2-9a-fA-F][0-9a-fA-F]|\\[nrt])*"
 _ESCAPED_TEXT = f'"{_ANY}"'
 _FILLED_ESCAPED_TEXT = rf'"(?:[^"\\\x00-\x20]|{_WORD}){_ANY}"'
 _AMOUNT = r"(?:0|[1-9][0-9]{0,12})(?:\.[0-9]{1,4})?"
+# With more decimals than are kept, as sums of floats have: short enough for a double and so far from a tie that a
+# double rounds as the text does; and it does round, for the last digit is not 0
+_LONG_AMOUNT = (
+    r"(?:0|[1-9][0-9]{0,7})\.[0-9]{4}"
+    r"(?:[1-46-9]|4[1-8]|5[1-9]|[0-36-9][0-9]{0,11}[1-9]|4[0-8][0-9]{0,10}[1-9]|5[1-9][0-9]{0,10}[1-9])"
+)
 # Years 1900-2099: within the range of any date
 _DAY = r"(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
@@ -47,6 +55,7 @@ class Layout:
     colon: str
     comma: str
     escapes: bool  # whether texts may hold any; a pattern without them is faster
+    rounds: bool = False  # whether amounts may have more decimals than are kept
 
     def extras(self, contract: Contract) -> tuple[str, ...]:
         """Names that the contract does not know, in their order."""
@@ -57,8 +66,35 @@ class Layout:
         """Whether every value of the other layout matches this one, too, so that the other is not needed."""
         same = (self.colon, self.comma, self.extras(contract)) == (other.colon, other.comma, other.extras(contract))
         lines = _is_subsequence(other.line_names, self.line_names)
-        same = same and (self.escapes or not other.escapes)
+        same = same and (self.escapes or not other.escapes) and self.rounds == other.rounds
         return same and self.names[0] == other.names[0] and _is_subsequence(other.names, self.names) and lines
+
+
+    def merged(self, other: "Layout", contract: Contract) -> "Layout | None":
+        """One layout that covers both; None where they differ in more than optional members."""
+        same = (self.colon, self.comma, self.rounds, self.extras(contract)) == (
+            other.colon, other.comma, other.rounds, other.extras(contract)
+        )  # fmt: skip
+        names, line_names = _merged(self.names, other.names), _merged(self.line_names, other.line_names)
+        if not same or self.names[0] != other.names[0] or names is None or line_names is None:
+            return None
+        return replace(self, names=names, line_names=line_names, escapes=self.escapes or other.escapes)
+
+
+def _merged(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The names of both, in an order that keeps the order of each; None where there is none."""
+    merged: list[str] = []
+    rest = list(some)
+    for name in others:
+        if name in rest:
+            upto = rest.index(name) + 1
+            merged += rest[:upto]
+            del rest[:upto]
+        elif name in merged:
+            return None
+        else:
+            merged.append(name)
+    return (*merged, *rest)
 
 
 def _is_subsequence(part: tuple[str, ...], whole: tuple[str, ...]) -> bool:
@@ -164,7 +200,8 @@ def _value(field: Field, event_types: tuple[str, ...], rules: ParseRules, layout
     if field.kind == "integer":
         return _integer(low, high)
     if field.kind == "money":
-        return f'(?:{_AMOUNT}|"{_AMOUNT}")' if low == 0 and high is None else None
+        amount = f"(?:{_AMOUNT}|{_LONG_AMOUNT})" if layout.rounds else _AMOUNT
+        return f'(?:{amount}|"{amount}")' if low == 0 and high is None else None
     if field.kind == "time":
         return _TIME
     if field.kind == "date":
@@ -190,7 +227,18 @@ class Screen:
     layout: Layout
     pattern: str
     extras: tuple[str, ...]
+    unrounded: str | None  # of a layout that rounds: the pattern of those of its records that need no rounding
     hits: int = 0
+
+    def matches(self, value: str) -> bool:
+        """Whether a value is of this layout. Patterns are for Rust's engine, so it decides."""
+        return bool(pl.Series([value]).str.contains(self.pattern).item())
+
+
+def _screen(contract: Contract, rules: ParseRules, layout: Layout) -> Screen | None:
+    text = pattern(contract, rules, layout)
+    unrounded = pattern(contract, rules, replace(layout, rounds=False)) if layout.rounds else None
+    return None if text is None else Screen(layout, text, layout.extras(contract), unrounded)
 
 
 class Layouts:
@@ -204,21 +252,32 @@ class Layouts:
         self._lock = Lock()
 
     def screens(self, contract: Contract, rules: ParseRules) -> list[Screen]:
-        """Screens of the topic, the most used first."""
+        """Screens of the topic, the most used first, but those that round after all that do not."""
         with self._lock:
             known = self._screens.get((contract.topic, rules.currency), [])
-            return sorted(known, key=lambda screen: -screen.hits)
+            return sorted(known, key=lambda screen: (screen.layout.rounds, -screen.hits))
 
-    def candidate(self, contract: Contract, rules: ParseRules, value: str) -> Screen | None:
-        """A screen that is not known yet and that a valid event may match."""
-        layout = derive(contract, value)
-        if layout is None or any(old.layout.covers(layout, contract) for old in self.screens(contract, rules)):
+    def learn(self, contract: Contract, rules: ParseRules, value: str) -> Screen | None:
+        """A screen for a valid event that no known one matches, kept from now on; None where no pattern does.
+
+        It covers what it can of the known ones, which are forgotten; where there are too many, the least used one is.
+        """
+        derived = derive(contract, value)
+        if derived is None:
             return None
-        text = pattern(contract, rules, layout)
-        return None if text is None else Screen(layout, text, layout.extras(contract))
+        known = self.screens(contract, rules)
+        for layout in (derived, replace(derived, rounds=True)):
+            wide = layout
+            for old in known:
+                wide = old.layout.merged(wide, contract) or wide
+            for choice in dict.fromkeys((wide, layout)):
+                new = _screen(contract, rules, choice)
+                if new is not None and new.matches(value):
+                    self._keep(contract, rules, new)
+                    return new
+        return None
 
-    def keep(self, contract: Contract, rules: ParseRules, screen: Screen) -> None:
-        """Remember a screen; what it covers is forgotten, and where there are too many, the least used one."""
+    def _keep(self, contract: Contract, rules: ParseRules, screen: Screen) -> None:
         with self._lock:
             known = self._screens.setdefault((contract.topic, rules.currency), [])
             known[:] = [old for old in known if not screen.layout.covers(old.layout, contract)]

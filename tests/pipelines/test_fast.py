@@ -5,12 +5,13 @@ import random
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from pipelines.contracts import CONTRACTS, TOPICS
 from pipelines.fast import read_plain
 from pipelines.layouts import Layouts, pattern
-from pipelines.parse import ParseRules
+from pipelines.parse import ParseRules, parse_exactly
 from tests.pipelines.fuzz_parse import event
 
 RULES = ParseRules()
@@ -205,6 +206,45 @@ def test_a_layout_replaces_those_it_covers_and_at_most_sixteen_are_kept() -> Non
         made = dict(rng.sample(list(SALE.items()), len(SALE)))
         read_plain(contract, texts([compact(made)] * 300), RULES, layouts)
     assert len(layouts.screens(contract, RULES)) == 16
+
+
+def test_amounts_with_more_decimals_are_read_as_the_exact_road_reads_them() -> None:
+    """As floats have them, near ties, with noughts at the end, as text: what is taken is the same."""
+    contract, rng = CONTRACTS["pos-transactions"], random.Random(4)
+    line = SALE["items"][0]
+
+    def amount() -> str:
+        whole, digits = rng.choice([0, 7, 98, 99_999_999, 123_456_789]), rng.randrange(1, 16)
+        drawn = "".join(rng.choice("0123456789") for _ in range(digits))
+        end = rng.choice(["", drawn, f"99{rng.choice('049')}{drawn}", "5", "50", "49999999999", "50000000001", "0001"])
+        return f"{whole}.{rng.randrange(10_000):04}{end}"
+
+    values = []
+    for _ in range(6000):
+        price, discount = amount(), amount() if rng.random() < 0.5 else "0.5"
+        text = compact(SALE | {"items": [line | {"unit_price": "PRICE", "discount_amount": "DISCOUNT"}]})
+        price = f'"{price}"' if rng.random() < 0.2 else price
+        values.append(text.replace('"PRICE"', price).replace('"DISCOUNT"', discount))
+    layouts = Layouts()
+    read_plain(contract, texts(values), RULES, layouts)
+    taken = read_plain(contract, texts(values), RULES, layouts)
+    assert taken.height > 1000
+    raw = pa.array([value.encode() for value in values], pa.binary())
+    exact = parse_exactly(contract, raw, taken["row"], RULES)
+    assert exact.events.equals(taken)
+    assert taken["money_rounded"].sum() > 500
+    assert (~taken["money_rounded"]).sum() > 200
+
+
+def test_two_ways_to_leave_optional_members_out_become_one_layout() -> None:
+    """Returns name an original, sales a customer: neither sample shows both members, nor a line's discount."""
+    contract, layouts = CONTRACTS["pos-transactions"], Layouts()
+    bare = [{name: value for name, value in of.items() if name != "discount_amount"} for of in SALE["items"]]
+    anonymous = {name: value for name, value in SALE.items() if name != "customer_id"}
+    returned = {"original_transaction_id" if name == "customer_id" else name: value for name, value in SALE.items()}
+    for made in (anonymous, SALE | {"items": bare}, returned | {"event_type": "return", "items": bare}):
+        assert read_plain(contract, texts([compact(made)] * 300), RULES, layouts).height == 300
+    assert len(layouts.screens(contract, RULES)) == 1
 
 
 def test_a_currency_that_is_no_plain_text_has_no_pattern() -> None:
