@@ -98,10 +98,14 @@ def fit(connection: "DuckDBPyConnection") -> None:
     empty = np.full(len(frequency), np.nan)
     alive, purchases, value = empty, empty, empty
     if np.sum(frequency > 0) >= LEAST_REPEATERS:
-        rows, count = np.unique(np.column_stack((frequency, recency, t)), axis=0, return_counts=True)
-        model = fit_bg_nbd(rows[:, 0], rows[:, 1], rows[:, 2], count.astype(np.float64))
-        alive = model.probability_alive(frequency, recency, t)
-        purchases = model.expected_purchases(frequency, recency, t, HORIZON_DAYS)
+        rows, place, count = np.unique(
+            np.column_stack((frequency, recency, t)), axis=0, return_inverse=True, return_counts=True
+        )
+        place = place.reshape(-1)
+        x, last, end = rows.T  # customers with the same past have the same future
+        model = fit_bg_nbd(x, last, end, count.astype(np.float64))
+        alive = model.probability_alive(x, last, end)[place]
+        purchases = model.expected_purchases(x, last, end, HORIZON_DAYS)[place]
     paying = (frequency > 0) & (monetary > 0)
     if np.sum(paying) >= LEAST_REPEATERS:
         value = fit_gamma_gamma(frequency[paying], monetary[paying]).expected_value(frequency, monetary)
@@ -166,24 +170,28 @@ def fit_gamma_gamma(frequency: Floats, monetary: Floats) -> GammaGamma:
 
     unit = float(np.median(monetary))
     spent = monetary / unit
-    log_x, log_m = np.log(frequency), np.log(spent)
+    log_m, total = np.log(spent), frequency * spent
+    values, place, count = np.unique(frequency, return_inverse=True, return_counts=True)
+    share = count / len(frequency)
+    log_each = np.log(values) + np.bincount(place, log_m) / count  # means over the customers of a frequency
+    mean_log_m = float(np.mean(log_m))
 
     def loss(theta: Floats) -> tuple[float, Floats]:
         p, over, v = np.exp(theta)
         q = 1.0 + over
-        shape = p * frequency
-        log_total = np.log(frequency * spent + v)
-        likelihood = (
-            gammaln(shape + q) - gammaln(shape) - gammaln(q)
-            + q * np.log(v) + (shape - 1) * log_m + shape * log_x - (shape + q) * log_total
-        )  # fmt: skip
+        shape = p * values
+        sum_log = np.bincount(place, np.log(total + v)) / count
+        likelihood = np.sum(
+            share * (gammaln(shape + q) - gammaln(shape) + shape * log_each - (shape + q) * sum_log)
+        ) + q * np.log(v) - gammaln(q) - mean_log_m  # fmt: skip
         joint = digamma(shape + q)
+        gone = np.bincount(place, 1.0 / (total + v)) / count
         slope = (
-            shape * (joint - digamma(shape) + log_m + log_x - log_total),
-            over * (joint - digamma(q) + np.log(v) - log_total),
-            q - v * (shape + q) / (frequency * spent + v),
+            np.sum(share * shape * (joint - digamma(shape) + log_each - sum_log)),
+            over * np.sum(share * (joint - digamma(q) + np.log(v) - sum_log)),
+            q - v * np.sum(share * (shape + q) * gone),
         )
-        return -float(np.mean(likelihood)), -np.array([np.mean(part) for part in slope])
+        return -float(likelihood), -np.array(slope)
 
     p, over, v = np.exp(_least(loss, ((1.0, 1.0, 1.0), (5.0, 3.0, 0.5))))
     return GammaGamma(float(p), 1.0 + float(over), float(v) * unit)
@@ -204,7 +212,7 @@ def _least(loss: Objective, starts: tuple[tuple[float, ...], ...]) -> Floats:
     best: Floats = np.log(np.array(starts[0]))
     least = np.inf
     for start in starts:
-        found = minimize(bounded, np.log(np.array(start)), jac=True, method="BFGS", options={"gtol": 1e-7})
+        found = minimize(bounded, np.log(np.array(start)), jac=True, method="BFGS", options={"gtol": 1e-7, "maxiter": 200})
         if found.fun < least:
             best = LOG_BOUND * np.tanh(np.asarray(found.x, dtype=np.float64) / LOG_BOUND)
             least = float(found.fun)
