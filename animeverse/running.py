@@ -1,5 +1,6 @@
 """`animeverse run`: the micro-batch loop with its progress shown and its report printed."""
 
+import gc
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ HEADS = ("topic", "records", "on time", "late", "duplicates", "quarantined")
 
 def run(settings: Settings, layer: str, *, follow: bool, stop: threading.Event) -> tuple[RunReport, float]:
     """Run a layer, or all of them; the report and the seconds it took."""
+    gc.freeze()  # modules live on: no collection has to look at them
     layers = LAYERS if layer == "all" else (layer,)
     began = time.perf_counter()
     with bars() as shown, gold_writer(settings) if "gold" in layers else nullcontext() as gold:
@@ -60,6 +62,11 @@ class _Gold:
     def settle(self, now: datetime) -> Refreshed | None:
         """As Warehouse.settle."""
         return self._warehouse().settle(now)
+
+    def publish(self) -> None:
+        """As Warehouse.publish."""
+        if self.opened is not None:
+            self.opened.publish()
 
     def reset(self) -> None:
         """As Warehouse.reset."""

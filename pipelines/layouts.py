@@ -69,7 +69,6 @@ class Layout:
         same = same and (self.escapes or not other.escapes) and self.rounds == other.rounds
         return same and self.names[0] == other.names[0] and _is_subsequence(other.names, self.names) and lines
 
-
     def merged(self, other: "Layout", contract: Contract) -> "Layout | None":
         """One layout that covers both; None where they differ in more than optional members."""
         same = (self.colon, self.comma, self.rounds, self.extras(contract)) == (

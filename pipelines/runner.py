@@ -59,8 +59,8 @@ class Refresh(Protocol):
     """What a refresh says of itself."""
 
     @property
-    def seconds(self) -> Mapping[str, float]:
-        """By step."""
+    def published(self) -> bool:
+        """Whether readers see it already."""
 
 
 class GoldWriter(Protocol):
@@ -70,10 +70,13 @@ class GoldWriter(Protocol):
         """Silver snapshots that the last refresh reflects, by full table name."""
 
     def refresh(self, changes: SilverChanges, now: datetime) -> Refresh:
-        """One refresh, committed and published."""
+        """One refresh, committed, and published unless a catch-up has just published another."""
 
     def settle(self, now: datetime) -> Refresh | None:
-        """Bring up to date what refreshes left for later, and publish; None when there is nothing."""
+        """Bring up to date what refreshes left for later, and publish; None when there was no refresh to do."""
+
+    def publish(self) -> None:
+        """Publish what refreshes have committed."""
 
     def reset(self) -> None:
         """Forget all, so that the next refresh builds from nothing."""
@@ -218,7 +221,7 @@ class _Run:
         self._frozen: dict[str, DriftFrozenError] = {}
         self._lost: dict[str, LogIdentityError] = {}  # topics whose log is not the one that was read
         self._appended: dict[str, _Appended] = {}
-        self._refreshing: Future[datetime] | None = None
+        self._refreshing: Future[datetime | None] | None = None
         self._in_refresh: dict[str, int] = {}  # topic -> last batch that the refresh under way covers
         self._gold_asked = False
         self._is_settled = False  # gold may have left something for later
@@ -506,7 +509,8 @@ class _Run:
         assert self._refreshing is not None
         done, self._refreshing = self._refreshing, None
         gold_at = done.result()
-        self._flush_through(self._in_refresh, gold_at)
+        if gold_at is not None:
+            self._flush_through(self._in_refresh, gold_at)
 
     def _finish_gold(self) -> None:
         if self._refreshing is not None:
@@ -514,28 +518,33 @@ class _Run:
         if self._gold is not None and not self._stop.is_set() and (self._gold_asked or not self._silver):
             self._start_refresh()
             self._refreshed()
-        if self._gold is not None and not self._stop.is_set():
+        if self._gold is not None:
             self._start_settling()
             self._refreshed()
 
     def _start_settling(self) -> None:
         assert self._gold is not None
         self._is_settled = True
-        self._in_refresh = {}
         self._refreshing = self._refreshers.submit(self._settle, self._gold)
 
     def _settle(self, gold: GoldWriter) -> datetime:
         with self._report.timed("gold"):
-            gold.settle(self._clock())
+            if self._stop.is_set():
+                gold.publish()
+            else:
+                gold.settle(self._clock())
         return self._clock()
 
-    def _refresh(self, gold: GoldWriter, appended: Mapping[str, _Appended], state: Any) -> datetime:
+    def _refresh(self, gold: GoldWriter, appended: Mapping[str, _Appended], state: Any) -> datetime | None:
+        """When readers saw it; None when they will see it with a later one."""
         with self._report.timed("gold"):
             changes = self._changes(gold, appended, state)
             if changes is not None:
-                gold.refresh(changes, self._clock())
+                done = gold.refresh(changes, self._clock())
                 self._report.refreshes += 1
                 self._progress(Progress("gold", self._report.refreshes, None))
+                if not done.published:
+                    return None
         return self._clock()
 
     def _changes(self, gold: GoldWriter, appended: Mapping[str, _Appended], state: Any) -> SilverChanges | None:

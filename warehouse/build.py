@@ -27,7 +27,8 @@ _KEEP_REFRESHES = 10_000
 _TIDY_EVERY = 16  # refreshes
 _SMALL = 20_000  # rows up to which a refresh runs on one thread
 _LARGE = 100_000  # rows from which a refresh is one of a catch-up, which closes no days
-_MOST_NATIVE = 4_000_000  # rows that a catch-up may leave native
+_MOST_NATIVE = 8_000_000  # rows that a catch-up may leave native
+_COPY_SHARE = 20  # a catch-up publishes when this many times the last copy's seconds have passed
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ class Warehouse:
         self._last = self._threads_used = 0
         self._models = {model.full_name: model for model in registry()}
         self._native = native_rows + 1  # rows of days that could be closed, at most; counted when they may be too many
-        self._is_behind = False
+        self._is_behind = self._is_unpublished = False
+        self._publish_at = 0.0  # before that, a large refresh is not published
         self._begin()
 
     @guarded
@@ -101,7 +103,7 @@ class Warehouse:
 
     @guarded
     def refresh(self, changes: SilverChanges, now: datetime) -> Refreshed:
-        """Takes new silver rows into gold and publishes.
+        """Takes new silver rows into gold and publishes, unless they are many and the last copy is recent.
 
         Raises CheckFailedError with nothing changed. After any other error nothing is changed, either, and the same
         rows may be brought again.
@@ -137,24 +139,34 @@ class Warehouse:
         publishing = time.perf_counter()
         self._close_days(self._native_rows if 0 < rows < _LARGE else max(self._native_rows, _MOST_NATIVE))
         refresh.seconds["close_days"] = time.perf_counter() - publishing
-        self._publish(refresh.seconds)
-        fault_point("gold.published")
+        self._is_unpublished = True
+        if rows < _LARGE or time.monotonic() >= self._publish_at:
+            self._publish(refresh.seconds)
+            fault_point("gold.published")
         refresh.seconds["total"] = time.perf_counter() - began
         changed = {name: rows for name, rows in refresh.changed.items() if rows}
-        return Refreshed(refresh.refresh_id, changed, refresh.restated, refresh.seconds, published=True)
+        return Refreshed(refresh.refresh_id, changed, refresh.restated, refresh.seconds, not self._is_unpublished)
 
     @guarded
     def settle(self, now: datetime) -> Refreshed | None:
-        """Brings up to date what `patience` let lag; None when nothing does."""
+        """Brings up to date what `patience` let lag, and publishes; None when nothing lagged."""
         if not self._is_behind:
+            self.publish()
             return None
         self._settle_at = 0.0
         state = self._connection.sql("select * from work.partitions").to_arrow_table()
         return self.refresh(SilverChanges({}, self.reflected(), state), now)
 
     @guarded
+    def publish(self) -> None:
+        """Publishes what is committed and not published yet."""
+        if self._is_unpublished:
+            self._publish({})
+
+    @guarded
     def reset(self) -> None:
         """Forgets all, so that the next refresh builds from nothing. What is published stays until then."""
+        self._is_unpublished = False
         self.close()
         for name in (WORK, f"{WORK}.wal"):
             (self.gold_dir / name).unlink(missing_ok=True)
@@ -271,6 +283,8 @@ class Warehouse:
         began = time.perf_counter()
         publish.replace(self._descriptor, self.published)
         seconds["copy"] = time.perf_counter() - began
+        self._is_unpublished = False
+        self._publish_at = time.monotonic() + _COPY_SHARE * seconds["copy"]
 
 
 def rebuild(

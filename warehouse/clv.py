@@ -26,6 +26,7 @@ Objective = Callable[[Floats], tuple[float, Floats]]
 HORIZON_DAYS = 365.0
 LEAST_REPEATERS = 30  # R39: with fewer, predictions are null
 QUADRATURE_NODES = 64
+SEARCH = {"gtol": 1e-7, "maxiter": 200}
 LOG_BOUND = 10.0  # parameters stay between e^-10 and e^10 in units near 1
 
 
@@ -212,7 +213,7 @@ def _least(loss: Objective, starts: tuple[tuple[float, ...], ...]) -> Floats:
     best: Floats = np.log(np.array(starts[0]))
     least = np.inf
     for start in starts:
-        found = minimize(bounded, np.log(np.array(start)), jac=True, method="BFGS", options={"gtol": 1e-7, "maxiter": 200})
+        found = minimize(bounded, np.log(np.array(start)), jac=True, method="BFGS", options=SEARCH)
         if found.fun < least:
             best = LOG_BOUND * np.tanh(np.asarray(found.x, dtype=np.float64) / LOG_BOUND)
             least = float(found.fun)

@@ -11,6 +11,7 @@ from pipelines.changes import SilverChanges
 from tests.warehouse.conftest import Rows
 from tests.warehouse.silver_world import NOW, TABLES, Silver, at, changes_of, partitions, random_silver
 from warehouse.build import Warehouse
+from warehouse.publish import published_refresh
 
 Take = Callable[..., None]
 
@@ -202,4 +203,26 @@ def test_a_table_may_lag_for_a_while_and_is_settled_when_asked(tmp_path: Path) -
     assert warehouse._connection.execute(customers).fetchall() == [(2,)]
     assert warehouse.settle(NOW) is None
     assert set(warehouse.reflected()) == {f"silver.{table}" for table in TABLES}
+    warehouse.close()
+
+
+def test_a_catch_up_publishes_now_and_then_and_all_of_it_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever opens gold after a death in between, or settles, publishes what is committed."""
+    monkeypatch.setattr("warehouse.build._LARGE", 1)
+    monkeypatch.setattr("warehouse.build._COPY_SHARE", 1e9)
+    warehouse = Warehouse(tmp_path / "gold")
+    for place, seen in ((1, 1), (2, 1), (3, 2)):
+        silver = Silver()
+        silver._number = 10 * place
+        silver.sale(at(f"03-01 1{place}:00"), [("P1", 1, "5")], "C1")
+        done = warehouse.refresh(changes_of(silver.rows, at("03-03 00:00")), NOW)
+        assert (done.published, published_refresh(warehouse.published)) == (seen == place, seen)
+        if place == 2:  # as by kill -9
+            warehouse.close()
+            warehouse = Warehouse(tmp_path / "gold")
+            assert published_refresh(warehouse.published) == 2
+    assert warehouse.settle(NOW) is None
+    assert published_refresh(warehouse.published) == 3
     warehouse.close()
