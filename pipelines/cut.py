@@ -12,7 +12,7 @@ from typing import Self
 
 import polars as pl
 
-from pipelines.errors import PermanentError
+from pipelines.errors import BronzeCutError
 from pipelines.lake import LakeTable, encode
 
 PROPERTY = "cut"
@@ -79,10 +79,10 @@ class Cut:
 
 
 def refuse_cut(bronze: LakeTable, consumed: int) -> None:
-    """Raise PermanentError where silver has not consumed, or is to be built without, what was removed."""
+    """Raise BronzeCutError where silver has not consumed, or is to be built without, what was removed."""
     cut = Cut.of(bronze)
     if consumed < cut.through:
-        raise PermanentError(
+        raise BronzeCutError(
             f"{bronze.name}: ANIMEVERSE_BRONZE_RETENTION has removed {cut}, and silver that has consumed batches up to "
             f"{consumed} cannot be made from what is left: watermarks and duplicates depend on all before. Silver that "
             "is there goes on and `animeverse verify` without --rebuild checks it; gold is built from silver, by "

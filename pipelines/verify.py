@@ -51,7 +51,7 @@ GoldChecks = Callable[[Path, SilverChanges, bool], list[tuple[str, bool, str]]]
 
 
 def verify(settings: Settings, *, rebuild: bool = False, gold_checks: GoldChecks | None = None) -> list[Check]:
-    """All checks. Raises NoLakehouseError where there is nothing to check, PermanentError where `rebuild` cannot be
+    """All checks. Raises NoLakehouseError where there is nothing to check, BronzeCutError where `rebuild` cannot be
     done, since retention has removed what silver was made from."""
     lake = open_lakehouse(settings)
     try:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,16 +20,18 @@ from pipelines.asof import silver_as_of
 from pipelines.bronze import BronzeWriter
 from pipelines.cut import Cut
 from pipelines.cutting import to_cut
-from pipelines.errors import PermanentError
+from pipelines.errors import BronzeCutError, CommitConflictError
 from pipelines.lake import Lake
 from pipelines.log.open import open_log
 from pipelines.maintain import Report, maintain
+from pipelines.migrate import migrate
 from pipelines.quarantine import Wanted
 from pipelines.reconcile import count_topics
 from pipelines.release import release
 from pipelines.runner import run
-from pipelines.settings import Settings, load_settings
+from pipelines.settings import load_settings
 from pipelines.trace import trace
+from pipelines.upkeep import Owned, Upkeep
 from pipelines.verify import verify
 
 from .outcome import silver
@@ -226,11 +229,11 @@ def test_a_record_of_the_cut_that_was_changed_is_found(tmp_path: Path, change: d
 def test_silver_is_never_made_from_what_is_left(tmp_path: Path) -> None:
     fill(tmp_path)
     maintained(tmp_path, LATER)
-    with pytest.raises(PermanentError, match=r"BRONZE_RETENTION has removed 21 records of batches up to 7"):
+    with pytest.raises(BronzeCutError, match=r"BRONZE_RETENTION has removed 21 records of batches up to 7"):
         verify(load_settings(home=tmp_path), rebuild=True)
     with opened(tmp_path) as lake:
         lake.catalog.drop_table("silver.inventory_updates")
-    with pytest.raises(PermanentError, match="restored from a backup"):
+    with pytest.raises(BronzeCutError, match="restored from a backup"):
         judge(tmp_path, LATER)
 
 
@@ -303,16 +306,48 @@ def test_a_clock_that_was_set_back_cuts_only_whole_batches(tmp_path: Path) -> No
     assert failed(tmp_path) == []
 
 
-def test_beside_a_run_what_was_planned_is_committed_by_the_holder_or_not_at_all(tmp_path: Path) -> None:
+def test_beside_a_run_what_is_old_goes_in_an_idle_moment(tmp_path: Path) -> None:
     fill(tmp_path)
-    settings: Settings = load_settings(home=tmp_path, **AGE)
+    now, said = LATER, list[str]()
     with opened(tmp_path) as lake:
-        held = lake.table(BRONZE)
+        held = Owned(lake.table(BRONZE), lambda work: work())
+        upkeep = Upkeep(lake, load_settings(home=tmp_path, **AGE), lambda: now, said.append)
+        deadline = time.monotonic() + 30
+        while not said and time.monotonic() < deadline:
+            upkeep.step([held])
+            now += timedelta(minutes=1)
+            time.sleep(0.02)
+        upkeep.close()
+        assert said == [f"{BRONZE}: 21 records older than the retention were removed"]
+        assert Cut.of(held.table).through == 7
+    assert left(tmp_path) == [7, 8, 9]
+    assert failed(tmp_path) == []
+
+
+def test_a_plan_that_another_maintenance_was_faster_with_changes_nothing(tmp_path: Path) -> None:
+    fill(tmp_path)
+    settings = load_settings(home=tmp_path, **AGE)
+    with opened(tmp_path) as lake:
         cutting = to_cut(lake, BRONZE, settings, LATER)
         assert cutting is not None
-        cutting.commit(held)
-        assert to_cut(lake, BRONZE, settings, LATER) is None
-    assert left(tmp_path) == [7, 8, 9]
+        stale = lake.table(BRONZE)
+        maintained(tmp_path, DAY + timedelta(days=10))
+        for table in (stale, lake.table(BRONZE)):
+            with pytest.raises(CommitConflictError):
+                cutting.commit(table)
+    assert cut(tmp_path).through == 3
+
+
+def test_a_lakehouse_that_moved_knows_what_was_removed(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    fill(home)
+    maintained(home, LATER)
+    place = {"catalog_url": f"sqlite:///{tmp_path / 'new.db'}", "lake_root": str(tmp_path / "new")}
+    target = load_settings(home=home, **place)
+    migrate(load_settings(home=home), target, lambda: LATER)
+    with closing(Lake.open(target)) as lake:
+        assert Cut.of(lake.table(BRONZE)) == cut(home)
+    assert [check.detail for check in verify(target) if not check.ok] == []
 
 
 @pytest.mark.slow
