@@ -393,7 +393,8 @@ def maintain(
 ) -> None:
     """Merge small files, thin out old snapshots, delete files that nothing refers to.
 
-    `run --follow` does the same bit by bit. What a query reads is not changed, but for how far back it can look.
+    `run --follow` does the same bit by bit. What a query reads is not changed, but for how far back it can look; and
+    where ANIMEVERSE_BRONZE_RETENTION gives an age, old days of bronze go.
     """
     from animeverse.maintaining import print_report, reflected_snapshots
     from animeverse.stopping import stop_on_signals

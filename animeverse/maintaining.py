@@ -33,6 +33,7 @@ def print_report(report: Report) -> None:
     rows = [
         (
             of.table,
+            console.count(of.removed) if of.removed else "-",
             f"{console.count(of.files)} into {console.count(of.into)}" if of.files else "-",
             console.size(of.bytes) if of.files else "-",
             console.count(of.expired),
@@ -40,11 +41,11 @@ def print_report(report: Report) -> None:
             console.size(of.deleted_bytes),
         )
         for of in report.tables
-        if of.files or of.expired or of.deleted
+        if of.removed or of.files or of.expired or of.deleted
     ]
     if rows:
-        heads = ("table", "files compacted", "size", "snapshots expired", "files deleted", "size")
-        console.put(console.table(heads, rows, right=range(1, 6)))
+        heads = ("table", "old rows removed", "files compacted", "size", "snapshots expired", "files deleted", "size")
+        console.put(console.table(heads, rows, right=range(1, 7)))
     for of in report.tables:
         if of.note:
             console.put(f"[yellow]{escape(of.table)}: {escape(of.note)}[/yellow]")

@@ -91,8 +91,9 @@ def print_trace(found: Trace, gold: list[GoldRow]) -> None:
         console.put(f"  {escape(_verdict(record))}")
         for line in _releases(record):
             console.put(f"  {line}")
-        text = (record.value or b"").decode(errors="backslashreplace")
-        console.put(f"  [dim]{escape(text[:_SHOWN] + ('…' if len(text) > _SHOWN else ''))}[/dim]")
+        if record.value is not None:
+            text = record.value.decode(errors="backslashreplace")
+            console.put(f"  [dim]{escape(text[:_SHOWN] + ('…' if len(text) > _SHOWN else ''))}[/dim]")
     for table in dict.fromkeys(table for table, _ in gold):
         rows = [row for name, row in gold if name == table]
         console.put(f"\n[bold]{table}[/bold]")
@@ -111,6 +112,8 @@ def _way(record: TracedRecord) -> str:
     arrived = f"arrived {instant(record.timestamp)}" if record.timestamp else "without a timestamp"
     if record.batch_id is None:
         return f"{arrived}, in the log only: `animeverse run` brings it on"
+    if record.is_removed:
+        return f"{arrived}, came by batch {record.batch_id}; retention has removed it from bronze"
     snapshot = f" (snapshot {record.bronze_snapshot_id})" if record.bronze_snapshot_id else ""
     ingested = instant(record.ingested_at) if record.ingested_at else "?"
     return f"{arrived}, in bronze since {ingested} by batch {record.batch_id}{snapshot}"

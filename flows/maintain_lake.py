@@ -15,7 +15,7 @@ from pipelines.errors import AlreadyRunningError
 from pipelines.maintain import Report, maintain
 from pipelines.settings import load_settings
 
-_HEADS = ("table", "files compacted", "into", "snapshots expired", "files deleted", "bytes deleted", "left for later")
+_HEADS = ("table", "removed", "files compacted", "into", "expired", "files deleted", "bytes deleted", "left for later")
 
 
 @flow(name="maintain-lake")
@@ -33,11 +33,12 @@ async def maintain_lake(dry_run: bool = False) -> dict[str, int] | State[Any]:
     except AlreadyRunningError as error:
         return skipped(error)
     of = report.tables
-    rows = [(t.table, t.files, t.into, t.expired, t.deleted, t.deleted_bytes, t.note or "") for t in of]
+    rows = [(t.table, t.removed, t.files, t.into, t.expired, t.deleted, t.deleted_bytes, t.note or "") for t in of]
     await story.text(
         "maintenance", story.table(_HEADS, rows), "What was done, by table." if not dry_run else "A dry run."
     )
     return {
+        "removed": sum(t.removed for t in of),
         "files": sum(t.files for t in of),
         "expired": sum(t.expired for t in of),
         "deleted": sum(t.deleted for t in of),

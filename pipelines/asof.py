@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from pipelines.bronze import ensure_bronze
 from pipelines.changes import SilverChanges
+from pipelines.cut import Cut
 from pipelines.lake import Lake
 from pipelines.runner import partition_rows, silver_changes, stored_state
 from pipelines.sidetables import QUARANTINE_NAME, RELEASES_NAME
@@ -45,9 +46,19 @@ def _state(lake: Lake, topic: str, moment: datetime) -> dict[int, PartitionState
     )
     for partition, time in _conflicting(lake, topic, moment):
         highs[partition] = max(time, highs.get(partition, time))
-    records = lake.scan(ensure_bronze(lake, topic).name).filter(pl.col("timestamp") <= moment)
+    records = _timestamps(lake, topic).filter(pl.col("timestamp") <= moment)
     lasts = dict(records.group_by("partition").agg(pl.col("timestamp").max().dt.epoch("us")).collect().iter_rows())
     return {partition: PartitionState(highs.get(partition), last) for partition, last in sorted(lasts.items())}
+
+
+def _timestamps(lake: Lake, topic: str) -> pl.LazyFrame:
+    """Of all records; of those that retention removed from bronze only what left a row: of duplicates nobody knows."""
+    bronze, names = ensure_bronze(lake, topic), ["partition", "timestamp"]
+    if not Cut.of(bronze).through:
+        return lake.scan(bronze.name).select(names)
+    accepted = lake.scan(anchor_name(topic)).select(partition="_partition", timestamp="_recorded_at")
+    stopped = lake.scan(QUARANTINE_NAME).filter(pl.col("topic") == topic).select(names)
+    return pl.concat([lake.scan(bronze.name).select(names), accepted, stopped])
 
 
 def _conflicting(lake: Lake, topic: str, moment: datetime) -> list[tuple[int, int]]:

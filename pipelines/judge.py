@@ -20,10 +20,10 @@ from pipelines.settings import Policy
 from pipelines.times import micros
 from pipelines.watermark import PartitionState, partition_watermarks
 
-# Records' bytes by (partition, offset), from bronze.
+# Records' bytes by (partition, offset), from bronze; without those that retention removed.
 Fetch = Callable[[Sequence[tuple[int, int]]], Mapping[tuple[int, int], bytes]]
 
-ACCEPTED, DUPLICATE, CONFLICT = 0, 1, 2
+ACCEPTED, DUPLICATE, CONFLICT, UNKNOWN = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +108,12 @@ def judge(
                 _stopped(future, parsed.events, "future", _future_detail(policy)),
                 _stopped(too_late, parsed.events, "too_late", _too_late_detail(policy)),
                 _stopped(
-                    candidates.filter(pl.col("verdict") == CONFLICT),
+                    candidates.filter(pl.col("verdict") >= CONFLICT),
                     parsed.events,
                     "conflicting_duplicate",
-                    pl.lit("an accepted event has this event_id and other content"),
+                    pl.when(pl.col("verdict") == UNKNOWN)
+                    .then(pl.lit("an accepted event has this event_id; bronze does not hold its record any more"))
+                    .otherwise(pl.lit("an accepted event has this event_id and other content")),
                 ),
             ]
         ).sort("row"),
@@ -182,7 +184,10 @@ def _forget(seen: SeenIds, after: Mapping[int, PartitionState], policy: Policy, 
 def _copies(
     candidates: pl.DataFrame, events: pl.DataFrame, values: pa.ChunkedArray, seen: SeenIds, fetch: Fetch
 ) -> npt.NDArray[np.uint8]:
-    """One verdict a candidate: the first copy of an id wins, an identical one is a duplicate, another conflicts."""
+    """One verdict a candidate: the first copy of an id wins, an identical one is a duplicate, another conflicts.
+
+    What cannot be compared, since the accepted event's record is gone from bronze, is no duplicate.
+    """
     verdicts = np.full(len(candidates), ACCEPTED, np.uint8)
     if not len(candidates):
         return verdicts
@@ -284,7 +289,9 @@ def _settle(
             verdicts[position] = DUPLICATE
             continue
         mine = canonical(bytes(values[row].as_py()))
-        verdicts[position] = DUPLICATE if any(canonical_of(entry) == mine for entry in near) else CONFLICT
+        there = [entry for entry in near if entry.place is None or entry.place in fetched]
+        otherwise = CONFLICT if len(there) == len(near) else UNKNOWN
+        verdicts[position] = DUPLICATE if any(canonical_of(entry) == mine for entry in there) else otherwise
 
 
 def _id_of(value: bytes) -> str | None:

@@ -7,7 +7,7 @@ its newest snapshot asked whether it is ours: so an append happens exactly once 
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import pyarrow as pa
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException, ValidationException
@@ -112,20 +112,45 @@ class LakeTable(TableReader):
         before, after = (sum(file.record_count for file in files) for files in (old, new))
         if before != after:
             raise PermanentError(f"{self.name}: {before} rows may not be replaced by {after}")
+        return self._overwrite(
+            old, new, {ROWS_OF: str(self.rows_snapshot_id)}, {}, ("files_rewritten", "files_replaced")
+        )
+
+    def remove_files(self, paths: Collection[str], properties: Mapping[str, str]) -> int:
+        """Take data files, and so their rows, out of the table and set properties, in one commit; its snapshot's id.
+
+        As `replace_files`: the stamp is carried on, and CommitConflictError is raised where a file is gone by now.
+        """
+        old = [task.file for task in self.tasks() if task.file.file_path in paths]
+        if len(old) != len(paths):
+            raise CommitConflictError(f"files of {self.name} were replaced by another writer first")
+        return self._overwrite(old, (), {}, properties, ("rows_removing", "rows_removed"))
+
+    def _overwrite(
+        self,
+        old: Sequence[DataFile],
+        new: Sequence[DataFile],
+        marks: Mapping[str, str],
+        properties: Mapping[str, str],
+        faults: tuple[str, str],
+    ) -> int:
+        """Files in the place of others, in one overwrite snapshot that carries the stamp on; its id."""
         commit_id = uuid.uuid4().hex
-        marked = {COMMIT: commit_id, ROWS_OF: str(self.rows_snapshot_id)}
+        marked = {COMMIT: commit_id, **marks}
         if (stamped := self.stamped()) is not None:
             marked |= {STAMP + key: value for key, value in self.stamp().items()}
             marked |= {STAMPED_BY: str(stamped[0]), STAMPED_AT: stamped[1].isoformat()}
 
         def work(table: Table) -> None:
             changes = transaction(table)
+            if properties:
+                changes.set_properties({STAMP + key: value for key, value in properties.items()})
             with changes.update_snapshot(snapshot_properties=marked).overwrite() as overwrite:
                 for file in old:
                     overwrite.delete_data_file(file)
                 for file in new:
                     overwrite.append_data_file(file)
-            fault_point(f"{self.name}.files_rewritten")
+            fault_point(f"{self.name}.{faults[0]}")
             changes.commit_transaction()
 
         try:
@@ -133,7 +158,7 @@ class LakeTable(TableReader):
         except ValidationException as error:
             self.reload()
             raise CommitConflictError(f"files of {self.name} were replaced by another writer first") from error
-        fault_point(f"{self.name}.files_replaced")
+        fault_point(f"{self.name}.{faults[1]}")
         assert self.snapshot_id is not None
         return self.snapshot_id
 

@@ -188,6 +188,12 @@ def read_ledger(lake: Lake) -> pa.Table:
     return pa.concat_tables(found) if found else BATCHES.empty_table()
 
 
+def entries_of(lake: Lake, topic: str) -> pl.DataFrame:
+    """A topic's entries, without the reasons."""
+    read = pl.DataFrame(pl.from_arrow(read_ledger(lake).drop_columns(["quarantined_by_reason"])))
+    return read.filter(pl.col("topic") == topic)
+
+
 def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 

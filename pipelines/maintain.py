@@ -1,7 +1,8 @@
 """`animeverse maintain`: small files become few, old snapshots go, and so do files that nothing refers to any more.
 
-Nothing that can be read is changed but the length of the history. A process that dies anywhere in here leaves files
-that nothing refers to, and a later call removes them. While the pipeline runs, `upkeep` does the same bit by bit.
+Nothing that can be read is changed but the length of the history: of time travel and, where an age is set, of bronze. A
+process that dies anywhere in here leaves files that nothing refers to, and a later call removes them. While the
+pipeline runs, `upkeep` does the same bit by bit.
 """
 
 import fcntl
@@ -13,8 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipelines.bronze import Clock, utc_now
 from pipelines.compaction import Group, at_rest
-from pipelines.errors import CommitConflictError
+from pipelines.cutting import to_cut
+from pipelines.errors import CheckFailedError, CommitConflictError
 from pipelines.homelock import home_lock
 from pipelines.lake import Lake, LakeTable
 from pipelines.lake_files import delete, unreferenced
@@ -41,6 +44,7 @@ class TableReport:
     """What was done to a table, or with `dry_run` would be."""
 
     table: str
+    removed: int = 0  # rows of bronze older than ANIMEVERSE_BRONZE_RETENTION
     files: int = 0  # small ones replaced
     into: int = 0  # files that took their place
     bytes: int = 0  # of the small ones
@@ -72,6 +76,7 @@ def maintain(
     pinned: Collection[int] = (),
     stopped: Callable[[], bool] = lambda: False,
     say: Callable[[str], None] = lambda text: None,
+    clock: Clock = utc_now,
 ) -> Report:
     """Maintain all tables, one after the other; never beside `run`. `pinned` are the snapshots that gold reflects.
 
@@ -80,14 +85,15 @@ def maintain(
     lake = open_lakehouse(settings)
     try:
         if dry_run:
-            return Report(True, [_foreseen(table, settings, pinned) for table in _tables(lake)], _dead(settings))
+            tables = [_foreseen(lake, table, settings, pinned, clock()) for table in _tables(lake)]
+            return Report(True, tables, _dead(settings))
         with home_lock(settings.home):
             report = Report(False)
             for table in _tables(lake):
                 if stopped():
                     break
                 say(table.name)
-                report.tables.append(_table(table, settings, pinned, stopped))
+                report.tables.append(_table(lake, table, settings, pinned, stopped, clock))
             for folder in _dead(settings):
                 shutil.rmtree(folder, ignore_errors=True)
                 report.leftovers.append(folder)
@@ -101,9 +107,10 @@ def sort_of(columns: Collection[str]) -> tuple[str, ...]:
     return next((sort for sort in SORTS if set(sort) <= set(columns)), ())
 
 
-def small_files(table: LakeTable) -> list[Group]:
-    """What compaction would merge."""
-    return at_rest(file_lines(table, next(iter(sort_of(table.columns)), None)))
+def small_files(table: LakeTable, gone: Collection[str] = ()) -> list[Group]:
+    """What compaction would merge; `gone` are paths of files to be taken as removed already."""
+    lines = file_lines(table, next(iter(sort_of(table.columns)), None))
+    return at_rest(line for line in lines if line.path not in gone)
 
 
 def _tables(lake: Lake) -> Iterator[LakeTable]:
@@ -113,10 +120,15 @@ def _tables(lake: Lake) -> Iterator[LakeTable]:
             yield found
 
 
-def _foreseen(table: LakeTable, settings: Settings, pinned: Collection[int]) -> TableReport:
-    now = datetime.now(UTC)
+def _foreseen(lake: Lake, table: LakeTable, settings: Settings, pinned: Collection[int], now: datetime) -> TableReport:
     report = TableReport(table.name)
-    _count(report, small_files(table))
+    gone: Collection[str] = ()
+    try:
+        if (cutting := to_cut(lake, table.name, settings, now)) is not None:
+            report.removed, gone = cutting.rows, cutting.paths
+    except CheckFailedError as error:
+        report.note = str(error)
+    _count(report, small_files(table, gone))
     expired = table.expendable(now, settings.retention, pinned)
     report.expired = len(expired)
     orphans = unreferenced(table, now - settings.orphan_age, expired)
@@ -132,16 +144,29 @@ def _count(report: TableReport, groups: Sequence[Group]) -> None:
     report.partitions += len({group.partition for group in groups})
 
 
-def _table(table: LakeTable, settings: Settings, pinned: Collection[int], stopped: Callable[[], bool]) -> TableReport:
+def _table(
+    lake: Lake,
+    table: LakeTable,
+    settings: Settings,
+    pinned: Collection[int],
+    stopped: Callable[[], bool],
+    clock: Clock,
+) -> TableReport:
     report = TableReport(table.name)
     try:
+        if (cutting := to_cut(lake, table.name, settings, clock())) is not None:
+            cutting.commit(table)
+            report.removed = cutting.rows
+    except (CheckFailedError, CommitConflictError) as error:
+        report.note = str(error)
+    try:
         _compact(table, report, stopped)
-        while expired := table.expendable(datetime.now(UTC), settings.retention, pinned)[:PORTION]:
+        while expired := table.expendable(clock(), settings.retention, pinned)[:PORTION]:
             table.expire(expired)
             report.expired += len(expired)
     except CommitConflictError as error:
         report.note = str(error)
-    orphans = unreferenced(table, datetime.now(UTC) - settings.orphan_age)
+    orphans = unreferenced(table, clock() - settings.orphan_age)
     report.deleted, report.deleted_bytes = delete(table, orphans), sum(file.size for file in orphans)
     report.paths = [file.path for file in orphans]
     return report

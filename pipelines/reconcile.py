@@ -12,6 +12,7 @@ import polars as pl
 
 from pipelines.bronze import bronze_name
 from pipelines.contracts import TOPICS
+from pipelines.cut import KEYS, Cut, with_batch
 from pipelines.errors import LogRefusedError, LogUnavailableError
 from pipelines.identity import numbered
 from pipelines.lake import Lake, LakeTable
@@ -79,10 +80,15 @@ def _topic(
     state, fault = _state(log, unreachable, topic, position)
     counted = TopicCount(topic, None, Tally(), {}, {}, None, [])
 
-    first_offsets = state.first_offsets if state is not None else {}
+    cut = Cut.of(bronze)
+    day = pl.coalesce("bronze_at", "silver_at").dt.date().alias("day")
+    removed = ledger.filter(pl.col("batch_id") <= cut.through).select(*KEYS, "offset_from", "offset_to", "polled", day)
+    first_offsets = cut.first_held(state.first_offsets) if state is not None else {}
     batch_days, held, caught = _count_bronze(counted, bronze, consumed, stopped, first_offsets)
+    caught += _count_removed(counted, removed, stopped.filter(cut.is_below))
+    batch_days |= dict(removed.select("batch_id", "day").iter_rows())
     copies = _copies(book, topic)
-    accepted_copies = _count_accepted(counted, anchor, copies)
+    accepted_copies = _count_accepted(counted, anchor, copies, removed)
     _count_duplicates(counted, ledger, batch_days)
     for tally in counted.days.values():
         counted.tally.add(tally)
@@ -90,10 +96,12 @@ def _topic(
         again = len(copies.join(stopped, on=_PLACE, how="semi", maintain_order="left"))
         counted.releases = Releases(len(copies), accepted_copies, again, len(copies) - accepted_copies - again)
     if log is not None and state is not None:
-        elsewhere = counted.tally.received - sum(held.values())  # from files, or gone from the log by now
-        counted.log = sum(_records_held(log, topic, state, position, held)) + elsewhere
+        elsewhere = counted.tally.received - sum(held.values())  # from files, or gone by now
+        counted.log = sum(_records_held(log, topic, state, first_offsets, position, held)) + elsewhere
     if fault and counted.tally.received:
         counted.faults.append(fault)
+    if off := cut.off(ledger):
+        counted.faults.append(f"retention removed {cut}, of partitions {off} the ledger says otherwise")
     counted.faults += _faults(counted, len(stopped) - caught)
     return counted
 
@@ -149,23 +157,38 @@ def _count_bronze(
     return batch_days, held, known
 
 
+def _count_removed(counted: TopicCount, removed: pl.DataFrame, stopped: pl.DataFrame) -> int:
+    """Records that retention removed from bronze, by the ledger; those in quarantine; how many those are."""
+    for day, rows in removed.group_by("day").agg(pl.col("polled").sum()).iter_rows():
+        counted.days.setdefault(day, Tally()).add(Tally(received=rows))
+    caught = with_batch(stopped, removed).drop_nulls("day")
+    for day, rows in caught.group_by("day").len().iter_rows():
+        counted.days[day].quarantined += rows
+    for day, reason, rows in caught.explode("reasons").group_by("day", "reasons").len().sort("reasons").iter_rows():
+        counted.days[day].add_reasons({reason: rows})
+    return len(caught)
+
+
 def _copies(book: ReleaseBook, topic: str) -> pl.DataFrame:
     mine = book.rows.filter(pl.col("topic") == topic)
     return mine.select(partition="release_partition", offset="release_offset").unique(maintain_order=True)
 
 
-def _count_accepted(counted: TopicCount, anchor: LakeTable | None, copies: pl.DataFrame) -> int:
+def _count_accepted(counted: TopicCount, anchor: LakeTable | None, copies: pl.DataFrame, removed: pl.DataFrame) -> int:
     """Accepted events by day of ingestion and day of event_time; how many of them are released copies."""
     released = 0
-    for frame in _frames(anchor, ["_partition", "_offset", "_arrival", "event_time", "_ingested_at"]):
-        for column, days in (("_ingested_at", counted.days), ("event_time", counted.events)):
-            by_day = frame.group_by(pl.col(column).dt.date().alias("day"), "_arrival").len()
+    for raw in _frames(anchor, ["_partition", "_offset", "_arrival", "event_time", "_ingested_at"]):
+        frame = raw.rename({"_partition": "partition", "_offset": "offset"})
+        arrived = pl.col("_ingested_at").dt.date()
+        if len(removed):
+            frame, arrived = with_batch(frame, removed), pl.coalesce("day", arrived)
+        for day_of, days in ((arrived, counted.days), (pl.col("event_time").dt.date(), counted.events)):
+            by_day = frame.group_by(day_of.alias("on"), "_arrival").len()
             for day, arrival, rows in by_day.iter_rows():
                 tally = days.setdefault(day, Tally())
                 name = "on_time" if arrival == "on_time" else "late"
                 setattr(tally, name, getattr(tally, name) + rows)
-        places = frame.select(partition="_partition", offset="_offset")
-        released += len(copies.join(places, on=_PLACE, how="semi", maintain_order="left"))
+        released += len(copies.join(frame.select(_PLACE), on=_PLACE, how="semi", maintain_order="left"))
     return released
 
 
@@ -192,10 +215,16 @@ def _count_duplicates(counted: TopicCount, ledger: pl.DataFrame, batch_days: Map
 
 
 def _records_held(
-    log: Log, topic: str, state: TopicState, position: Position, bronze: Mapping[int, int]
+    log: Log,
+    topic: str,
+    state: TopicState,
+    first_offsets: Mapping[int, int],
+    position: Position,
+    bronze: Mapping[int, int],
 ) -> Iterator[int]:
-    """Records of each partition of the log up to where bronze has read; counted only where offsets have holes."""
-    for partition, first in state.first_offsets.items():
+    """Records of each partition of the log from these offsets up to where bronze has read; counted only where offsets
+    have holes."""
+    for partition, first in first_offsets.items():
         end = min(position.next_offsets.get(partition, first), state.end_offsets[partition])
         if end - first == bronze[partition]:
             yield end - first

@@ -237,7 +237,7 @@ class _Run:
         log: Log | None = None
         readers, refreshers = ThreadPoolExecutor(1, "bronze"), ThreadPoolExecutor(1, "gold")
         self._refreshers = refreshers
-        self._upkeep = Upkeep(self._lake, self._settings.retention, self._clock, self._say)
+        self._upkeep = Upkeep(self._lake, self._settings, self._clock, self._say)
         try:
             writers: list[BronzeWriter] = []
             if "bronze" in self._layers:

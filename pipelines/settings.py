@@ -30,6 +30,7 @@ from pipelines.settings_urls import (
 Drift = Literal["evolve", "freeze", "quarantine"]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Secrets = Mapping[str, SecretStr]
+_LEAST_AGE = timedelta(days=1)
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -42,6 +43,21 @@ def _moment(value: object) -> datetime:
     if moment is None or moment.tzinfo is None:
         raise ValueError("a time with its zone, such as 2000-01-01T00:00:00Z")
     return moment.astimezone(UTC)
+
+
+def _age(value: object) -> timedelta | None:
+    if value is None or value == "off":
+        return None
+    try:
+        age = parse_duration(value)
+    except ValueError:
+        age = timedelta(0)
+    if age < _LEAST_AGE:
+        raise ValueError(f"off, or an age of at least {show_duration(_LEAST_AGE)} such as 90d")
+    return age
+
+
+Age = Annotated[timedelta | None, BeforeValidator(_age)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +131,7 @@ class Settings(BaseSettings):
     keep_hourly: Annotated[int, Field(ge=0)] = 24  # then the last of each hour for so many hours,
     keep_daily: Annotated[int, Field(ge=0)] = 30  # then the last of each day for so many days
     orphan_age: Duration = timedelta(hours=1)  # files that nothing refers to are left alone so long
+    bronze_retention: Age = None  # days of bronze that are older and judged go; None: bronze keeps all
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
     min_event_time: Annotated[datetime, BeforeValidator(_moment)] = datetime(2000, 1, 1, tzinfo=UTC)
     out_of_orderness: Duration = timedelta(minutes=10)

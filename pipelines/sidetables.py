@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.cut import Cut
 from pipelines.judge import Judged
 from pipelines.lake import Lake, LakeTable, encode
 from pipelines.released import origins, release_mask
@@ -139,7 +140,9 @@ class Waivers:
         names = ["batch_id", "partition", "offset"]
         first = tuple(piece.column(name)[0].as_py() for name in names)
         rows = read_places(self._bronze, places, names)
-        return {(row["partition"], row["offset"]) for row in rows if tuple(row[name] for name in names) < first}
+        found = {(row["partition"], row["offset"]) for row in rows if tuple(row[name] for name in names) < first}
+        cut = Cut.of(self._bronze)
+        return found | {place for place in places if cut.has(*place)}
 
     def _released_before(self, places: Sequence[Place], piece: pa.Table) -> set[Place]:
         """Those of the places that a record before the piece released: the table may be ahead of this run."""

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from pipelines.bronze import BatchCommit, BronzeBatch, batch_commits, ensure_bronze
 from pipelines.contracts import CONTRACTS, VERSION, Contract
+from pipelines.cut import refuse_cut
 from pipelines.errors import DriftFrozenError
 from pipelines.evolve import drifts, evolve
 from pipelines.judge import Judged, horizon, judge
@@ -115,6 +116,7 @@ class SilverTopic:
         stamp = self.anchor.stamp()
         state = json.loads(stamp["state"]) if "state" in stamp else {}
         self.consumed = int(stamp.get("consumed", 0))
+        refuse_cut(self.bronze, self.consumed)
         self.partitions: Mapping[int, PartitionState] = {
             int(partition): PartitionState(*pair) for partition, pair in state.items()
         }

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from pipelines.bronze import batch_commits, bronze_name
 from pipelines.contracts import TOPICS
+from pipelines.cut import Cut, with_batch
 from pipelines.errors import LakehouseError, LogIdentityError
 from pipelines.exact import canonical
 from pipelines.identity import numbered
@@ -25,7 +26,7 @@ from pipelines.ledger import read_ledger
 from pipelines.log.interface import Log
 from pipelines.log.open import open_log
 from pipelines.position import Position
-from pipelines.quarantine import Wanted, named_origins, place_text, read_rows, shown
+from pipelines.quarantine import LIGHT, Wanted, named_origins, place_text, read_rows, shown
 from pipelines.releases import Place, ReleaseBook
 from pipelines.schemas import QUARANTINE
 from pipelines.settings import Settings
@@ -49,6 +50,7 @@ class TracedRecord:
     headers: Sequence[tuple[str, bytes | None]]
     value: bytes | None
     batch_id: int | None = None  # None: bronze has not read it yet
+    is_removed: bool = False  # from bronze, by age: what is known of it is what silver or the quarantine kept
     ingested_at: datetime | None = None
     bronze_snapshot_id: int | None = None
     silver_snapshot_id: int | None = None
@@ -120,7 +122,7 @@ def _trace_topic(found: Trace, lake: Lake, log: Log, topic: str, book: ReleaseBo
     bronze = lake.find(bronze_name(topic))
     if bronze is None:
         return
-    records: list[TracedRecord] = []
+    records = list(_removed(found, lake, topic, Cut.of(bronze), ledger))
     for batch in bronze.read_streamed([*_COLUMNS, "ingested_at", "batch_id"]):
         records += _carriers(found, topic, pa.Table.from_batches([batch]))
     try:
@@ -147,6 +149,31 @@ def _trace_topic(found: Trace, lake: Lake, log: Log, topic: str, book: ReleaseBo
     _add_verdicts(lake, topic, found.event_id, records)
     _add_releases(lake, topic, records, book)
     found.records += records
+
+
+def _removed(found: Trace, lake: Lake, topic: str, cut: Cut, ledger: pl.DataFrame) -> Iterator[TracedRecord]:
+    """What silver and the quarantine hold of records that retention removed from bronze."""
+    anchor = lake.find(anchor_name(topic))
+    if anchor is None or not cut.through:
+        return
+    found.notes.append(f"{topic}: retention removed {cut} from bronze; duplicates among them left no row to be found")
+    columns = ["_partition", "_offset", "_recorded_at", "_ingested_at"]
+    records = [
+        TracedRecord(topic, partition, offset, recorded_at, None, (), None, ingested_at=ingested_at)
+        for row in anchor.read_in("event_id", [found.event_id], columns)
+        for partition, offset, recorded_at, ingested_at in [map(row.__getitem__, columns)]
+    ]
+    light = read_rows(lake, Wanted(topic), LIGHT).filter(pl.col("event_id") == found.event_id)
+    if places := frozenset(light.select("partition", "offset").iter_rows()):
+        stopped = read_rows(lake, Wanted(topic, places=places), QUARANTINE.names)
+        records += _carriers(found, topic, stopped.select(_COLUMNS).to_arrow())
+    for record in records:
+        if cut.has(record.partition, record.offset):
+            place = pl.DataFrame(
+                {"partition": [record.partition], "offset": [record.offset]}, schema_overrides={"partition": pl.Int32}
+            )
+            record.batch_id, record.is_removed = with_batch(place, ledger)["batch_id"][0], True
+            yield record
 
 
 def _carriers(found: Trace, topic: str, rows: pa.Table) -> Iterator[TracedRecord]:
@@ -207,7 +234,7 @@ def _add_verdicts(lake: Lake, topic: str, event_id: str, records: list[TracedRec
         elif (row := accepted.get(place)) is not None:
             record.verdict, record.arrival, record.event_time = "accepted", row["_arrival"], row["event_time"]
             record.lateness_seconds = row["_lateness_seconds"]
-            owners.append((canonical(record.value or b""), place))
+            owners.append((object() if record.value is None else canonical(record.value), place))
         elif (row := stopped.get(place)) is not None:
             record.verdict, record.reasons, record.detail = "quarantined", row["reasons"], row["detail"]
         else:

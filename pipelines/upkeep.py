@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipelines.compaction import under_way
+from pipelines.cutting import Cutting, to_cut
 from pipelines.errors import LakehouseError
 from pipelines.lake import Lake, LakeTable
 from pipelines.lake_files import delete, unreferenced
 from pipelines.lake_rewrite import Rewrite, discard, file_lines, write_anew
 from pipelines.maintain import PORTION, replace, sort_of
-from pipelines.retention import Retention
+from pipelines.settings import Settings
 
 _EVERY = 20  # commits after which a table is looked at again
 _PAUSE = 0.2  # seconds between two pieces of work
@@ -36,16 +37,17 @@ class Owned:
 @dataclass(frozen=True, slots=True)
 class _Job:
     owned: Owned
-    rewrite: "Future[Rewrite | None]"
+    work: "Future[Rewrite | Cutting | None]"
 
 
 class Upkeep:
     """What is under way. `expire` belongs to the thread that holds the tables, the rest to the one that is idle."""
 
     def __init__(
-        self, lake: Lake, retention: Retention, clock: Callable[[], datetime], say: Callable[[str], None]
+        self, lake: Lake, settings: Settings, clock: Callable[[], datetime], say: Callable[[str], None]
     ) -> None:
-        self._lake, self._retention, self._clock, self._say = lake, retention, clock, say
+        self._lake, self._settings, self._retention = lake, settings, settings.retention
+        self._clock, self._say = clock, say
         self._worker = ThreadPoolExecutor(1, "upkeep")
         self._closing = False
         self._job: _Job | None = None
@@ -74,7 +76,7 @@ class Upkeep:
     def step(self, owned: Sequence[Owned]) -> None:
         """Begin a piece of work, or end the one that is done; returns at once but for a commit."""
         if self._job is not None:
-            if self._job.rewrite.done():
+            if self._job.work.done():
                 job, self._job = self._job, None
                 self._finish(job)
         elif time.monotonic() >= self._paused_until:
@@ -106,15 +108,19 @@ class Upkeep:
             self._planned_at[name] = -_EVERY  # its turn again
         return write_anew(table, groups[0], sort, lambda: self._closing)
 
-    def _sweep(self, name: str, now: datetime) -> None:
+    def _sweep(self, name: str, now: datetime) -> Cutting | None:
         table = self._lake.table(name)
         delete(table, unreferenced(table, now - self._retention.grace))
+        return to_cut(self._lake, name, self._settings, now)
 
     def _finish(self, job: _Job) -> None:
         try:
-            rewrite = job.rewrite.result()
-            if rewrite is not None:
-                job.owned.do(lambda: replace(job.owned.table, [rewrite]))
+            found = job.work.result()
+            if isinstance(found, Rewrite):
+                job.owned.do(lambda: replace(job.owned.table, [found]))
+            elif found is not None:
+                job.owned.do(lambda: found.commit(job.owned.table))
+                self._say(f"{job.owned.table.name}: {found.rows:,} records older than the retention were removed")
         except LakehouseError as error:
             self._say(f"maintenance of {job.owned.table.name} was put off: {error}")
 
@@ -124,6 +130,6 @@ class Upkeep:
         self._worker.shutdown(wait=True, cancel_futures=True)
         if self._job is not None:
             with suppress(Exception):  # cancelled, or failed: then nothing is left behind
-                rewrite = self._job.rewrite.result(timeout=0)
-                if rewrite is not None:
-                    discard(self._job.owned.table.iceberg.io, rewrite.new)
+                found = self._job.work.result(timeout=0)
+                if isinstance(found, Rewrite):
+                    discard(self._job.owned.table.iceberg.io, found.new)

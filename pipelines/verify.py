@@ -14,10 +14,12 @@ import pyarrow as pa
 from pipelines.bronze import bronze_name
 from pipelines.changes import SilverChanges
 from pipelines.contracts import TOPICS
+from pipelines.cut import KEYS, Cut, recount, refuse_cut, with_batch
 from pipelines.errors import LogRefusedError, LogUnavailableError, StoreUnavailableError
 from pipelines.exact import canonical
 from pipelines.identity import numbered
 from pipelines.lake import Lake, LakeTable
+from pipelines.ledger import entries_of
 from pipelines.log.interface import Log
 from pipelines.log.open import open_log
 from pipelines.position import Position
@@ -49,9 +51,13 @@ GoldChecks = Callable[[Path, SilverChanges, bool], list[tuple[str, bool, str]]]
 
 
 def verify(settings: Settings, *, rebuild: bool = False, gold_checks: GoldChecks | None = None) -> list[Check]:
-    """All checks. Raises NoLakehouseError where there is nothing to check."""
+    """All checks. Raises NoLakehouseError where there is nothing to check, BronzeCutError where `rebuild` cannot be
+    done, since retention has removed what silver was made from."""
     lake = open_lakehouse(settings)
     try:
+        for topic in TOPICS if rebuild else ():
+            if (bronze := lake.find(bronze_name(topic))) is not None:
+                refuse_cut(bronze, 0)
         checks = list(_files(lake))
         if not all(check.ok for check in checks):
             return checks  # what cannot be read cannot be recounted
@@ -123,14 +129,17 @@ def _topic(lake: Lake, log: Log | None, unreachable: str, topic: str) -> Iterato
     ]
     empty = pl.DataFrame(schema={"partition": pl.Int32, "offset": pl.Int64, "digest": pl.UInt64, "batch_id": pl.Int64})
     bronze = pl.concat([empty, *parts]).sort(_PLACE)
-    position = Position.of(bronze_table)
+    position, cut = Position.of(bronze_table), Cut.of(bronze_table)
     yield _offenders(f"{topic}: bronze holds each offset once", bronze.filter(bronze.select(_PLACE).is_duplicated()))
     beyond = bronze.filter(
         pl.col("offset")
         >= pl.col("partition").replace_strict(dict(position.next_offsets), default=0, return_dtype=pl.Int64)
     )
     yield _offenders(f"{topic}: bronze ends where its snapshot says", beyond)
-    yield _log_equals_bronze(topic, log, unreachable, bronze, position)
+    if cut.through:
+        below = bronze.filter(cut.is_below | (pl.col("batch_id") <= cut.through))
+        yield _offenders(f"{topic}: bronze begins where retention cut it", below, f"{cut} are gone")
+    yield _log_equals_bronze(topic, log, unreachable, bronze, position, cut)
     silver = lake.find(anchor_name(topic))
     if silver is None:
         return
@@ -138,16 +147,16 @@ def _topic(lake: Lake, log: Log | None, unreachable: str, topic: str) -> Iterato
     stopped = _quarantined(lake, topic)
     consumed = int(silver.stamp().get("consumed", 0))
     judged = bronze.filter(pl.col("batch_id") <= consumed)
-    yield from _law(lake, topic, judged, accepted, stopped, bronze_table)
+    yield from _law(topic, judged, accepted, stopped, bronze_table)
     if topic == "pos-transactions":
         yield _items(lake, accepted)
-    yield from _ledger(lake, topic, judged, accepted, stopped)
+    yield from _ledger(lake, topic, judged, accepted, stopped, cut)
     behind = len(bronze) - len(judged)
     yield Check(f"{topic}: silver is up to date", behind == 0, f"{behind} bronze records wait for `animeverse run`")
 
 
 def _log_equals_bronze(
-    topic: str, log: Log | None, unreachable: str, bronze: pl.DataFrame, position: Position
+    topic: str, log: Log | None, unreachable: str, bronze: pl.DataFrame, position: Position, cut: Cut
 ) -> Check:
     name = f"{topic}: the log's records = bronze's"
     if log is None:
@@ -159,7 +168,8 @@ def _log_equals_bronze(
         return Check(name, len(bronze) == 0, str(error))
     if position.topic_id not in (None, state.topic_id):
         return Check(name, False, f"bronze was read from topic {position.topic_id}, the log's is {state.topic_id}")
-    at = dict(state.first_offsets)
+    first_offsets = cut.first_held(state.first_offsets)
+    at = dict(first_offsets)
     until = {partition: position.next_offsets.get(partition, at[partition]) for partition in at}
     parts = []
     while any(at[partition] < until[partition] for partition in at):
@@ -170,7 +180,7 @@ def _log_equals_bronze(
         at |= polled.next_offsets
     limit = pl.col("partition").replace_strict(until, default=0, return_dtype=pl.Int64)
     held = pl.concat(parts).filter(pl.col("offset") < limit) if parts else bronze.select(*_PLACE, "digest").clear()
-    first = pl.col("partition").replace_strict(dict(state.first_offsets), default=2**62, return_dtype=pl.Int64)
+    first = pl.col("partition").replace_strict(first_offsets, default=2**62, return_dtype=pl.Int64)
     mine = bronze.filter(pl.col("offset") >= first).select(*_PLACE, "digest")
     differ = pl.concat([_minus(held, mine), _minus(mine, held)]).unique(_PLACE)
     detail = f"{len(held):,} records, key and value byte for byte"
@@ -201,7 +211,6 @@ def _quarantined(lake: Lake, topic: str) -> pl.DataFrame:
 
 
 def _law(
-    lake: Lake,
     topic: str,
     judged: pl.DataFrame,
     accepted: pl.DataFrame,
@@ -216,6 +225,13 @@ def _law(
     )
     both = accepted.select(_PLACE).join(stopped.select(_PLACE), on=_PLACE, how="semi", maintain_order="left")
     yield _offenders(f"{topic}: no record is both accepted and quarantined", both)
+    # What retention removed is held against the ledger, further down.
+    cut = Cut.of(bronze_table)
+    gone, accepted, stopped = (
+        accepted.filter(cut.is_below),
+        accepted.filter(~cut.is_below),
+        stopped.filter(~cut.is_below),
+    )
     foreign = pl.concat([accepted.select(_PLACE), stopped.select(_PLACE)]).join(
         judged, on=_PLACE, how="anti", maintain_order="left"
     )
@@ -224,22 +240,28 @@ def _law(
     rest = judged.join(accepted.select(_PLACE), on=_PLACE, how="anti", maintain_order="left").join(
         stopped.select(_PLACE), on=_PLACE, how="anti", maintain_order="left"
     )
-    lost = _without_owner(rest, accepted, bronze_table)
+    lost = _without_owner(rest, accepted, bronze_table, gone)
     detail = (
         f"{len(judged):,} bronze = {len(accepted):,} accepted + {len(rest):,} duplicates + {len(stopped):,} quarantined"
     )
     yield _offenders(f"{topic}: the conservation law", lost, detail)
-    owners = accepted.group_by("event_id").len().filter(pl.col("len") > 1)
+    everything = pl.concat([gone, accepted])
+    owners = everything.group_by("event_id").len().filter(pl.col("len") > 1)
     yield Check(
         f"{topic}: one row an event_id",
         True,
-        f"{accepted['event_id'].n_unique():,} ids"
+        f"{everything['event_id'].n_unique():,} ids"
         + (f"; {len(owners)} came again beyond the lateness horizon" if len(owners) else ""),
     )
 
 
-def _without_owner(rest: pl.DataFrame, accepted: pl.DataFrame, bronze_table: LakeTable) -> pl.DataFrame:
-    """Records counted as duplicates that equal no accepted event: each of them is a loss."""
+def _without_owner(
+    rest: pl.DataFrame, accepted: pl.DataFrame, bronze_table: LakeTable, gone: pl.DataFrame
+) -> pl.DataFrame:
+    """Records counted as duplicates that equal no accepted event: each of them is a loss.
+
+    Accepted events whose records are gone from bronze are known by their id alone.
+    """
     if not len(rest):
         return rest.select(_PLACE)
     values = _values(rest, bronze_table)
@@ -251,10 +273,12 @@ def _without_owner(rest: pl.DataFrame, accepted: pl.DataFrame, bronze_table: Lak
         event_id = _event_id(value)
         if event_id is not None:
             owners.setdefault(event_id, set()).add(canonical(value))
+    known = set(gone["event_id"]) & set(ids.values())
     lost = [
         place
         for place, value in values.items()
-        if (event_id := ids[place]) is None or canonical(value) not in owners.get(event_id, set())
+        if (event_id := ids[place]) is None
+        or (event_id not in known and canonical(value) not in owners.get(event_id, set()))
     ]
     return pl.DataFrame(lost, schema={"partition": pl.Int32, "offset": pl.Int64}, orient="row")
 
@@ -294,7 +318,7 @@ def _items(lake: Lake, accepted: pl.DataFrame) -> Check:
 
 
 def _ledger(
-    lake: Lake, topic: str, judged: pl.DataFrame, accepted: pl.DataFrame, stopped: pl.DataFrame
+    lake: Lake, topic: str, judged: pl.DataFrame, accepted: pl.DataFrame, stopped: pl.DataFrame, cut: Cut
 ) -> Iterator[Check]:
     """`ops.batches` says the same as the recount, batch by batch. Entries not written yet are no fault."""
     name = f"{topic}: the ledger equals the recount"
@@ -305,7 +329,10 @@ def _ledger(
     keys = ["batch_id", "partition"]
     counts = ["polled", "accepted_on_time", "accepted_late", "duplicates", "quarantined"]
     read = pl.DataFrame(pl.from_arrow(table.read(columns=["topic", *keys, *counts])))
-    written = read.filter(pl.col("topic").cast(pl.String) == topic).select(*keys, *counts)
+    if cut.through:
+        yield from _removed(lake, topic, accepted, stopped, cut)
+    mine = (pl.col("topic").cast(pl.String) == topic) & (pl.col("batch_id") > cut.through)
+    written = read.filter(mine).select(*keys, *counts)
     recount = (
         judged.join(accepted.unique(_PLACE), on=_PLACE, how="left", maintain_order="left")
         .join(stopped.unique(_PLACE).select(*_PLACE, q=pl.lit(True)), on=_PLACE, how="left", maintain_order="left")
@@ -327,6 +354,22 @@ def _ledger(
     waiting = len(recount) - len(due)
     detail = f"{len(written):,} entries" + (f", {waiting} waiting for the next run" if waiting else "")
     yield Check(name, not len(off), detail if not len(off) else f"{len(off)} entries differ: {shown}")
+
+
+def _removed(lake: Lake, topic: str, accepted: pl.DataFrame, stopped: pl.DataFrame, cut: Cut) -> Iterator[Check]:
+    """What retention removed from bronze is what the ledger says of it, and silver and quarantine hold that."""
+    off = cut.off(ledger := entries_of(lake, topic))
+    detail = f"{cut}" if not off else f"the ledger says otherwise of partition {', '.join(map(str, off[:_SHOWN]))}"
+    yield Check(f"{topic}: the ledger has all that retention removed", not off, detail)
+    entries = ledger.filter(pl.col("batch_id") <= cut.through)
+    counted = recount(entries, accepted, stopped)
+    differ = _rows_minus(counted, entries).select(KEYS).sort(KEYS)
+    places = pl.concat([accepted.select(_PLACE), stopped.select(_PLACE)]).filter(cut.is_below)
+    foreign = with_batch(places, entries).filter(pl.col("batch_id").is_null())
+    shown = [f"batch {batch} partition {partition}" for batch, partition in differ.head(_SHOWN).iter_rows()]
+    shown += [f"offset {p}/{o} is of no batch" for p, o in foreign.select(_PLACE).head(_SHOWN).iter_rows()]
+    name = f"{topic}: silver and quarantine hold what the ledger says of it"
+    yield Check(name, not shown, "; ".join(shown) or f"{len(entries):,} entries")
 
 
 def _rows_minus(one: pl.DataFrame, two: pl.DataFrame) -> pl.DataFrame:

@@ -240,6 +240,18 @@ def test_a_duration_is_read_back_as_it_was_shown(milliseconds: int) -> None:
     assert parse_duration(show_duration(duration)) == duration
 
 
+@pytest.mark.parametrize(("text", "age"), [("off", None), ("90d", timedelta(days=90)), ("24h", timedelta(days=1))])
+def test_bronze_is_kept_for_ever_or_for_an_age(text: str, age: timedelta | None) -> None:
+    assert load_settings().bronze_retention is None
+    assert load_settings(bronze_retention=text).bronze_retention == age
+
+
+@pytest.mark.parametrize("text", ["0", "23h", "never", "-1d"])
+def test_an_age_of_bronze_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="expected off, or an age of at least 1d such as 90d"):
+        load_settings(bronze_retention=text)
+
+
 def test_dot_env_example_names_every_setting_and_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / ".env.example").read_text()
     lines = [line.removeprefix("# ") for line in text.splitlines() if "=" in line and "ANIMEVERSE_" in line]
