@@ -7,7 +7,6 @@ catalog's own code. Only addresses and the places of secrets differ from docker-
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,9 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.compose_files import ROOT, environment
-from tests.tls_front import tls_front
-
-TOOLS = ROOT.parent / "shared" / "tools"
+from tests.secure_servers import secure_servers
 
 pytestmark = [pytest.mark.services, pytest.mark.broker, pytest.mark.slow]
 
@@ -43,58 +40,24 @@ class Stack:
         return subprocess.run(line, env=given, cwd=self.home, capture_output=True, text=True, timeout=300)
 
 
-def started(tool: str, folder: Path, *arguments: str, **environment: str) -> str:
-    """What a tool prints once its server is up; the test is skipped where it cannot be."""
-    command = [TOOLS / tool / tool, "start", "--dir", folder, "--port", "0", *arguments]
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=500)
-    if done.returncode:
-        pytest.skip(f"no {tool}: {done.stderr.strip()}")
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    for tool in ("kafka", "s3", "rest-catalog"):
-        if not (TOOLS / tool / tool).exists():
-            pytest.skip(f"no real servers: ../shared/tools/{tool} is not there")
-    for program in ("openssl", "keytool"):
-        if shutil.which(program) is None:
-            pytest.skip(f"no {program} here")
     folder = tmp_path_factory.mktemp("stack")
-    secrets, certs = folder / "secrets", folder / "certs"
+    secrets = folder / "secrets"
     for made in (secrets, folder / "home"):
         made.mkdir()
-    subprocess.run(["sh", ROOT / "deploy" / "certs.sh", certs], capture_output=True, check=True)
-    try:
-        broker = started("kafka", folder / "kafka", "--sasl", "--tls").strip().removeprefix("kafka://")
-        s3 = dict(line.split("=", 1) for line in started("s3", folder / "s3", "--bucket", "another").splitlines())
-        client = (folder / "kafka" / "client.properties").read_text()
-        (secrets / "broker_password").write_text(re.findall(r"sasl\.password=(.*)", client)[0])
-        (secrets / "store_access_key").write_text(s3["AWS_ACCESS_KEY_ID"])
-        (secrets / "store_secret_key").write_text(s3["AWS_SECRET_ACCESS_KEY"])
-        (secrets / "ca").write_text((certs / "ca.pem").read_text() + (folder / "kafka" / "ca.pem").read_text())
-        trust = ["-alias", "store", "-file", certs / "ca.pem", "-keystore", folder / "trust.jks", "-storetype", "JKS"]
-        insist = ["keytool", "-importcert", "-noprompt", *trust, "-storepass", "insisted"]
-        subprocess.run(insist, capture_output=True, check=True)
-        port = int(s3["AWS_ENDPOINT_URL"].rsplit(":", 1)[1])
-        with tls_front(port, certs / "store.pem", certs / "store.key") as tls_port:
-            catalog = started(
-                "rest-catalog",
-                folder / "catalog",
-                *("--warehouse", environment("catalog", secure=True)["CATALOG_WAREHOUSE"]),
-                **{**s3, "AWS_ENDPOINT_URL": f"https://127.0.0.1:{tls_port}"},
-                JAVA_TOOL_OPTIONS=f"-Djavax.net.ssl.trustStore={folder}/trust.jks -Djavax.net.ssl.trustStoreType=JKS",
-            )
-            addresses = {
-                "redpanda:9092": broker,
-                "https://rustfs:9000": f"https://127.0.0.1:{tls_port}",
-                "http://catalog:8181": re.findall(r"ICEBERG_REST_URI=(\S+)", catalog)[0],
-            }
-            yield Stack(folder / "home", secrets, addresses)
-    finally:
-        for tool, name in (("rest-catalog", "catalog"), ("s3", "s3"), ("kafka", "kafka")):
-            if (folder / name).exists():
-                subprocess.run([TOOLS / tool / tool, "wipe", "--dir", folder / name], capture_output=True)
+    warehouse = environment("catalog", secure=True)["CATALOG_WAREHOUSE"]
+    with secure_servers(folder, warehouse, "another") as servers:
+        (secrets / "broker_password").write_text(servers.password)
+        (secrets / "store_access_key").write_text(servers.store["AWS_ACCESS_KEY_ID"])
+        (secrets / "store_secret_key").write_text(servers.store["AWS_SECRET_ACCESS_KEY"])
+        (secrets / "ca").write_text(servers.authorities.read_text())
+        addresses = {
+            "redpanda:9092": servers.broker,
+            "https://rustfs:9000": servers.endpoint,
+            "http://catalog:8181": servers.catalog,
+        }
+        yield Stack(folder / "home", secrets, addresses)
 
 
 def test_the_whole_pipeline_runs_over_sasl_and_tls(stack: Stack) -> None:

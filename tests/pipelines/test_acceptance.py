@@ -1,5 +1,6 @@
 """The promises, held wherever log, catalog and files are: in the home, or on real servers by configuration alone."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pipelines.settings import load_settings
 from pipelines.verify import verify
 from warehouse.proof import gold_checks
 
+from .conftest import GIVEN_PLACE
 from .outcome import fill_log, gold, silver
 from .small_home import run_layers
 from .test_crash import run_driver
@@ -51,6 +53,22 @@ def test_killed_again_and_again_in_small_batches_it_comes_to_what_one_undisturbe
     found = silver(home), gold(home)
     assert [name for name in expected[0] if not expected[0][name].equals(found[0][name])] == []
     assert [name for name in expected[1] if expected[1][name] != found[1][name]] == []
+
+
+@pytest.mark.services
+@pytest.mark.broker
+def test_the_same_over_sasl_and_tls(secure_place: dict[str, str]) -> None:
+    """In a pytest of its own: PyArrow looks at SSL_CERT_FILE once, before anything else."""
+    core = test_killed_again_and_again_in_small_batches_it_comes_to_what_one_undisturbed_batch_comes_to
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{__file__}::{core.__name__}[services]"],
+        env={**os.environ, **secure_place, GIVEN_PLACE: json.dumps(secure_place)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "1 passed" in done.stdout
 
 
 @pytest.mark.services
