@@ -5,16 +5,17 @@ and appends what it found to `work.new_product_pairs`. When that has grown to a 
 pair has one row, it is folded in. Products go by small numbers there, in whatever order they came; a product with
 itself counts the baskets that hold it, 0 with 0 all baskets.
 
-The pairs of a basket grow with the square of its products. A refresh that may lag keeps wide baskets as they are, in
-`work.wide_baskets`, and leaves them and the folding to one that may not, or to `settle`. The mart adds all three, so it
-is exact at any time.
+The pairs of a basket grow with the square of its products. A refresh that may lag and would count too many keeps wide
+baskets as they are, in `work.wide_baskets`, and leaves them and the folding to one that may not, or to `settle`. The
+mart adds all three, so it is exact at any time.
 """
 
 import duckdb
 
 from warehouse.context import Context
 
-MOST_AT_ONCE = 24  # products of a basket whose pairs are counted even when there is no time
+MOST_PAIRS_AT_ONCE = 1_000_000  # pairs of new baskets that are counted even when there is no time
+WIDE = 24  # products; wider baskets wait when there are more pairs
 MOST_FOLDED_AT_ONCE = 100_000  # pairs that are folded even then
 _FOLD_AT = 4  # what was appended is folded in when it is more than this part of the whole
 
@@ -91,8 +92,8 @@ def _count(context: Context) -> None:
         "select distinct event_time, hash(event_id) as event_hash, product_number"
         f" from temp.lines_fct_sales join work.product_numbers using (product_id) where {is_sale}",
     )
-    ((count, widest),) = run(
-        "select count(*), coalesce(max(products), 0)"
+    ((count, pairs),) = run(
+        "select count(*), coalesce(sum(products * (products - 1) // 2), 0)"
         " from (select count(*) as products from temp.baskets group by event_time, event_hash)"
     ).fetchall()
     _append(
@@ -100,8 +101,8 @@ def _count(context: Context) -> None:
         f"select 0, 0, {count} where {count} > 0 union all"
         " select product_number, product_number, count(*) from temp.baskets group by product_number",
     )
-    if context.may_lag and widest > MOST_AT_ONCE:
-        wide = _WIDE.format(most=MOST_AT_ONCE)
+    if context.may_lag and pairs > MOST_PAIRS_AT_ONCE:
+        wide = _WIDE.format(most=WIDE)
         run(
             "insert into work.wide_baskets by name"
             f" select * from temp.baskets semi join {wide} as wide using (event_time, event_hash)"

@@ -67,8 +67,9 @@ def shop(seed: int) -> list[tuple[str, Row]]:
 def test_affinity_is_a_plain_recount_after_every_refresh(
     seed: int, patience: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(baskets, "MOST_AT_ONCE", 3)
+    monkeypatch.setattr(baskets, "WIDE", 3)
     monkeypatch.setattr(baskets, "MOST_FOLDED_AT_ONCE", 0)
+    monkeypatch.setattr(baskets, "MOST_PAIRS_AT_ONCE", 0)
     rows, seen = shop(seed), []
     warehouse = Warehouse(tmp_path / "gold", patience=patience, native_rows=50)
     for number, part in enumerate(random_parts(seed, rows), start=1):
@@ -85,6 +86,7 @@ def test_wide_baskets_and_folding_wait_for_who_has_time_and_the_mart_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(baskets, "MOST_FOLDED_AT_ONCE", 0)
+    monkeypatch.setattr(baskets, "MOST_PAIRS_AT_ONCE", 0)
     warehouse, silver = Warehouse(tmp_path / "gold", patience=3600.0), Silver()
     silver.sale(at("03-01 12:00"), [("P1", 1, "5"), ("P2", 1, "5")])
     warehouse.refresh(changes_of(silver.rows), NOW)
@@ -92,10 +94,10 @@ def test_wide_baskets_and_folding_wait_for_who_has_time_and_the_mart_does_not(
     more = Silver()
     more._number = 10
     more.sale(at("03-01 13:00"), [("P1", 1, "5"), ("P3", 1, "5")])
-    more.sale(at("03-01 13:00"), [(f"P{n}", 1, "5") for n in range(baskets.MOST_AT_ONCE + 1)])
+    more.sale(at("03-01 13:00"), [(f"P{n}", 1, "5") for n in range(baskets.WIDE + 1)])
     warehouse.refresh(changes_of(more.rows, snapshot=2), NOW)
     wide, new = waiting(warehouse)
-    assert wide == baskets.MOST_AT_ONCE + 1 and new > 0
+    assert wide == baskets.WIDE + 1 and new > 0
     expected = recounted([*silver.rows, *more.rows])
     assert affinity(warehouse) == expected != []
     warehouse.close()

@@ -39,8 +39,9 @@ def refreshed_in_parts(seed: int, folder: Path) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def two_products_make_a_basket_wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(baskets, "MOST_AT_ONCE", 1)
+    monkeypatch.setattr(baskets, "WIDE", 1)
     monkeypatch.setattr(baskets, "MOST_FOLDED_AT_ONCE", 0)
+    monkeypatch.setattr(baskets, "MOST_PAIRS_AT_ONCE", 0)
 
 
 @pytest.mark.parametrize("seed", range(6))
