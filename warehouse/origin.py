@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse import baskets
 from warehouse.connection import quoted
 from warehouse.days import ClosedDays, is_split
 from warehouse.models import HERE, registry
@@ -62,8 +63,8 @@ def is_ours(connection: duckdb.DuckDBPyConnection, seeds: Path) -> bool:
 
 
 def is_behind(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether a table waits to be computed."""
-    return connection.execute("select count(*) from work.lagging").fetchall() != [(0,)]
+    """Whether a table waits to be computed, or a basket to be counted."""
+    return connection.execute("select count(*) from work.lagging").fetchall() != [(0,)] or baskets.is_behind(connection)
 
 
 def has_moved(connection: duckdb.DuckDBPyConnection, closed: ClosedDays, gold_dir: Path) -> bool:

@@ -12,7 +12,8 @@ How each kind of model is kept:
     table    computed whole; with `refresh  ended_day` only when an ended day's facts changed, or another day ended
     view, macro   put in place when the models change
 
-A rebuild is a refresh from nothing: no statement here knows the difference.
+What baskets hold is counted beside the models (baskets.py). A rebuild is a refresh from nothing: no statement here
+knows the difference.
 """
 
 import time
@@ -27,7 +28,7 @@ import pyarrow as pa
 from pipelines.changes import SilverChanges
 from pipelines.contracts import CONTRACTS
 from pipelines.schemas import POS_ITEMS, silver_schema
-from warehouse import derived, facts, members, restatements, segments
+from warehouse import baskets, derived, facts, members, restatements, segments
 from warehouse.checks import run_checks
 from warehouse.context import Clock, Context, Session
 from warehouse.models import Model, registry, scoped
@@ -47,9 +48,9 @@ class Refresh:
     session: Session
     refresh_id: int
     now: datetime
-    may_lag: bool = False  # tables with `refresh  ended_day` may wait for a later refresh
+    may_lag: bool = False  # tables with `refresh  ended_day`, and wide baskets, may wait for a later refresh
     restated: int = 0
-    lagging: bool = False  # one of them does
+    lagging: bool = False  # something does
     seconds: dict[str, float] = field(default_factory=dict)
     changed: Mapping[str, int] = field(default_factory=dict)
 
@@ -67,6 +68,8 @@ class Refresh:
         for model in registry():
             with self._timed(model.full_name):
                 self._keep(context, model)
+        with self._timed("baskets"):
+            baskets.keep(context)
         with self._timed("restatements"):
             self.restated = restatements.record(context, self.refresh_id, self.now)
         with self._timed("checks"):
@@ -116,6 +119,7 @@ class Refresh:
         run("create table work.lagging (model varchar)")
         restatements.create(self.connection)
         segments.create(self.connection)
+        baskets.create(self.connection)
 
     def _with_waiting(self, context: Context, name: str, rows: pa.Table) -> pa.Table:
         """New rows and those that still wait for the other half of their event: a head for lines, or lines for one."""

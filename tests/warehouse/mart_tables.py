@@ -68,6 +68,21 @@ select
     count(distinct event_id) filter (event_type = 'booking') as bookings,
     bool_or(event_type in ('sale', 'booking')) as is_purchase_day, sum(shop) + sum(cinema) as spent_amount,
 from events where customer_id is not null group by customer_id, date_key;
+create view work.product_numbers as
+select product_id, dense_rank() over (order by product_id) as product_number
+from (select distinct product_id from gold.fct_sales where event_type = 'sale');
+create view work.product_pairs as
+with baskets as (
+    select distinct event_id, product_number from gold.fct_sales join work.product_numbers using (product_id)
+    where event_type = 'sale'
+)
+select one.product_number as first_number, other.product_number as second_number, count(*) as basket_count
+from baskets as one join baskets as other
+    on other.event_id = one.event_id and other.product_number >= one.product_number
+group by all
+union all select 0, 0, count(distinct event_id) from baskets;
+create view work.new_product_pairs as from work.product_pairs limit 0;
+create table work.wide_baskets (event_time timestamptz, event_hash ubigint, product_number integer);
 create view touched.dates as select distinct from_date_key(date_key) as date from gold.fct_sales;
 """
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.warehouse.silver_world import NOW, START, changes_of, random_parts, random_silver
+from warehouse import baskets
 from warehouse.build import Warehouse, rebuild
 from warehouse.compare import differences, read_tables
 from warehouse.publish import PUBLISHED
@@ -19,7 +20,9 @@ def refreshed_in_parts(seed: int, folder: Path) -> list[str]:
     native_rows = dice.choice([0, 40, 1 << 40])
     parts = random_parts(seed, rows)
     last_high = START + timedelta(days=dice.randrange(60), hours=dice.randrange(24))
-    warehouse = Warehouse(folder / "gold", native_rows=native_rows, open_days=dice.choice([1, 3]), grace=0.0)
+    patience = random.Random(f"patience {seed}").choice([0.0, 3600.0])  # what lags is settled at the end
+    open_days = dice.choice([1, 3])
+    warehouse = Warehouse(folder / "gold", native_rows=native_rows, open_days=open_days, grace=0.0, patience=patience)
     for number, part in enumerate(parts, start=1):
         # the watermark may step back (R16): days that had ended are open again
         high = last_high if number == len(parts) else dice.choice([None, START + timedelta(days=dice.randrange(60))])
@@ -27,10 +30,18 @@ def refreshed_in_parts(seed: int, folder: Path) -> list[str]:
         if dice.random() < 0.3:  # as another process would go on
             warehouse.close()
             warehouse = Warehouse(folder / "gold", native_rows=native_rows, open_days=2, grace=0.0)
+    warehouse.settle(NOW)
     warehouse.close()
     rebuild(changes_of(rows, last_high), folder / "rebuilt.duckdb", NOW)
     found = differences(read_tables(folder / "gold" / PUBLISHED), read_tables(folder / "rebuilt.duckdb"))
     return [f"{difference}" for difference in found]
+
+
+@pytest.fixture(autouse=True)
+def two_products_make_a_basket_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baskets, "WIDE", 1)
+    monkeypatch.setattr(baskets, "MOST_FOLDED_AT_ONCE", 0)
+    monkeypatch.setattr(baskets, "MOST_PAIRS_AT_ONCE", 0)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -67,18 +67,25 @@ running as (
     window in_time as (partition by customer_id order by day)
 ),
 -- numbers sort faster than texts
+held as (
+    select customer_id, recency_score, frequency_score, monetary_score, first_day - 1 as day
+    from held.dim_customer_segment
+    cross join span
+    where customer_segment_key > 0
+        and valid_from <= (date '1970-01-01' + first_day)::timestamp::timestamptz
+        and (valid_to is null or valid_to > (date '1970-01-01' + first_day)::timestamp::timestamptz)
+),
 customers as (
-    select customer_id, row_number() over (order by customer_id) as place
-    from (select distinct customer_id from running)
+    select customer_id, (row_number() over (order by customer_id))::integer as place
+    from (select customer_id from running union select customer_id from held)
 ),
 states as (
     select
-        customer_id,
         place,
-        unnest(range(greatest(from_day, first_day), to_day)) as day,
-        frequency,
+        unnest(range(greatest(from_day, first_day), to_day))::integer as day,
+        frequency::integer as frequency,
         monetary,
-        bought_on,
+        bought_on::integer as bought_on,
     from running
     join customers using (customer_id)
     cross join span
@@ -86,7 +93,7 @@ states as (
 ),
 ranked as (
     select
-        customer_id,
+        place,
         day,
         count(*) over (partition by day) as customers,
         row_number() over (partition by day order by bought_on, place) as recency_rank,
@@ -96,7 +103,7 @@ ranked as (
 ),
 scored as (
     select
-        customer_id,
+        place,
         day,
         (5 * (recency_rank - 1) // customers + 1)::integer as recency_score,
         (5 * (frequency_rank - 1) // customers + 1)::integer as frequency_score,
@@ -104,30 +111,28 @@ scored as (
     from ranked
     union all
     -- the state that the first day is compared with
-    select customer_id, first_day - 1, recency_score, frequency_score, monetary_score
-    from held.dim_customer_segment
-    cross join span
-    where customer_segment_key > 0
-        and valid_from <= (date '1970-01-01' + first_day)::timestamp::timestamptz
-        and (valid_to is null or valid_to > (date '1970-01-01' + first_day)::timestamp::timestamptz)
+    select place, day::integer, recency_score, frequency_score, monetary_score
+    from held
+    join customers using (customer_id)
 ),
 compared as (
     select
         *,
         lag(day) over in_time as day_before,
         lead(day) over in_time as day_after,
-        (recency_score, frequency_score, monetary_score)
-            is distinct from lag((recency_score, frequency_score, monetary_score)) over in_time as is_different,
+        lag(recency_score) over in_time is distinct from recency_score
+            or lag(frequency_score) over in_time is distinct from frequency_score
+            or lag(monetary_score) over in_time is distinct from monetary_score as is_different,
     from scored
-    window in_time as (partition by customer_id order by day)
+    window in_time as (partition by place order by day)
 ),
 changes as (
-    select customer_id, 'upsert' as event_type, day, recency_score, frequency_score, monetary_score
+    select place, 'upsert' as event_type, day, recency_score, frequency_score, monetary_score
     from compared
     cross join span
     where day >= first_day and (day_before is distinct from day - 1 or is_different)
     union all
-    select customer_id, 'delete', day + 1, null, null, null
+    select place, 'delete', day + 1, null, null, null
     from compared
     cross join span
     where day_after is distinct from day + 1 and day < last_day
@@ -154,3 +159,4 @@ select
     frequency_score,
     monetary_score,
 from changes
+join customers using (place)

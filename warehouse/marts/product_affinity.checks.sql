@@ -16,3 +16,25 @@ where not (
     and antecedent_count <= basket_count and consequent_count <= basket_count
 )
     or support > confidence or confidence > 1;
+
+-- fail: all baskets, and those with each product, are the sales of the facts
+with
+baskets as (
+    select count(distinct (event_id, event_time)) as basket_count from gold.fct_sales where event_type = 'sale'
+),
+products as (
+    select product_id, count(distinct (event_id, event_time)) as basket_count
+    from gold.fct_sales
+    where event_type = 'sale'
+    group by product_id
+)
+select affinity.antecedent_product_id, affinity.basket_count, affinity.antecedent_count
+from (
+    select antecedent_product_id, any_value(basket_count) as basket_count, any_value(antecedent_count) as antecedent_count
+    from marts.product_affinity
+    group by antecedent_product_id
+) as affinity
+cross join baskets
+left join products on products.product_id = affinity.antecedent_product_id
+where affinity.basket_count is distinct from baskets.basket_count
+    or affinity.antecedent_count is distinct from products.basket_count;

@@ -1,7 +1,7 @@
 -- marts.product_affinity: which products are bought together, as ordered pairs.
 -- grain    antecedent_product_id, consequent_product_id
--- reads    gold.fct_sales, marts.ratio
--- rebuild  whole: a view
+-- reads    work.product_numbers, work.product_pairs, work.new_product_pairs, work.wide_baskets, marts.ratio
+-- rebuild  never: what it adds up is counted as sales come (warehouse/baskets.py)
 -- materialize  view
 -- A basket is the set of products of one sale event; returns are none. Support = baskets with both ÷ all baskets;
 -- confidence = baskets with both ÷ baskets with the antecedent; lift = confidence ÷ the consequent's share of baskets.
@@ -16,30 +16,48 @@
 -- column  confidence: pair_count ÷ antecedent_count
 -- column  lift: confidence ÷ (consequent_count ÷ basket_count); above 1 they attract each other
 with
-basket_lines as (
-    select distinct event_id, product_id from gold.fct_sales where event_type = 'sale'
+wide as (
+    select one.product_number as first_number, other.product_number as second_number, count(*) as basket_count
+    from work.wide_baskets as one
+    join work.wide_baskets as other
+        on other.event_time = one.event_time
+        and other.event_hash = one.event_hash
+        and other.product_number > one.product_number
+    group by first_number, second_number
+),
+counted as (
+    select first_number, second_number, basket_count from work.product_pairs
+    union all
+    select first_number, second_number, basket_count from work.new_product_pairs
+    union all
+    select first_number, second_number, basket_count from wide
+),
+-- a product with itself: the baskets that hold it; 0 with 0: all baskets
+counts as (
+    select first_number, second_number, sum(basket_count)::bigint as basket_count
+    from counted
+    group by first_number, second_number
+    having sum(basket_count) >= coalesce(getvariable('affinity_least_count'), 2)
 ),
 products as (
-    select product_id, count(*) as basket_count from basket_lines group by product_id
+    select product_numbers.product_id, first_number as product_number, basket_count
+    from counts
+    join work.product_numbers on product_numbers.product_number = first_number
+    where first_number = second_number
 ),
 total as (
-    select count(distinct event_id) as basket_count from gold.fct_sales where event_type = 'sale'
-),
-pairs as (
-    select one.product_id as first_id, other.product_id as second_id, count(*) as pair_count
-    from basket_lines as one
-    join basket_lines as other on other.event_id = one.event_id and other.product_id > one.product_id
-    group by first_id, second_id
-    having count(*) >= coalesce(getvariable('affinity_least_count'), 2)
+    select basket_count from counts where first_number = 0
 ),
 ordered as (
-    select first_id as antecedent_product_id, second_id as consequent_product_id, pair_count from pairs
+    select first_number as antecedent_number, second_number as consequent_number, basket_count as pair_count
+    from counts
+    where first_number < second_number
     union all
-    select second_id as antecedent_product_id, first_id as consequent_product_id, pair_count from pairs
+    select second_number, first_number, basket_count from counts where first_number < second_number
 )
 select
-    ordered.antecedent_product_id,
-    ordered.consequent_product_id,
+    antecedents.product_id as antecedent_product_id,
+    consequents.product_id as consequent_product_id,
     total.basket_count,
     antecedents.basket_count as antecedent_count,
     consequents.basket_count as consequent_count,
@@ -52,5 +70,5 @@ select
     ) as lift,
 from ordered
 cross join total
-join products as antecedents on antecedents.product_id = ordered.antecedent_product_id
-join products as consequents on consequents.product_id = ordered.consequent_product_id;
+join products as antecedents on antecedents.product_number = ordered.antecedent_number
+join products as consequents on consequents.product_number = ordered.consequent_number;
