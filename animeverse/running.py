@@ -23,10 +23,9 @@ HEADS = ("topic", "records", "on time", "late", "duplicates", "quarantined")
 
 def run(settings: Settings, layer: str, *, follow: bool, stop: threading.Event) -> tuple[RunReport, float]:
     """Run a layer, or all of them; the report and the seconds it took."""
-    gc.freeze()  # modules live on: no collection has to look at them
     layers = LAYERS if layer == "all" else (layer,)
     began = time.perf_counter()
-    with bars() as shown, gold_writer(settings) if "gold" in layers else nullcontext() as gold:
+    with _frozen(), bars() as shown, gold_writer(settings) if "gold" in layers else nullcontext() as gold:
         report = run_layers(
             settings,
             layers,
@@ -37,6 +36,16 @@ def run(settings: Settings, layer: str, *, follow: bool, stop: threading.Event) 
             stop=stop,
         )
     return report, time.perf_counter() - began
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    """What lives already, modules above all, is left alone by collections; but the last one has to see it."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 class _Gold:
