@@ -23,7 +23,6 @@ from benchmarks.options import Options
 from benchmarks.results import Result
 from pipelines.bronze import ensure_bronze
 from pipelines.lake import Lake, LakeTable, encode
-from pipelines.retention import Retention
 from pipelines.schemas import BRONZE
 from pipelines.settings import load_settings
 from pipelines.upkeep import Owned, Upkeep
@@ -57,9 +56,10 @@ def measure(home: Path, commits: int, *, months: float = 0, upkeep: bool = True)
     points: list[Point] = []
     took: list[float] = []
     keeping = 0.0
-    with closing(Lake.open(load_settings(home=home))) as lake:
+    settings = load_settings(home=home)
+    with closing(Lake.open(settings)) as lake:
         table = ensure_bronze(lake, TOPIC)
-        keeper = Upkeep(lake, Retention(), clock, print)
+        keeper = Upkeep(lake, settings, clock, print)
         try:
             for n in range(1, commits + 1):
                 moment = began + timedelta(days=30 * months) * n / commits
