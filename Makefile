@@ -79,4 +79,5 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(RUN) uv --version > /dev/null 2>&1 || $(RUN) pip install --quiet --require-hashes --no-deps -r $(VENV)/uv.lock
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(RUN) uv pip sync --quiet --require-hashes requirements.lock
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(RUN) uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@env -u PYTHONDONTWRITEBYTECODE $(RUN) animeverse.warm  # what is compiled once is not compiled at each start
 	@touch $@
