@@ -10,13 +10,19 @@ README = Path(__file__).parent / "README.md"
 
 
 def goals_table(results: Iterable[Result]) -> str:
-    """Every goal with what was measured: minimum / median / maximum; the verdict is on the median."""
-    found = {figure.name: figure for result in results for figure in result.figures}
+    """Every goal with what was measured: minimum / median / maximum.
+
+    The verdict is on the median; there is none where a smaller size than the goal's was measured.
+    """
+    found = {figure.name: (figure, result.options) for result in results for figure in result.figures}
     lines = ["| measure | must | aim | measured (min / median / max) | reached |", "| --- | --- | --- | --- | --- |"]
     for goal in GOALS:
-        figure = found.get(goal.figure)
-        measured = "" if figure is None else _range(figure)
-        verdict = "" if figure is None else goal.verdict(figure.median)
+        measured = verdict = ""
+        if goal.figure in found:
+            figure, options = found[goal.figure]
+            smaller = goal.smaller(options)
+            measured = _range(figure) + (f", {smaller}" if smaller else "")
+            verdict = "" if smaller else goal.verdict(figure.median)
         must, aim = goal.bound(goal.must), goal.bound(goal.aim)
         lines.append(f"| {goal.measure} | {must} | {aim} | {measured} | {verdict} |")
     return "\n".join(lines)
