@@ -20,7 +20,7 @@ from benchmarks.results import Result
 from benchmarks.score import tables
 from benchmarks.watch import Watch
 
-_SETTLE, _IDLE = 10.0, 30.0  # seconds until maintenance is done, and to look
+_SETTLE, _IDLE = 20.0, 30.0  # seconds until maintenance is done and looks have become rare, and to look
 _EVENTS, _FEW = 10_000, 1_000  # that a home has seen before, and that come then
 
 
