@@ -41,7 +41,7 @@ def beside(options: Options, heap: str, warm_up: int) -> Result:
             catch_up.once(
                 result, "sales.kafka", home, place, options.events, lambda at: sales_faults(at, truths[0]), options
             )
-            shutil.rmtree(home)
+            shutil.rmtree(home, ignore_errors=True)  # its JVM may be removing files of its own still
             for name, warm in (("cold", ""), ("warm", other.prefix + TOPIC)):
                 _spark(result, name, warm, place, truths[0], folder / f"{name}{turn}", heap)
     return result
@@ -65,7 +65,7 @@ def _spark(result: Result, name: str, warm: str, place: Place, truth: Truth, hom
     result.add(f"spark.{name}.cpu_seconds", "s", used.cpu_seconds)
     result.add(f"spark.{name}.peak_gb", "GB", used.peak_bytes / 1e9)
     say(f"spark, {name}: {truth.records / seconds:,.0f} events/s, {used.peak_bytes / 1e9:.2f} GB")
-    shutil.rmtree(home)
+    shutil.rmtree(home, ignore_errors=True)  # its JVM may be removing files of its own still
 
 
 def main() -> None:
