@@ -545,6 +545,8 @@ class _Run:
                 self._progress(Progress("gold", self._report.refreshes, None))
                 if not done.published:
                     return None
+            else:
+                gold.publish()  # what an earlier one left
         return self._clock()
 
     def _changes(self, gold: GoldWriter, appended: Mapping[str, _Appended], state: Any) -> SilverChanges | None:

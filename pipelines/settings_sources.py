@@ -191,7 +191,7 @@ class LakehouseSource(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Not used: `__call__` gives all values at once."""
-        raise NotImplementedError
+        raise NotImplementedError("`__call__` gives all values at once; the base class insists on this one")
 
     def __call__(self) -> dict[str, Any]:
         """The values by field, tables nested."""

@@ -326,17 +326,16 @@ def _ledger(
     if table is None:
         yield Check(name, len(judged) == 0, "there is no ops.batches")
         return
-    keys = ["batch_id", "partition"]
     counts = ["polled", "accepted_on_time", "accepted_late", "duplicates", "quarantined"]
-    read = pl.DataFrame(pl.from_arrow(table.read(columns=["topic", *keys, *counts])))
+    read = pl.DataFrame(pl.from_arrow(table.read(columns=["topic", *KEYS, *counts])))
     if cut.through:
         yield from _removed(lake, topic, accepted, stopped, cut)
     mine = (pl.col("topic").cast(pl.String) == topic) & (pl.col("batch_id") > cut.through)
-    written = read.filter(mine).select(*keys, *counts)
-    recount = (
+    written = read.filter(mine).select(*KEYS, *counts)
+    counted = (
         judged.join(accepted.unique(_PLACE), on=_PLACE, how="left", maintain_order="left")
         .join(stopped.unique(_PLACE).select(*_PLACE, q=pl.lit(True)), on=_PLACE, how="left", maintain_order="left")
-        .group_by(keys)
+        .group_by(KEYS)
         .agg(
             pl.len().cast(pl.Int64).alias("polled"),
             (pl.col("_arrival") == "on_time").sum().cast(pl.Int64).alias("accepted_on_time"),
@@ -346,12 +345,12 @@ def _ledger(
         )
     )
     last = written["batch_id"].max()
-    due = recount.filter(pl.col("batch_id") <= (last if isinstance(last, int) else 0))
-    off = pl.concat([_rows_minus(written, due), _rows_minus(due, written)]).unique(keys).sort(keys)
+    due = counted.filter(pl.col("batch_id") <= (last if isinstance(last, int) else 0))
+    off = pl.concat([_rows_minus(written, due), _rows_minus(due, written)]).unique(KEYS).sort(KEYS)
     shown = "; ".join(
-        f"batch {batch} partition {partition}" for batch, partition in off.select(keys).head(_SHOWN).iter_rows()
+        f"batch {batch} partition {partition}" for batch, partition in off.select(KEYS).head(_SHOWN).iter_rows()
     )
-    waiting = len(recount) - len(due)
+    waiting = len(counted) - len(due)
     detail = f"{len(written):,} entries" + (f", {waiting} waiting for the next run" if waiting else "")
     yield Check(name, not len(off), detail if not len(off) else f"{len(off)} entries differ: {shown}")
 

@@ -1,18 +1,17 @@
 """A broker with SASL and TLS, a store behind TLS and a catalog over it: real servers, all on this machine."""
 
-import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.compose_files import ROOT
-from tests.pipelines.servers import TOOLS
+from tests.pipelines.servers import TOOLS, Server
 from tests.tls_front import tls_front
 
 
@@ -31,50 +30,46 @@ class SecureServers:
 @contextmanager
 def secure_servers(folder: Path, warehouse: str, bucket: str) -> Iterator[SecureServers]:
     """All three in a folder of their own; the test is skipped where they cannot be."""
-    for tool in ("kafka", "s3", "rest-catalog"):
-        if not (TOOLS / tool / tool).exists():
-            pytest.skip(f"no real servers: ../shared/tools/{tool} is not there")
+    if not (TOOLS / "kafka" / "kafka").exists():
+        pytest.skip("no real servers: ../shared/tools/kafka is not there")
     for program in ("openssl", "keytool"):
         if shutil.which(program) is None:
             pytest.skip(f"no {program} here")
     certs = folder / "certs"
     subprocess.run(["sh", ROOT / "deploy" / "certs.sh", certs], capture_output=True, check=True)
-    try:
-        broker = _started("kafka", folder / "kafka", "--sasl", "--tls").strip().removeprefix("kafka://")
-        store = dict(line.split("=", 1) for line in _started("s3", folder / "s3", "--bucket", bucket).splitlines())
+    with ExitStack() as wiped:
+        broker = _broker(folder / "kafka")
+        wiped.callback(_kafka, "wipe", folder / "kafka")
+        s3 = Server(TOOLS / "s3" / "s3", folder / "s3", "--bucket", bucket)
+        wiped.callback(s3.wipe)
         client = (folder / "kafka" / "client.properties").read_text()
         authorities = folder / "authorities.pem"
         authorities.write_text((certs / "ca.pem").read_text() + (folder / "kafka" / "ca.pem").read_text())
         trust = ["-alias", "store", "-file", certs / "ca.pem", "-keystore", folder / "trust.jks", "-storetype", "JKS"]
         insist = ["keytool", "-importcert", "-noprompt", *trust, "-storepass", "insisted"]
         subprocess.run(insist, capture_output=True, check=True)
-        port = int(store["AWS_ENDPOINT_URL"].rsplit(":", 1)[1])
-        with tls_front(port, certs / "store.pem", certs / "store.key") as tls_port:
-            endpoint = f"https://127.0.0.1:{tls_port}"
-            catalog = _started(
-                "rest-catalog",
-                folder / "catalog",
-                *("--warehouse", warehouse),
-                **{**store, "AWS_ENDPOINT_URL": endpoint},
-                JAVA_TOOL_OPTIONS=f"-Djavax.net.ssl.trustStore={folder}/trust.jks -Djavax.net.ssl.trustStoreType=JKS",
-            )
-            yield SecureServers(
-                broker,
-                re.findall(r"sasl\.password=(.*)", client)[0],
-                store,
-                endpoint,
-                re.findall(r"ICEBERG_REST_URI=(\S+)", catalog)[0],
-                authorities,
-            )
-    finally:
-        for tool, name in (("rest-catalog", "catalog"), ("s3", "s3"), ("kafka", "kafka")):
-            if (folder / name).exists():
-                subprocess.run([TOOLS / tool / tool, "wipe", "--dir", folder / name], capture_output=True)
+        port = int(s3.lines["AWS_ENDPOINT_URL"].rsplit(":", 1)[1])
+        endpoint = f"https://127.0.0.1:{wiped.enter_context(tls_front(port, certs / 'store.pem', certs / 'store.key'))}"
+        catalog = Server(
+            TOOLS / "rest-catalog" / "rest-catalog",
+            folder / "catalog",
+            *("--warehouse", warehouse),
+            **{**s3.lines, "AWS_ENDPOINT_URL": endpoint},
+            JAVA_TOOL_OPTIONS=f"-Djavax.net.ssl.trustStore={folder}/trust.jks -Djavax.net.ssl.trustStoreType=JKS",
+        )
+        wiped.callback(catalog.wipe)
+        password = re.findall(r"sasl\.password=(.*)", client)[0]
+        yield SecureServers(broker, password, s3.lines, endpoint, catalog.lines["ICEBERG_REST_URI"], authorities)
 
 
-def _started(tool: str, folder: Path, *arguments: str, **environment: str) -> str:
-    command = [TOOLS / tool / tool, "start", "--dir", folder, "--port", "0", *arguments]
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=500)
+def _broker(folder: Path) -> str:
+    """Its host:port; unlike the other tools, this one prints a URL and no variables."""
+    done = _kafka("start", folder, "--port", "0", "--sasl", "--tls")
     if done.returncode:
-        pytest.skip(f"no {tool}: {done.stderr.strip()}")
-    return done.stdout
+        pytest.skip(f"no kafka: {done.stderr.strip()}")
+    return done.stdout.strip().removeprefix("kafka://")
+
+
+def _kafka(command: str, folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    line = [TOOLS / "kafka" / "kafka", command, "--dir", folder, *options]
+    return subprocess.run(line, capture_output=True, text=True, timeout=500, check=False)

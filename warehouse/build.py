@@ -28,7 +28,8 @@ _TIDY_EVERY = 16  # refreshes
 _SMALL = 20_000  # rows up to which a refresh runs on one thread
 _LARGE = 100_000  # rows from which a refresh is one of a catch-up, which closes no days
 _MOST_NATIVE = 8_000_000  # rows that a catch-up may leave native
-_COPY_SHARE = 20  # a catch-up publishes when this many times the last copy's seconds have passed
+# A catch-up publishes when so many times the last copy's seconds have passed since, or so many seconds.
+_COPY_SHARE, _MOST_UNPUBLISHED = 20, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class Warehouse:
         except BaseException:
             self._roll_back()
             raise
-        self._last, self._is_behind = refresh.refresh_id, refresh.lagging
+        self._last, self._is_behind, self._is_unpublished = refresh.refresh_id, refresh.lagging, True
         self._native += sum(rows for name, rows in refresh.changed.items() if is_split(self._models[name]))
         if not may_lag:
             self._settle_at = time.monotonic() + self._patience
@@ -139,8 +140,7 @@ class Warehouse:
         publishing = time.perf_counter()
         self._close_days(self._native_rows if 0 < rows < _LARGE else max(self._native_rows, _MOST_NATIVE))
         refresh.seconds["close_days"] = time.perf_counter() - publishing
-        self._is_unpublished = True
-        if rows < _LARGE or time.monotonic() >= self._publish_at:
+        if self._is_unpublished and (rows < _LARGE or time.monotonic() >= self._publish_at):
             self._publish(refresh.seconds)
             fault_point("gold.published")
         refresh.seconds["total"] = time.perf_counter() - began
@@ -166,7 +166,7 @@ class Warehouse:
     @guarded
     def reset(self) -> None:
         """Forgets all, so that the next refresh builds from nothing. What is published stays until then."""
-        self._is_unpublished = False
+        self._is_unpublished, self._publish_at = False, 0.0
         self.close()
         for name in (WORK, f"{WORK}.wal"):
             (self.gold_dir / name).unlink(missing_ok=True)
@@ -209,11 +209,11 @@ class Warehouse:
         origin.load_seeds(self._connection, self._seeds)
         self._is_behind = bool(self._last) and origin.is_behind(self._connection)
         if self._last:
-            self._closed.sweep(self._grace)
             # a crash between commit and publication, or a home that was moved, is mended here
             has_moved = origin.has_moved(self._connection, self._closed, self.gold_dir)
             if has_moved or publish.published_refresh(self.published) != self._last:
                 self._publish({})
+            self._closed.sweep(self._grace)  # now that nobody opens what still needed them
 
     def _prepare(self, rows: int) -> None:
         """Settings that depend on how much there is to do.
@@ -284,7 +284,7 @@ class Warehouse:
         publish.replace(self._descriptor, self.published)
         seconds["copy"] = time.perf_counter() - began
         self._is_unpublished = False
-        self._publish_at = time.monotonic() + _COPY_SHARE * seconds["copy"]
+        self._publish_at = time.monotonic() + min(_COPY_SHARE * seconds["copy"], _MOST_UNPUBLISHED)
 
 
 def rebuild(

@@ -17,7 +17,10 @@ from pipelines.verify import verify
 from tests.flows.served import ROOT, Served, environment, eventually
 from warehouse.proof import gold_checks
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes by /proc, which Linux has"),
+]
 RATE = 100
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from pipelines.errors import AlreadyRunningError
 from pipelines.homelock import home_lock
+from pipelines.lake import Lake
+from pipelines.ledger import read_ledger
 from pipelines.runner import LAYERS, Progress, RunReport, run
 from pipelines.settings import load_settings
 from pipelines.verify import verify
@@ -20,9 +22,9 @@ from .small_home import movement, send
 pytestmark = pytest.mark.usefixtures("without_settings")
 
 
-def run_all(home: Path, batch_size: int = 100_000) -> RunReport:
+def run_all(home: Path, batch_size: int = 100_000, patience: float = 0.0) -> RunReport:
     settings = load_settings(home=home, batch_size=batch_size)
-    with closing(Warehouse(home / "gold")) as gold:
+    with closing(Warehouse(home / "gold", patience=patience)) as gold:
         return run(
             settings,
             LAYERS,
@@ -109,21 +111,26 @@ def test_a_run_ends_where_the_log_ended_when_it_began_however_fast_producers_are
 
 def test_what_refreshes_left_for_later_is_there_when_the_run_has_ended(tmp_path: Path) -> None:
     fill_log(tmp_path, 800)
-    settings = load_settings(home=tmp_path, batch_size=50)
+    assert run_all(tmp_path, 50, patience=3600.0).refreshes > 1
     with closing(Warehouse(tmp_path / "gold", patience=3600.0)) as gold:
-        report = run(
-            settings,
-            LAYERS,
-            follow=False,
-            gold=gold,
-            clock=lambda: datetime.now(UTC),
-            progress=lambda progress: None,
-            stop=threading.Event(),
-        )
-        assert report.refreshes > 1
         assert gold.settle(datetime.now(UTC)) is None
-    checks = verify(settings, rebuild=True, gold_checks=gold_checks)
+    checks = verify(load_settings(home=tmp_path), rebuild=True, gold_checks=gold_checks)
     assert [check for check in checks if not check.ok or "not compared" in check.detail] == []
+
+
+def test_the_ledger_says_when_readers_saw_a_batch_also_where_a_catch_up_publishes_seldom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warehouse.build._LARGE", 1)
+    monkeypatch.setattr("warehouse.build._COPY_SHARE", 1e9)
+    fill_log(tmp_path, 800)
+    assert run_all(tmp_path, 50).refreshes > 1
+    settings = load_settings(home=tmp_path)
+    with closing(Lake.open(settings)) as lake:
+        seen = sorted(set(read_ledger(lake).column("gold_at").to_pylist()))
+    assert len(seen) == 2  # the first refresh, and all at the end
+    assert seen[1].timestamp() >= settings.published_path.stat().st_mtime
+    assert failed(tmp_path) == []
 
 
 def test_a_second_run_on_a_home_is_refused_and_names_the_first(tmp_path: Path) -> None:

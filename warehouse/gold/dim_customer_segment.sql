@@ -66,7 +66,6 @@ running as (
     cross join span
     window in_time as (partition by customer_id order by day)
 ),
--- numbers sort faster than texts
 held as (
     select customer_id, recency_score, frequency_score, monetary_score, first_day - 1 as day
     from held.dim_customer_segment
@@ -75,6 +74,7 @@ held as (
         and valid_from <= (date '1970-01-01' + first_day)::timestamp::timestamptz
         and (valid_to is null or valid_to > (date '1970-01-01' + first_day)::timestamp::timestamptz)
 ),
+-- numbers sort faster than texts
 customers as (
     select customer_id, (row_number() over (order by customer_id))::integer as place
     from (select customer_id from running union select customer_id from held)
