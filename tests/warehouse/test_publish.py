@@ -162,3 +162,32 @@ def test_free_space_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     warehouse.refresh(changes_of(days_of_sales(5, 6, start=100).rows), NOW)
     assert count(warehouse.published) == 48
     warehouse.close()
+
+
+def test_what_the_published_file_reads_is_there_until_it_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in a catch-up between two publications, which dropped a closed day's file; reopened after the grace."""
+    warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1)
+    warehouse.refresh(changes_of(days_of_sales(1, 5).rows), NOW)
+    before = count(warehouse.published)
+    monkeypatch.setattr("warehouse.build._LARGE", 1)
+    monkeypatch.setattr("warehouse.build._MOST_NATIVE", 0)
+    monkeypatch.setattr(warehouse, "_publish_at", float("inf"))
+    late = Silver()
+    late._number = 900
+    late.sale(at("03-02 12:00"), [("P1", 1, "10")], "C1")
+    assert not warehouse.refresh(changes_of(late.rows, snapshot=2), NOW).published
+    warehouse.close()
+    seen = []
+    replace = publish.replace
+
+    def watched(descriptor: int, target: Path) -> int:
+        seen.append(count(target))
+        return replace(descriptor, target)
+
+    monkeypatch.setattr(publish, "replace", watched)
+    again = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=0.0)
+    assert seen == [before]
+    assert count(again.published) == before + 1
+    again.close()
