@@ -94,6 +94,20 @@ class Context:
         """Whether native days are enough for who reads no day before the one before `first`."""
         return not self.last_closed or (first is not None and first - 1 > max(self.last_closed.values()))
 
+    def puts_off(self, model: str) -> bool:
+        """Whether a model that is due is left to a later refresh; `work.lagging` names those that are."""
+        if not self.may_lag:
+            self.connection.execute("delete from work.lagging where model = $1", [model])
+        elif not self.is_put_off(model):
+            self.connection.execute("insert into work.lagging values ($1)", [model])
+        self.lagging = self.lagging or self.may_lag
+        return self.may_lag
+
+    def is_put_off(self, model: str) -> bool:
+        """Whether an earlier refresh left the model to a later one."""
+        lags = ("select count(*) from work.lagging where model = $1", [model])
+        return self.connection.execute(*lags).fetchall() != [(0,)]
+
     def special_rows(self, table: str, key: str) -> None:
         """Rows -1 and -2, with text that a person can read."""
         for number, text in ((-1, "unknown"), (-2, "not applicable")):

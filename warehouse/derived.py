@@ -43,16 +43,9 @@ def keep_days(context: Context, model: Model) -> None:
 def keep_table(context: Context, model: Model) -> None:
     """Computes the table whole; one with `refresh  ended_day` when it is due, and may lag behind if that is allowed."""
     if model.header.get("refresh") == "ended_day" and not context.is_first:
-        lags = ("select count(*) from work.lagging where model = $1", [model.full_name])
-        is_behind = context.connection.execute(*lags).fetchall() != [(0,)]
-        if not is_behind and not _ended_day_changed(context):
+        is_due = context.is_put_off(model.full_name) or _ended_day_changed(context)
+        if not is_due or context.puts_off(model.full_name):
             return
-        if context.may_lag:
-            context.lagging = True
-            if not is_behind:
-                context.connection.execute("insert into work.lagging values ($1)", [model.full_name])
-            return
-        context.connection.execute("delete from work.lagging where model = $1", [model.full_name])
     for read in model.reads:
         if read in PYTHON_MODELS and read not in context.rows:
             PYTHON_MODELS[read](context.connection)

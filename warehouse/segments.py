@@ -3,6 +3,9 @@
 `work.rfm_base` holds each customer's 365-day window as it was at the end of a day some days back, so that the days
 since cost what happened in them, not a year of purchases. A change before that day means a new base. Versions that
 gave way before the first day computed stay as they are; no history is read to go on with it.
+
+Every late event of an ended day changes ranks from that day on. A refresh that may lag only notes the first day in
+`work.segments_due`, and one that may not, or `settle`, computes all that is due at once.
 """
 
 from datetime import date, timedelta
@@ -36,6 +39,7 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
         " (customer_id varchar, frequency integer, monetary decimal(38, 4), bought_on integer)"
     )
     connection.execute("create table work.rfm_base_date (base_date date)")
+    connection.execute("create table work.segments_due (first_date date)")
 
 
 def prepare(context: Context, model: Model) -> None:
@@ -52,10 +56,11 @@ def update(context: Context, model: Model) -> int:
     how many there are.
     """
     connection, run = context.connection, context.connection.execute
-    span = _span(context)
-    if span is None:
+    first = _first_due(context)
+    if first is None or context.clock.first_date is None or context.puts_off(model.full_name):
         return 0
-    first, last = span
+    last = context.clock.last_ended_date or context.clock.first_date - timedelta(1)
+    run("truncate work.segments_due")
     context.session.blank.difference_update(("touched_segment_days", f"touched_{_NAME}", f"changes_{_NAME}"))
     context.closed.reopen(model, [key for key in context.closed.keys(_NAME) if key >= int(f"{first:%Y%m%d}")])
     after = f"timestamptz '{first} 00:00:00+00'"
@@ -97,30 +102,28 @@ def _body(model: Model) -> str:
     return scoped(model.sql).replace(f"gold.{_NAME}", f"work.{_NAME}")
 
 
-def _span(context: Context) -> tuple[date, date] | None:
-    """First and last day to compute; the first lies after the last where days have only come to be open again."""
-    before, now, first_date = (
-        context.clock_before.last_ended_date,
-        context.clock.last_ended_date,
-        context.clock.first_date,
-    )
-    if first_date is None:  # no facts, so no days
-        return None
-    changed = None
-    if context.changed.get(FACT):
-        ((changed,),) = context.connection.execute(
-            "select min(date) from temp.changed_fct_customer_engagement"
-        ).fetchall()
-    firsts = []
-    if before is not None and (now is None or now < before):
-        firsts.append(first_date if now is None else now + timedelta(1))
-    if now is not None and (before is None or now > before):
-        firsts.append(first_date if before is None else max(before + timedelta(1), first_date))
-    if changed is not None and now is not None and changed <= now:
-        firsts.append(changed)
-    if not firsts:
-        return None
-    return min(firsts), first_date - timedelta(1) if now is None else now
+def _first_due(context: Context) -> date | None:
+    """The first day to compute, of this refresh and those that left it for later; noted for the next one.
+
+    It lies after the last ended day where days have only come to be open again.
+    """
+    run, before, now = context.connection.execute, context.clock_before.last_ended_date, context.clock.last_ended_date
+    first_date = context.clock.first_date
+    due: list[date] = [day for (day,) in run("select first_date from work.segments_due").fetchall()]
+    known = len(due)
+    if first_date is not None:  # else there are no facts, so no days
+        if before is not None and (now is None or now < before):
+            due.append(first_date if now is None else now + timedelta(1))
+        if now is not None and (before is None or now > before):
+            due.append(first_date if before is None else max(before + timedelta(1), first_date))
+        if now is not None and context.changed.get(FACT):
+            ((changed,),) = run("select min(date) from temp.changed_fct_customer_engagement").fetchall()
+            if changed <= now:
+                due.append(changed)
+    if len(due) > known:
+        run("truncate work.segments_due")
+        run("insert into work.segments_due values ($1)", [min(due)])
+    return min(due, default=None)
 
 
 def _base(connection: duckdb.DuckDBPyConnection, first: date) -> date:

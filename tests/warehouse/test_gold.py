@@ -197,10 +197,14 @@ def test_a_table_may_lag_for_a_while_and_is_settled_when_asked(tmp_path: Path) -
     more._number = 10
     more.sale(at("03-01 13:00"), [("P1", 1, "5")], "C2")
     warehouse.refresh(changes_of(more.rows, at("03-03 00:00")), NOW)
-    customers = "select count(*) from marts.customer_value"
-    assert warehouse._connection.execute(customers).fetchall() == [(1,)]
+    customers = (
+        "select (select count(*) from marts.customer_value),"
+        " (select count(*) from gold.dim_customer_segment where customer_segment_key > 0),"
+        " (select count(*) from work.lagging)"
+    )
+    assert warehouse._connection.execute(customers).fetchall() == [(1, 1, 2)]
     assert warehouse.settle(NOW) is not None
-    assert warehouse._connection.execute(customers).fetchall() == [(2,)]
+    assert warehouse._connection.execute(customers).fetchall() == [(2, 2, 0)]
     assert warehouse.settle(NOW) is None
     assert set(warehouse.reflected()) == {f"silver.{table}" for table in TABLES}
     warehouse.close()
