@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pyiceberg.exceptions import RESTError
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
-from pyiceberg.table.snapshots import Snapshot
+from pyiceberg.table.snapshots import MetadataLogEntry, Snapshot, SnapshotLogEntry
 from pyiceberg.table.update import update_table_metadata
 
 from pipelines.stores import store_error
@@ -23,6 +23,11 @@ COMMIT = STAMP + "commit"  # tells our commits apart
 ROWS_OF = STAMP + "rows-of"
 STAMPED_BY, STAMPED_AT = STAMP + "stamped-by", STAMP + "stamped-at"
 _NOT_STAMP = (COMMIT, ROWS_OF, STAMPED_BY, STAMPED_AT)
+
+
+# PyIceberg copies all metadata, to the last snapshot's summary, twice a commit. These are frozen: nobody changes them.
+for _frozen in (Snapshot, SnapshotLogEntry, MetadataLogEntry):
+    setattr(_frozen, "__deepcopy__", lambda self, memo=None: self)  # noqa: B010
 
 
 class LeanTransaction(Transaction):
