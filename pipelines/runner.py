@@ -8,7 +8,8 @@ tables say, so the process may end between any two lines.
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,6 +35,7 @@ from pipelines.ledger import Ledger
 from pipelines.log.interface import Log
 from pipelines.log.open import open_log
 from pipelines.migrate import refuse_unfinished
+from pipelines.pace import Pace
 from pipelines.resume import note_gaps
 from pipelines.schemas import silver_tables
 from pipelines.settings import Settings
@@ -47,6 +49,7 @@ _FLUSH_EVERY = 2.0  # seconds between writes of the ledger while there is work
 # Between looks at a log with nothing new, in seconds: (how long nothing came, how long to wait). Measured on two cores:
 # 0.05 costs 3.9 % of a core, 0.15 costs 1.5 %; on a machine three times as slow 0.15 costs 6.6 %.
 _IDLE_WAITS = ((1.0, 0.01), (5.0, 0.05), (15.0, 0.15), (float("inf"), 0.4))
+_LONGEST_NAP = 0.5  # seconds after which a waiting reader looks whether the run has failed meanwhile
 _SILVER_WAIT = 0.2  # the same, for silver without bronze
 _IDLE_AFTER = 1.0  # seconds without a record; then there is time for maintenance
 _BACKOFF = (0.5, 10.0)
@@ -221,9 +224,10 @@ class _Run:
         self._frozen: dict[str, DriftFrozenError] = {}
         self._lost: dict[str, LogIdentityError] = {}  # topics whose log is not the one that was read
         self._appended: dict[str, _Appended] = {}
+        self._pace = Pace(settings.freshness_target.total_seconds())
         self._refreshing: Future[datetime | None] | None = None
         self._in_refresh: dict[str, int] = {}  # topic -> last batch that the refresh under way covers
-        self._gold_asked = False
+        self._gold_asked = self._is_ending = False
         self._is_settled = False  # gold may have left something for later
         self._flushed_at = time.monotonic()
         self._landed: set[str] = set()  # topics that files brought batches to
@@ -253,6 +257,7 @@ class _Run:
             if self._gold is not None and not self._silver:
                 self._expire_fed([table for name in _fed() if (table := self._lake.find(name)) is not None])
         finally:
+            self._is_ending = True
             self._upkeep.close()
             if log is not None:
                 readers.submit(log.close).result()
@@ -296,7 +301,10 @@ class _Run:
         return writers
 
     def _rounds(self, writers: list[BronzeWriter], readers: ThreadPoolExecutor) -> None:
-        """Rounds until the log has nothing new (or for ever); the next is read while this one is judged."""
+        """Rounds until the log has nothing new (or for ever).
+
+        Where there is more to read than a batch holds, the next is read while this one is judged; else when it is time.
+        """
         if not writers:
             while "silver" in self._layers and self._follow and not self._stop.wait(_SILVER_WAIT):
                 self._catch_up_silver()
@@ -307,10 +315,12 @@ class _Run:
         reading = readers.submit(self._read_round, writers)
         idle_since = time.monotonic()
         while True:
-            batches = reading.result()
+            batches = self._await(reading)
             if self._stop.is_set() or (not batches and not self._follow):
                 break
-            reading = readers.submit(self._read_round, writers, self._wait(idle_since) if not batches else 0.0)
+            has_more = not self._follow or any(batch.rows.num_rows >= self._settings.batch_size for batch in batches)
+            if has_more:
+                reading = readers.submit(self._read_round, writers)
             if batches:
                 idle_since = time.monotonic()
                 self._report.rounds += 1
@@ -318,12 +328,27 @@ class _Run:
                 self._judge_round(batches)
                 self._judge_files()
             self._refresh_when_free()
+            if not has_more:
+                if batches:
+                    self._pace.round_took(time.monotonic() - self._read_at)
+                    if self._gold is None:
+                        self._pace.refresh_began()  # what the round would be in time for
+                wait = self._pace.wait(is_waiting=self._gold_asked) if batches else self._wait(idle_since)
+                reading = readers.submit(self._read_round, writers, wait)
             self._flush(force=False)
             if not batches and time.monotonic() - idle_since > _IDLE_AFTER:
                 self._maintain([Owned(table, lambda work: readers.submit(work).result()) for table in self._read_into])
         if "silver" in self._layers:
             self._judge_round(batches)
             self._judge_files()
+
+    def _await(self, reading: "Future[list[BronzeBatch]]") -> list[BronzeBatch]:
+        """What was read; meanwhile what silver has got goes to gold as soon as gold is free."""
+        while self._refreshing is not None and self._gold_asked and not reading.done():
+            either: list[Future[Any]] = [reading, self._refreshing]
+            wait_for(either, return_when=FIRST_COMPLETED)
+            self._refresh_when_free()
+        return reading.result()
 
     def _judge_files(self) -> None:
         """Consume what landing files brought to bronze: it is read from there, since files may be large."""
@@ -337,8 +362,11 @@ class _Run:
         return next(wait for until, wait in _IDLE_WAITS if idle < until)
 
     def _read_round(self, writers: list[BronzeWriter], wait: float = 0.0) -> list[BronzeBatch]:
-        if wait and self._stop.wait(wait):
-            return []
+        until = time.monotonic() + wait
+        while (left := until - time.monotonic()) > 0:
+            if self._stop.wait(min(left, _LONGEST_NAP)) or self._is_ending:
+                return []
+        self._read_at = time.monotonic()
         found = []
         self._land(wait_for_files=False)
         for writer in writers:
@@ -409,6 +437,7 @@ class _Run:
                     return
                 self._judge_round([batch])
                 self._refresh_when_free()
+                self._flush(force=False)
                 if topic in self._frozen:
                     break
         self._gold_asked = True
@@ -503,6 +532,7 @@ class _Run:
             if self._silver
             else None
         )
+        self._pace.refresh_began()
         self._refreshing = self._refreshers.submit(self._refresh, self._gold, appended, state)
 
     def _refreshed(self) -> None:
@@ -538,9 +568,11 @@ class _Run:
     def _refresh(self, gold: GoldWriter, appended: Mapping[str, _Appended], state: Any) -> datetime | None:
         """When readers saw it; None when they will see it with a later one."""
         with self._report.timed("gold"):
+            began = time.monotonic()
             changes = self._changes(gold, appended, state)
             if changes is not None:
                 done = gold.refresh(changes, self._clock())
+                self._pace.refresh_took(time.monotonic() - began)
                 self._report.refreshes += 1
                 self._progress(Progress("gold", self._report.refreshes, None))
                 if not done.published:

@@ -1,0 +1,49 @@
+"""When to read the log again, so that a record is in gold within the freshness target, and in no smaller batches.
+
+A round (log -> bronze -> silver) and a refresh of gold overlap, and every one has a fixed cost, so reading as often as
+can be only takes time from gold. What a round brings waits for the refresh under way; so a round begins when it will
+end with that one. Where both together take less than the target, there is time for larger and fewer batches.
+"""
+
+import threading
+import time
+
+_NEWEST = 0.3  # weight of the newest measurement
+_MOST = 2.0  # seconds between two rounds, whatever was measured, unless the target is longer
+
+
+class Pace:
+    """Measured times of rounds and refreshes, in seconds. Threads may share it."""
+
+    def __init__(self, target: float) -> None:
+        self._target = target
+        self._lock = threading.Lock()
+        self._round = self._refresh = 0.0
+        self._refresh_at = time.monotonic()  # when the last refresh began
+
+    def round_took(self, seconds: float) -> None:
+        """A round is over."""
+        with self._lock:
+            self._round = _mixed(self._round, seconds)
+
+    def refresh_began(self) -> None:
+        """A refresh begins."""
+        with self._lock:
+            self._refresh_at = time.monotonic()
+
+    def refresh_took(self, seconds: float) -> None:
+        """A refresh is over."""
+        with self._lock:
+            self._refresh = _mixed(self._refresh, seconds)
+
+    def wait(self, *, is_waiting: bool) -> float:
+        """Seconds until the next round should begin; `is_waiting`: rows wait for the refresh under way to end."""
+        with self._lock:
+            begins = self._refresh_at + (self._refresh if is_waiting else 0.0)  # the refresh that takes the last round
+            apart = max(self._refresh, self._target - self._round - self._refresh)
+            apart = min(apart, max(_MOST, self._target))
+            return max(0.0, begins + apart - self._round - time.monotonic())
+
+
+def _mixed(before: float, newest: float) -> float:
+    return newest if before == 0.0 else before + _NEWEST * (newest - before)
