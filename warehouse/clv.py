@@ -82,6 +82,14 @@ class GammaGamma:
         return self.p * (self.v + earned) / (self.p * frequency + self.q - 1.0)
 
 
+def create(connection: "DuckDBPyConnection") -> None:
+    """`work.clv_predictions`, empty."""
+    connection.execute(
+        "create table work.clv_predictions (customer_id varchar, probability_alive double, predicted_purchases double,"
+        " predicted_average_value double)"
+    )
+
+
 def fit(connection: "DuckDBPyConnection") -> None:
     """Fills `work.clv_predictions` with a row for each customer of `marts.customer_purchases` at the last ended day.
 

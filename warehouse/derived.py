@@ -42,9 +42,12 @@ def keep_days(context: Context, model: Model) -> None:
 
 def keep_table(context: Context, model: Model) -> None:
     """Computes the table whole; one with `refresh  ended_day` when it is due, and may lag behind if that is allowed."""
-    if model.header.get("refresh") == "ended_day" and not context.is_first:
-        is_due = context.is_put_off(model.full_name) or _ended_day_changed(context)
-        if not is_due or context.puts_off(model.full_name):
+    if model.header.get("refresh") == "ended_day":
+        if not (context.is_first or context.is_put_off(model.full_name) or _ended_day_changed(context)):
+            return
+        if context.puts_off(model.full_name):
+            if context.is_first:
+                context.connection.execute(f"create table {model.full_name} as {scoped(model.sql)} limit 0")
             return
     for read in model.reads:
         if read in PYTHON_MODELS and read not in context.rows:

@@ -210,6 +210,24 @@ def test_a_table_may_lag_for_a_while_and_is_settled_when_asked(tmp_path: Path) -
     warehouse.close()
 
 
+def test_a_catch_up_from_nothing_leaves_what_ended_days_decide_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warehouse.build._LARGE", 1)
+    warehouse = Warehouse(tmp_path / "gold", patience=3600.0)
+    silver = Silver()
+    silver.sale(at("03-01 12:00"), [("P1", 1, "5")], "C1")
+    warehouse.refresh(changes_of(silver.rows, at("03-03 00:00")), NOW)
+    found = (
+        "select (select count(*) from marts.customer_value),"
+        " (select count(*) from gold.dim_customer_segment where version > 0)"
+    )
+    assert warehouse._connection.execute(found).fetchall() == [(0, 0)]
+    warehouse.settle(NOW)
+    assert warehouse._connection.execute(found).fetchall() == [(1, 1)]
+    warehouse.close()
+
+
 def test_a_catch_up_publishes_now_and_then_and_all_of_it_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
