@@ -8,15 +8,16 @@ end with that one. Where both together take less than the target, there is time 
 import threading
 import time
 
+_SHARE = 0.65  # of the target is planned with, as some rounds and refreshes take longer than they mostly do
 _NEWEST = 0.3  # weight of the newest measurement
-_MOST = 2.0  # seconds between two rounds, whatever was measured, unless the target is longer
+_MOST = 2.0  # seconds between two rounds, whatever was measured, unless the target asks for more
 
 
 class Pace:
     """Measured times of rounds and refreshes, in seconds. Threads may share it."""
 
     def __init__(self, target: float) -> None:
-        self._target = target
+        self._target = target * _SHARE
         self._lock = threading.Lock()
         self._round = self._refresh = 0.0
         self._refresh_at = time.monotonic()  # when the last refresh began
