@@ -12,12 +12,12 @@ import duckdb
 
 from pipelines.faults import fault_point
 from pipelines.stores import store_error
-from warehouse.connection import ALIAS, BLOCK, STORAGE_VERSION, quoted
+from warehouse.connection import ALIAS, FORM, quoted
 
 PUBLISHED = "animeverse.duckdb"
 _WORTH_IT = 16 << 20  # bytes of free space below which nobody minds
 
-__all__ = ["PUBLISHED", "STORAGE_VERSION", "published_refresh", "replace"]
+__all__ = ["PUBLISHED", "published_refresh", "replace"]
 
 
 def replace(descriptor: int, target: Path) -> int:
@@ -91,7 +91,7 @@ def rewritten(connection: duckdb.DuckDBPyConnection, file: Path) -> Path:
     """A copy of the open warehouse without its free space, beside the file."""
     slim = file.with_name(f".{file.name}.slim")
     slim.unlink(missing_ok=True)
-    connection.execute(f"attach '{quoted(slim)}' as slim (storage_version '{STORAGE_VERSION}', block_size {BLOCK})")
+    connection.execute(f"attach '{quoted(slim)}' as slim ({FORM})")
     connection.execute(f"copy from database {ALIAS} to slim")
     connection.execute("detach slim")
     return slim
