@@ -2,7 +2,8 @@
 -- UTC of the next one. Recomputed for days that have ended by the watermarks, over the 365 days up to each.
 -- grain        customer_id, valid_from
 -- reads        touched.segment_days, work.rfm_base, gold.fct_customer_engagement, held.dim_customer_segment
--- rebuild      from the first ended day whose purchases changed on; the versions of who changed are cut anew
+-- rebuild      from the first ended day whose purchases changed on; the versions of who changed are cut anew; while
+--              events come without a pause, once a minute
 -- materialize  history
 -- split        date_key
 -- scope        touched.segment_days
