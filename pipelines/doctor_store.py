@@ -81,7 +81,7 @@ def store(settings: Settings) -> Iterator[Finding]:
     if "s3.region" in settings.s3:
         yield Finding("store", "ok", f"{root}: written, read, deleted")
     else:
-        mend = "set AWS_REGION (us-east-1 for most servers of your own)"
+        mend = "set AWS_REGION to the bucket's"
         yield Finding(
             "store", "warn", f"{root}: written, read, deleted; but without a region AWS is asked for one", mend
         )

@@ -225,8 +225,12 @@ class Settings(BaseSettings):
 
     @property
     def s3(self) -> dict[str, str]:
-        """PyIceberg's `s3.*` properties, secrets revealed: hand it on, never print it."""
-        return _revealed(self.s3_settings)
+        """PyIceberg's `s3.*` properties, secrets revealed: hand it on, never print it.
+
+        PyIceberg asks AWS where a bucket is when no region is given; a server of one's own is none of AWS's business.
+        """
+        found = _revealed(self.s3_settings)
+        return {"s3.region": "us-east-1", **found} if "s3.endpoint" in found else found
 
     @property
     def catalog(self) -> dict[str, str]:

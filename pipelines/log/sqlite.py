@@ -206,6 +206,14 @@ def _told(path: Path) -> Iterator[None]:
         raise _translated(path, str(error)) from error
 
 
+def _is_full(folder: Path) -> bool:
+    """Whether a page does not fit on its disk any more: SQLite's shared memory fails with an I/O error then."""
+    with suppress(OSError):
+        found = os.statvfs(folder)
+        return found.f_bavail * found.f_frsize < PAGE_BYTES
+    return False
+
+
 def _translated(path: Path, text: str) -> LakehouseError:
     cause = text.splitlines()[0] if text else "no reason given"
     path = path.with_name(path.name.partition(_PART)[0])
@@ -214,7 +222,7 @@ def _translated(path: Path, text: str) -> LakehouseError:
             f"the log {path} has been locked by another process for {PATIENCE:.0f} s: "
             "see which one holds it (`fuser` or `lsof`), then try again"
         )
-    if "is full" in text:
+    if "is full" in text or ("I/O error" in text and _is_full(path.parent)):
         return StoreUnavailableError(f"no space left for the log {path}: free some, then run the same again ({cause})")
     if "readonly" in text:
         return StoreUnavailableError(f"the log {path} cannot be written: check who owns it and its folder ({cause})")

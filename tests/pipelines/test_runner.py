@@ -155,3 +155,29 @@ def test_follow_ends_when_it_is_told_to_and_nothing_is_lost(tmp_path: Path) -> N
     assert 0 < report.judged < 800
     run_all(tmp_path)
     assert failed(tmp_path) == []
+
+
+def test_rounds_are_as_far_apart_as_the_freshness_target_allows_and_end_when_told_to(tmp_path: Path) -> None:
+    """One record after the other for three seconds: without a pace each would be a batch of its own."""
+    stop, settings = threading.Event(), load_settings(home=tmp_path, freshness_target="1m")
+    send(tmp_path, [movement(0)])
+
+    def trickle() -> None:
+        for number in range(1, 30):
+            send(tmp_path, [movement(number)])
+            stop.wait(0.1)
+        stop.set()
+
+    sender = threading.Thread(target=trickle)
+    report = run(
+        settings,
+        ("bronze", "silver"),
+        follow=True,
+        gold=None,
+        clock=lambda: datetime.now(UTC),
+        progress=lambda progress: sender.start() if progress.layer == "silver" and sender.ident is None else None,
+        stop=stop,
+    )
+    sender.join()
+    assert (report.rounds, report.judged) == (1, 1)
+    assert run_all(tmp_path).judged == 29
