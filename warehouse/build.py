@@ -81,6 +81,8 @@ class Warehouse:
         self._is_behind = self._is_unpublished = False
         self._publish_at = 0.0  # before that, a large refresh is not published
         self._begin()
+        if self._last:  # behind a long past what may lag takes a minute, and the first batch should not wait for it
+            self._settle_at = time.monotonic() + patience
 
     @guarded
     def _begin(self) -> None:
