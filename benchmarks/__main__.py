@@ -47,7 +47,7 @@ def main() -> int:
     except NoBrokerError as error:
         say(f"not measured: {error}")
         return 1
-    if not given.quick:
+    if not (given.quick or found.faults):  # what does not count replaces nothing
         say(f"written to {found.save()}")
         _publish()
     print(found.to_json() if given.json else table.figures_table([found]))

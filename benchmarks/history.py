@@ -54,6 +54,8 @@ def history(options: Options) -> Result:
     for name, rows in (("short", max(options.days * 2, options.rows // _SHORT)), ("long", options.rows)):
         with _home(options, rows) as home:
             took = _batches(result, home, options)
+            if result.faults:
+                return result
             medians[name] = statistics.median(took)
             for seconds in took:
                 result.add(f"history.{name}.batch_ms", "ms", 1000 * seconds)
@@ -102,9 +104,11 @@ def _batches(result: Result, home: Home, options: Options) -> list[float]:
             took.append(float(watch.visible_at[number].max()) - sent)
             time.sleep(0.1)
         pipeline.stop()
-    counted = took[_WARM_UP:] or [_PATIENCE]  # where nothing became visible the fault says so
-    say(f"history: {home.rows:,} lines: batch p50 {1000 * statistics.median(counted):.0f} ms, the first {took[:1]} s")
-    return counted
+    if result.faults:
+        return []
+    p50 = 1000 * statistics.median(took[_WARM_UP:])
+    say(f"history: {home.rows:,} lines: batch p50 {p50:.0f} ms, the first {took[0]:.1f} s after the start")
+    return took[_WARM_UP:]
 
 
 def _query(result: Result, home: Home) -> None:

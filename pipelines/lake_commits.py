@@ -25,7 +25,7 @@ STAMPED_BY, STAMPED_AT = STAMP + "stamped-by", STAMP + "stamped-at"
 _NOT_STAMP = (COMMIT, ROWS_OF, STAMPED_BY, STAMPED_AT)
 
 
-# PyIceberg copies all metadata, to the last snapshot's summary, twice a commit. These are frozen: nobody changes them.
+# PyIceberg copies all metadata, to the last snapshot's summary, thrice a commit. These are frozen: nobody changes them.
 for _frozen in (Snapshot, SnapshotLogEntry, MetadataLogEntry):
     setattr(_frozen, "__deepcopy__", lambda self, memo=None: self)  # noqa: B010
 

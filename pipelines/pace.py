@@ -5,7 +5,6 @@ can be only takes time from gold. What a round brings waits for the refresh unde
 end with that one. Where both together take less than the target, there is time for larger and fewer batches.
 """
 
-import threading
 import time
 
 _SHARE = 0.65  # of the target is planned with, as some rounds and refreshes take longer than they mostly do
@@ -14,36 +13,31 @@ _MOST = 2.0  # seconds between two rounds, whatever was measured, unless the tar
 
 
 class Pace:
-    """Measured times of rounds and refreshes, in seconds. Threads may share it."""
+    """Measured times of rounds and refreshes, in seconds. Each is noted by one thread; any may ask how long to wait."""
 
     def __init__(self, target: float) -> None:
         self._target = target * _SHARE
-        self._lock = threading.Lock()
         self._round = self._refresh = 0.0
         self._refresh_at = time.monotonic()  # when the last refresh began
 
     def round_took(self, seconds: float) -> None:
         """A round is over."""
-        with self._lock:
-            self._round = _mixed(self._round, seconds)
+        self._round = _mixed(self._round, seconds)
 
     def refresh_began(self) -> None:
         """A refresh begins."""
-        with self._lock:
-            self._refresh_at = time.monotonic()
+        self._refresh_at = time.monotonic()
 
     def refresh_took(self, seconds: float) -> None:
         """A refresh is over."""
-        with self._lock:
-            self._refresh = _mixed(self._refresh, seconds)
+        self._refresh = _mixed(self._refresh, seconds)
 
     def wait(self, *, is_waiting: bool) -> float:
         """Seconds until the next round should begin; `is_waiting`: rows wait for the refresh under way to end."""
-        with self._lock:
-            begins = self._refresh_at + (self._refresh if is_waiting else 0.0)  # the refresh that takes the last round
-            apart = max(self._refresh, self._target - self._round - self._refresh)
-            apart = min(apart, max(_MOST, self._target))
-            return max(0.0, begins + apart - self._round - time.monotonic())
+        refresh = self._refresh
+        begins = self._refresh_at + (refresh if is_waiting else 0.0)  # the refresh that takes the last round
+        apart = min(max(refresh, self._target - self._round - refresh), max(_MOST, self._target))
+        return max(0.0, begins + apart - self._round - time.monotonic())
 
 
 def _mixed(before: float, newest: float) -> float:

@@ -28,6 +28,9 @@ _TIDY_EVERY = 8  # refreshes
 _SMALL = 20_000  # rows up to which a refresh runs on one thread
 _LARGE = 100_000  # rows from which a refresh is one of a catch-up, which closes no days
 _MOST_NATIVE = 8_000_000  # rows that a catch-up may leave native
+_CLOSED_AT_ONCE = (
+    8  # days that a small refresh closes at most; each takes 0.1 s, and a catch-up may leave years of them
+)
 # A catch-up publishes when so many times the last copy's seconds have passed since, or so many seconds.
 _COPY_SHARE, _MOST_UNPUBLISHED = 20, 60.0
 
@@ -81,7 +84,9 @@ class Warehouse:
         self._is_behind = self._is_unpublished = False
         self._publish_at = 0.0  # before that, a large refresh is not published
         self._begin()
-        if self._last:  # behind a long past what may lag takes a minute, and the first batch should not wait for it
+        # Behind a long past, what may lag takes a minute that the first batch should not wait; but processes that are
+        # killed again and again shall not put it off for ever.
+        if self._last and not self._is_behind:
             self._settle_at = time.monotonic() + patience
 
     @guarded
@@ -142,7 +147,10 @@ class Warehouse:
             self._settle_at = time.monotonic() + self._patience
         refresh.seconds["commit"] = time.perf_counter() - committing
         publishing = time.perf_counter()
-        self._close_days(self._native_rows if 0 < rows < _LARGE else max(self._native_rows, _MOST_NATIVE))
+        if 0 < rows < _LARGE:
+            self._close_days(self._native_rows, _CLOSED_AT_ONCE)
+        else:
+            self._close_days(max(self._native_rows, _MOST_NATIVE))
         refresh.seconds["close_days"] = time.perf_counter() - publishing
         if self._is_unpublished and (rows < _LARGE or time.monotonic() >= self._publish_at):
             self._publish(refresh.seconds)
@@ -246,8 +254,11 @@ class Warehouse:
             self.close()
             self._open()
 
-    def _close_days(self, most: int) -> None:
-        """Moves old days to files when there are more than `most` native rows, and removes files out of use."""
+    def _close_days(self, most: int, days: int | None = None) -> None:
+        """Moves old days to files when there are more than `most` native rows, and removes files out of use.
+
+        Of many old days only the oldest `days`: the next refreshes go on.
+        """
         run = self._connection.execute
         if self._native <= most:
             return
@@ -257,10 +268,17 @@ class Warehouse:
         self._native = rows
         if rows <= most:
             return
-        last = run("select last_date from ops.gold_clock").fetchall()[0][0]
+        before = run("select last_date from ops.gold_clock").fetchall()[0][0] - timedelta(self._open_days - 1)
+        if days is not None:
+            keys = " union ".join(f"select date_key from work.{model.name}" for model in split)
+            ((newest,),) = run(
+                f"select from_date_key(max(date_key)) from (from ({keys}) where date_key < to_date_key($1)"
+                " order by date_key limit $2)",
+                [before, days],
+            ).fetchall()
+            before = before if newest is None else newest + timedelta(1)
         run("begin")
         try:
-            before = last - timedelta(self._open_days - 1)
             closed = sum(self._closed.close(model, before, self._last) for model in split)
             run("commit")
         except BaseException:

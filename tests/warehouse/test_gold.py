@@ -11,6 +11,7 @@ from pipelines.changes import SilverChanges
 from tests.warehouse.conftest import Rows
 from tests.warehouse.silver_world import NOW, TABLES, Silver, at, changes_of, partitions, random_silver
 from warehouse.build import Warehouse
+from warehouse.proof import gold_checks
 from warehouse.publish import published_refresh
 
 Take = Callable[..., None]
@@ -223,9 +224,30 @@ def test_a_catch_up_from_nothing_leaves_what_ended_days_decide_to_its_end(
         " (select count(*) from gold.dim_customer_segment where version > 0)"
     )
     assert warehouse._connection.execute(found).fetchall() == [(0, 0)]
+    # as a run that is stopped or killed here leaves it: what waits is named, and nothing is held against it
+    waiting = "gold.customer_current, gold.dim_customer_segment, marts.customer_segments, marts.customer_value"
+    everything = changes_of(silver.rows, at("03-03 00:00"))
+    for is_rebuild in (False, True):
+        checked = gold_checks(warehouse.published, everything, is_rebuild)
+        assert [check for check in checked if not check[1]] == []
+        assert waiting in checked[-1][2]
     warehouse.settle(NOW)
     assert warehouse._connection.execute(found).fetchall() == [(1, 1)]
+    assert "not checked" not in gold_checks(warehouse.published, everything, False)[-1][2]
     warehouse.close()
+
+
+def test_what_an_earlier_process_left_for_later_is_not_put_off_again(tmp_path: Path) -> None:
+    """Else a process that is killed every minute would never come to it."""
+    found = "select count(*) from marts.customer_value"
+    for number, (process, seen) in enumerate((("first", 1), ("clean", 1), ("killed", 3)), start=1):
+        warehouse = Warehouse(tmp_path / "gold", patience=3600.0)
+        late = Silver()
+        late._number = 10 * number
+        late.sale(at(f"03-01 1{number}:00"), [("P1", 1, "5")], f"C{number}")
+        warehouse.refresh(changes_of(late.rows, at("03-03 00:00")), NOW)
+        assert warehouse._connection.execute(found).fetchall() == [(seen,)], process
+        warehouse.close()  # without settling, as by kill -9
 
 
 def test_a_catch_up_publishes_now_and_then_and_all_of_it_in_the_end(

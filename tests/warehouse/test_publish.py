@@ -28,6 +28,11 @@ def days_of_sales(first: int, last: int, start: int = 0) -> Silver:
     return silver
 
 
+def native_days(warehouse: Warehouse) -> list[int]:
+    rows = warehouse._connection.execute("select distinct date_key from work.fct_sales order by all").fetchall()
+    return [key % 100 for (key,) in rows]
+
+
 def count(file: Path) -> int:
     with duckdb.connect(str(file), read_only=True) as connection:
         return int(connection.execute(COUNT).fetchall()[0][0])
@@ -191,3 +196,21 @@ def test_what_the_published_file_reads_is_there_until_it_is_replaced(
     assert seen == [before]
     assert count(again.published) == before + 1
     again.close()
+
+
+def test_small_refreshes_close_what_a_catch_up_left_native_some_days_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind years of native days one small refresh would take a minute otherwise."""
+    monkeypatch.setattr("warehouse.build._CLOSED_AT_ONCE", 4)
+    warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1)
+    with monkeypatch.context() as catching_up:
+        catching_up.setattr("warehouse.build._LARGE", 1)
+        warehouse.refresh(changes_of(days_of_sales(1, 10).rows), NOW)
+    assert native_days(warehouse) == list(range(1, 11))
+    for number, left in enumerate(([5, 6, 7, 8, 9, 10], [9, 10], [10], [10]), start=1):
+        late = days_of_sales(10, 10, start=1_000 * number)
+        warehouse.refresh(changes_of(late.rows, snapshot=1 + number), NOW)
+        assert native_days(warehouse) == left
+        assert count(warehouse.published) == 80 + 8 * number
+    warehouse.close()

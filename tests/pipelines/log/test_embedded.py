@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -122,6 +123,15 @@ def test_retention_by_bytes_keeps_the_newest_of_each_partition(log: EmbeddedLog,
     log.append("t", sent([b"12345678"] * count, key=[b"ab"] * count, partition=[n % 2 for n in range(count)]))
     assert log.apply_retention("t", max_bytes=1000, now=NOW) == count - 200
     assert log.topic_state("t").first_offsets == {0: count // 2 - 100, 1: count // 2 - 100, 2: 0, 3: 0}
+
+
+def test_an_input_output_error_on_a_full_disk_is_told_as_a_full_disk(
+    log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is what SQLite calls it where its shared memory cannot grow."""
+    for blocks, said in ((1_000, "check the disk"), (0, "no space left for the log")):
+        monkeypatch.setattr(sqlite.os, "statvfs", lambda _, left=blocks: SimpleNamespace(f_bavail=left, f_frsize=4096))
+        assert said in str(sqlite._translated(log.path, "[SQLite] disk I/O error"))
 
 
 def test_a_full_disk_is_told_with_what_is_in_the_log_and_the_log_goes_on(log: EmbeddedLog, sent: Sent) -> None:
