@@ -28,9 +28,7 @@ _TIDY_EVERY = 8  # refreshes
 _SMALL = 20_000  # rows up to which a refresh runs on one thread
 _LARGE = 100_000  # rows from which a refresh is one of a catch-up, which closes no days
 _MOST_NATIVE = 8_000_000  # rows that a catch-up may leave native
-_CLOSED_AT_ONCE = (
-    8  # days that a small refresh closes at most; each takes 0.1 s, and a catch-up may leave years of them
-)
+_CLOSED_AT_ONCE = 8  # days that a small refresh closes at most; each takes 0.1-0.3 s, and a catch-up may leave years
 # A catch-up publishes when so many times the last copy's seconds have passed since, or so many seconds.
 _COPY_SHARE, _MOST_UNPUBLISHED = 20, 60.0
 
