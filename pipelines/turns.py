@@ -1,9 +1,11 @@
 """Who writes the home next: how a writer that runs for long lets others in, without anybody having to stop it.
 
-Beside the home's lock there are two doors, locks as well, so that nobody can forget to leave one:
+Beside the home's lock there are two doors and a turn, locks as well, so that nobody can forget to leave one:
 
     successor   somebody who goes on with the same work waits here: the writer ends for good
     guest       somebody with work of its own is here: the writer leaves the home alone until the guest has gone
+    turn        the writer's, from before it leaves the guests' door open until its work has ended: who is let in then
+                cannot meet a writer that was about to take the home's lock
 
 A writer that does not look at the doors (`animeverse run --follow`) is waited for a while and left in peace.
 """
@@ -21,7 +23,7 @@ from pathlib import Path
 from pipelines.errors import AlreadyRunningError
 from pipelines.homelock import home_lock
 
-RUN, SUCCESSOR, GUEST = "run", "successor", "guest"
+RUN, SUCCESSOR, GUEST, TURN = "run", "successor", "guest", "turn"
 _LOOK_EVERY = 0.05  # seconds
 
 
@@ -43,8 +45,8 @@ def as_guest(home: Path, *, patience: float, stop: threading.Event) -> Iterator[
     when `stop` is set.
     """
     deadline = time.monotonic() + patience
-    with _taken(home, GUEST, deadline, stop):
-        _until_free(home, deadline, stop, (RUN,))
+    with _taken(home, deadline, stop, (GUEST,)):
+        _taken(home, deadline, stop, (TURN, RUN)).close()
         yield
 
 
@@ -57,11 +59,11 @@ def in_turns(
     `work` gets an event that tells it to end, and takes the home's lock itself. Raises as `as_guest` does.
     """
     deadline = time.monotonic() + patience
-    with _taken(home, SUCCESSOR, deadline, stop):
-        _until_free(home, deadline, stop)
+    with _taken(home, deadline, stop, (SUCCESSOR,)):
+        turn = _own_turn(home, deadline, stop)
     over = time.monotonic() + seconds
     while True:
-        with _doorkeeper(home, over, stop) as keeper:
+        with _doorkeeper(home, over, stop) as keeper, turn:
             try:
                 work(keeper.halt)
             except AlreadyRunningError:
@@ -70,7 +72,7 @@ def in_turns(
                 return keeper.ended or Ended.DONE
         with _doorkeeper(home, over, stop, ignore_guests=True) as keeper:
             try:
-                _until_free(home, over, keeper.halt)
+                turn = _own_turn(home, over, keeper.halt)
             except AlreadyRunningError:
                 return keeper.ended or Ended.TIME
 
@@ -131,30 +133,21 @@ def _doorkeeper(home: Path, over: float, stop: threading.Event, *, ignore_guests
         guest.close()
 
 
-@contextmanager
-def _taken(home: Path, name: str, deadline: float, stop: threading.Event) -> Iterator[None]:
-    """One of the home's locks, when its turn comes. Raises AlreadyRunningError."""
-    with ExitStack() as held:
-        while True:
+def _own_turn(home: Path, deadline: float, stop: threading.Event) -> ExitStack:
+    """The turn, once no guest is there and nobody writes. Raises AlreadyRunningError."""
+    with _taken(home, deadline, stop, (GUEST, RUN)):  # the door first: while a guest is there its lock is not touched
+        return _taken(home, deadline, stop, (TURN,))
+
+
+def _taken(home: Path, deadline: float, stop: threading.Event, names: Sequence[str]) -> ExitStack:
+    """These locks, once nobody has any of them, taken in that order. Raises AlreadyRunningError."""
+    while True:
+        with ExitStack() as held:
             try:
-                held.enter_context(home_lock(home, name))
-                break
+                for name in names:
+                    held.enter_context(home_lock(home, name))
+                return held.pop_all()
             except AlreadyRunningError:
                 if stop.is_set() or time.monotonic() >= deadline:
                     raise
-            stop.wait(_LOOK_EVERY)
-        yield
-
-
-def _until_free(home: Path, deadline: float, stop: threading.Event, names: Sequence[str] = (RUN, GUEST)) -> None:
-    """Wait until nobody has any of these locks, all of them at one moment. Raises AlreadyRunningError."""
-    while True:
-        try:
-            with ExitStack() as held:
-                for name in names:
-                    held.enter_context(home_lock(home, name))
-                return
-        except AlreadyRunningError:
-            if stop.is_set() or time.monotonic() >= deadline:
-                raise
         stop.wait(_LOOK_EVERY)

@@ -64,34 +64,35 @@ def guest(home: Path, patience: float = 5) -> Iterator[None]:
 
 def test_a_writer_ends_when_its_successor_is_at_the_door(writer: Callable[..., Writer]) -> None:
     first = writer()
-    assert first.is_writing.wait(5)
+    assert first.is_writing.wait(10)
     second = writer()
     assert first.ended() is Ended.SUCCESSOR
-    assert second.is_writing.wait(1)
+    assert second.is_writing.wait(10)
 
 
 def test_of_many_successors_one_is_left(writer: Callable[..., Writer]) -> None:
     first = writer()
-    assert first.is_writing.wait(5)
+    assert first.is_writing.wait(10)
     others = [writer() for _ in range(4)]
     deadline = time.monotonic() + 10
     while sum(one.thread.is_alive() for one in others) > 1 and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(0.3)
+    while not any(one.is_writing.is_set() for one in others) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert [one.is_writing.is_set() for one in others].count(True) == 1
     assert {one.ended() for one in (first, *others) if not one.is_writing.is_set()} == {Ended.SUCCESSOR}
 
 
 def test_a_writer_steps_aside_for_a_guest_and_goes_on(writer: Callable[..., Writer], tmp_path: Path) -> None:
     one = writer()
-    assert one.is_writing.wait(5)
+    assert one.is_writing.wait(10)
     with guest(tmp_path):
         assert not one.is_writing.is_set()
         with home_lock(tmp_path):
             time.sleep(0.3)
         time.sleep(0.3)
         assert not one.is_writing.is_set()
-    assert one.is_writing.wait(1)
+    assert one.is_writing.wait(10)
     assert one.turns == 2
 
 
@@ -99,13 +100,13 @@ def test_a_successor_that_comes_while_a_guest_is_there_waits_and_takes_over(
     writer: Callable[..., Writer], tmp_path: Path
 ) -> None:
     first = writer()
-    assert first.is_writing.wait(5)
+    assert first.is_writing.wait(10)
     with guest(tmp_path):
         second = writer()
         assert first.ended() is Ended.SUCCESSOR
         time.sleep(0.3)
         assert not second.is_writing.is_set()
-    assert second.is_writing.wait(1)
+    assert second.is_writing.wait(10)
 
 
 def test_a_writer_ends_when_its_time_is_over(writer: Callable[..., Writer]) -> None:
@@ -114,7 +115,7 @@ def test_a_writer_ends_when_its_time_is_over(writer: Callable[..., Writer]) -> N
 
 def test_a_writer_ends_when_told_to(writer: Callable[..., Writer]) -> None:
     one = writer()
-    assert one.is_writing.wait(5)
+    assert one.is_writing.wait(10)
     one.stop.set()
     assert one.ended() is Ended.STOPPED
 
@@ -134,12 +135,38 @@ def test_a_writer_that_does_not_look_at_the_doors_is_waited_for_and_named(
         patient = writer(patience=5)
         time.sleep(0.3)
         assert not patient.is_writing.is_set()
-    assert patient.is_writing.wait(1)
+    assert patient.is_writing.wait(10)
+
+
+def test_a_guest_never_meets_a_writer_that_is_about_to_begin(tmp_path: Path) -> None:
+    met, begun, stop = list[object](), threading.Event(), threading.Event()
+
+    def work(halt: threading.Event) -> None:
+        begun.set()
+        time.sleep(0.3)  # before it takes the lock
+        with home_lock(tmp_path):
+            time.sleep(0.3)  # before it listens
+            halt.wait()
+
+    def write() -> None:
+        met.append(in_turns(tmp_path, work, seconds=30, patience=5, stop=stop))
+
+    one = threading.Thread(target=write)
+    one.start()
+    assert begun.wait(5)
+    with guest(tmp_path):
+        for _ in range(100):
+            with home_lock(tmp_path):
+                pass
+            time.sleep(0.01)
+    stop.set()
+    one.join(10)
+    assert met == [Ended.STOPPED]
 
 
 def test_guests_come_one_after_the_other(writer: Callable[..., Writer], tmp_path: Path) -> None:
     one = writer()
-    assert one.is_writing.wait(5)
+    assert one.is_writing.wait(10)
     inside, most = [0], [0]
 
     def visit() -> None:
@@ -155,4 +182,4 @@ def test_guests_come_one_after_the_other(writer: Callable[..., Writer], tmp_path
     for thread in guests:
         thread.join(10)
     assert most == [1]
-    assert one.is_writing.wait(2)
+    assert one.is_writing.wait(10)
