@@ -91,15 +91,16 @@ def create(connection: "DuckDBPyConnection") -> None:
 
 
 def fit(connection: "DuckDBPyConnection") -> None:
-    """Fills `work.clv_predictions` with a row for each customer of `marts.customer_purchases` at the last ended day.
+    """Fills `work.clv_predictions` with a row for each customer of `tallied.customers`.
 
-    Predictions are for the 365 days after it, null with fewer than 30 customers that came back; what a day is worth
-    needs as many who also left money. Money comes in as its double: predictions are estimates, sums are elsewhere.
+    Predictions are for the 365 days after the last ended one, null with fewer than 30 customers that came back; what
+    a day is worth needs as many who also left money. Money comes in as its double: predictions are
+    estimates, sums are elsewhere.
     """
     table = connection.sql(
         "select customer_id, frequency::double as frequency, recency::double as recency, t::double as t,"
         " monetary_value::double as monetary_value"
-        " from marts.customer_purchases(marts.last_ended_date()) order by customer_id"
+        " from temp.tallied_customers order by customer_id"
     ).to_arrow_table()
     frequency, recency, t, monetary = (
         table.column(name).to_numpy() for name in ("frequency", "recency", "t", "monetary_value")

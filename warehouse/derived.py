@@ -42,6 +42,9 @@ def keep_days(context: Context, model: Model) -> None:
 
 def keep_table(context: Context, model: Model) -> None:
     """Computes the table whole; one with `refresh  ended_day` when it is due, and may lag behind if that is allowed."""
+    made = [(name, PYTHON_MODELS[name]) for name in PYTHON_MODELS if name in model.reads]
+    for _, source in made:
+        source.note(context)
     if model.header.get("refresh") == "ended_day":
         if not (context.is_first or context.is_put_off(model.full_name) or _ended_day_changed(context)):
             return
@@ -49,10 +52,10 @@ def keep_table(context: Context, model: Model) -> None:
             if context.is_first:
                 context.connection.execute(f"create table {model.full_name} as {scoped(model.sql)} limit 0")
             return
-    for read in model.reads:
-        if read in PYTHON_MODELS and read not in context.rows:
-            PYTHON_MODELS[read](context.connection)
-            context.rows[read] = 1
+    for name, source in made:
+        if name not in context.rows:
+            source.fill(context)
+            context.rows[name] = 1
     context.changed[model.full_name] = context.count(
         f"create or replace table {model.full_name} as {scoped(model.sql)}"
     )

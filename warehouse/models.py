@@ -25,11 +25,10 @@ PHASES = ("lines", "state", "members", "history", "fact")
 _DIRECTIVE = re.compile(r"-- ([a-z_]+) {2,}(\S.*)")
 _TITLE = re.compile(r"-- ([a-z_]+)\.([a-z_0-9]+): (.*)")
 _MORE = re.compile(r"-- {3,}(\S.*)")
-_NAME = re.compile(r"\b(?:silver|seeds|lines|gold|marts|ops|work|held|before|changed|touched|moved)\.[a-z_0-9]+")
 # Names that live for one refresh only, as temporary tables: `lines.fct_sales` is temp.lines_fct_sales.
-_SCOPED = re.compile(
-    r"(?<!distinct )\b(from|join)\s+(silver|seeds|lines|before|changed|touched|moved)\.([a-z_0-9]+)(\s+as\b)?"
-)
+_TEMPORARY = "silver|seeds|lines|before|changed|touched|moved|tallied"
+_NAME = re.compile(rf"\b(?:gold|marts|ops|work|held|{_TEMPORARY})\.[a-z_0-9]+")
+_SCOPED = re.compile(rf"(?<!distinct )\b(from|join)\s+({_TEMPORARY})\.([a-z_0-9]+)(\s+as\b)?")
 # `held.fct_x` is gold.fct_x as the refresh found it, so that a model may read what it will replace.
 _HELD = re.compile(r"\b(from|join)\s+held\.([a-z_0-9]+)")
 _FACTS = re.compile(r"\b(from|join)\s+gold\.(fct_[a-z_0-9]+)")

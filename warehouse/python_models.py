@@ -1,11 +1,22 @@
 """Tables that SQL alone cannot make: each is filled by a function before the first mart that reads it."""
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from warehouse import clv
+from warehouse import clv, totals
+from warehouse.context import Context
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
-PYTHON_MODELS: Mapping[str, Callable[["DuckDBPyConnection"], None]] = {"work.clv_predictions": clv.fit}
+@dataclass(frozen=True, slots=True)
+class PythonModel:
+    """`fill` makes it when a mart is due; `note` hears of every refresh, also of one that leaves the mart for later."""
+
+    fill: Callable[[Context], None]
+    note: Callable[[Context], None] = lambda context: None
+    reads: tuple[str, ...] = ()  # a mart that reads it names these in its header, too
+
+
+PYTHON_MODELS = {
+    "tallied.customers": PythonModel(totals.count, totals.note, ("gold.fct_customer_engagement", "gold.fct_sales")),
+    "work.clv_predictions": PythonModel(lambda context: clv.fit(context.connection)),
+}

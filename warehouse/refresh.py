@@ -28,7 +28,7 @@ import pyarrow as pa
 from pipelines.changes import SilverChanges
 from pipelines.contracts import CONTRACTS
 from pipelines.schemas import POS_ITEMS, silver_schema
-from warehouse import baskets, clv, derived, facts, members, restatements, segments
+from warehouse import baskets, clv, derived, facts, members, restatements, segments, totals
 from warehouse.checks import run_checks
 from warehouse.context import Clock, Context, Session
 from warehouse.models import Model, registry, scoped
@@ -121,6 +121,7 @@ class Refresh:
         segments.create(self.connection)
         baskets.create(self.connection)
         clv.create(self.connection)
+        totals.create(self.connection)
 
     def _with_waiting(self, context: Context, name: str, rows: pa.Table) -> pa.Table:
         """New rows and those that still wait for the other half of their event: a head for lines, or lines for one."""

@@ -82,6 +82,7 @@ def test_a_second_demo_shows_the_first_again_and_how_to_start_over(
     assert again.stdout.split("Time by step")[0] == first.stdout.split("Time by step")[0]
 
 
+@pytest.mark.slow
 def test_fresh_makes_the_same_world_anew(first: subprocess.CompletedProcess[str], home: Path) -> None:
     anew = _call(home, "demo", *SMALL, "--fresh")
     assert anew.returncode == 0

@@ -59,6 +59,7 @@ def test_what_is_not_kept_and_what_is_no_time_are_told(tmp_path: Path) -> None:
     assert "Of the past there are bronze, silver and ops" in str(gold.exception)
 
 
+@pytest.mark.slow
 def test_maintain_keeps_what_gold_reads_on_from_and_gold_does_not_notice(tmp_path: Path) -> None:
     for n in range(5):
         send(tmp_path, [movement(n)])

@@ -14,6 +14,7 @@ def test_snapshots_and_files_stay_few_however_many_commits(tmp_path: Path) -> No
     assert points[-1].files < 60
 
 
+@pytest.mark.slow
 def test_a_month_of_commits_keeps_its_days_and_hours(tmp_path: Path) -> None:
     (*_, last) = measure(tmp_path, 90, months=1)
     assert 30 <= last.snapshots <= 75

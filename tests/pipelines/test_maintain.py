@@ -76,6 +76,7 @@ def rewritten(table: LakeTable) -> Rewrite:
     return found
 
 
+@pytest.mark.slow
 def test_after_all_maintenance_every_promise_holds_and_all_rows_are_the_same(tmp_path: Path) -> None:
     fill(tmp_path)
     before = silver(tmp_path)
@@ -322,6 +323,7 @@ def test_a_process_killed_at_this_step_loses_nothing_and_the_next_one_tidies_up(
     assert failed(settings, rebuild=True) == []
 
 
+@pytest.mark.slow
 def test_a_following_run_compacts_and_expires_in_its_idle_moments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

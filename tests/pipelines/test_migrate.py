@@ -98,6 +98,7 @@ def test_a_run_goes_on_there_where_the_local_one_stood(home: Path, tmp_path: Pat
     assert trace(new, "e1") and trace(new, "e50")
 
 
+@pytest.mark.slow
 def test_the_whole_is_what_a_run_that_never_moved_has(tmp_path: Path) -> None:
     moving, staying, to = tmp_path / "moving", tmp_path / "staying", tmp_path / "to"
     for seed in (5, 6):

@@ -126,6 +126,7 @@ def test_the_other_topics_go_on_when_one_stops(tmp_path: Path) -> None:
     assert rows(tmp_path, "silver.customer_reviews")["event_id"].to_list() == ["r1"]
 
 
+@pytest.mark.slow
 def test_a_topic_made_anew_goes_on_under_partition_numbers_of_its_own(tmp_path: Path) -> None:
     send(tmp_path, movements(1, 2))
     run_silver(tmp_path)

@@ -63,6 +63,7 @@ def test_batches_of_1_7_1000_and_all_give_the_same_silver_and_gold(tmp_path: Pat
         assert differences(tmp_path / "all", tmp_path / name) == []
 
 
+@pytest.mark.slow
 def test_layers_run_one_after_the_other_come_to_the_same(tmp_path: Path) -> None:
     fill_log(tmp_path / "together", 500)
     (tmp_path / "apart").mkdir()
@@ -109,6 +110,7 @@ def test_a_run_ends_where_the_log_ended_when_it_began_however_fast_producers_are
     assert failed(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_what_refreshes_left_for_later_is_there_when_the_run_has_ended(tmp_path: Path) -> None:
     fill_log(tmp_path, 800)
     assert run_all(tmp_path, 50, patience=3600.0).refreshes > 1
@@ -118,6 +120,7 @@ def test_what_refreshes_left_for_later_is_there_when_the_run_has_ended(tmp_path:
     assert [check for check in checks if not check.ok or "not compared" in check.detail] == []
 
 
+@pytest.mark.slow
 def test_the_ledger_says_when_readers_saw_a_batch_also_where_a_catch_up_publishes_seldom(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ from pipelines.sidetables import Quarantine
 from pipelines.silver import SilverTopic, anchor_name
 from pipelines.times import from_micros, micros
 from pipelines.watermark import partition_watermarks, topic_watermark
+from tests.seeds import seeds
 
 from .adversary import adversarial_log
 from .contract import Policy
@@ -103,12 +104,12 @@ def check(seed: int, topic: str, home: Path, policy: Policy | None = None, **set
 
 
 @pytest.mark.parametrize("topic", sorted(KEYS))
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(0, 3))
 def test_silver_equals_the_reference_on_adversarial_logs(topic: str, seed: int, tmp_path: Path) -> None:
     check(seed, topic, tmp_path)
 
 
-@pytest.mark.parametrize("seed", range(100, 103))
+@pytest.mark.parametrize("seed", seeds(100, 103))
 def test_silver_equals_the_reference_under_drift_policy_quarantine(seed: int, tmp_path: Path) -> None:
     check(seed, "pos-transactions", tmp_path, Policy(drift="quarantine"), drift="quarantine")
 

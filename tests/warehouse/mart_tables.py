@@ -14,7 +14,7 @@ MARTS = Path(__file__).parents[2] / "warehouse" / "marts"
 
 _TABLES = """
 create schema gold; create schema marts; create schema work; create schema ops;
-create schema touched; create schema changed;
+create schema touched; create schema changed; create schema tallied;
 create macro to_date_key(day) as (year(day) * 10000 + month(day) * 100 + day(day))::integer;
 create macro from_date_key(key) as make_date(key // 10000, key // 100 % 100, key % 100);
 create table gold.fct_sales (
@@ -84,6 +84,30 @@ union all select 0, 0, count(distinct event_id) from baskets;
 create view work.new_product_pairs as from work.product_pairs limit 0;
 create table work.wide_baskets (event_time timestamptz, event_hash ubigint, product_number integer);
 create view touched.dates as select distinct from_date_key(date_key) as date from gold.fct_sales;
+create view changed.fct_customer_engagement as from gold.fct_customer_engagement;
+"""
+
+# What warehouse/totals.py counts by and by, all at once.
+TALLIED_CUSTOMERS = """
+with
+revenue as (
+    select customer_id, sum(spent_amount) as revenue_amount
+    from gold.fct_customer_engagement where date <= marts.last_ended_date() group by customer_id
+),
+sales as (
+    select
+        customer_id, count(*) as lines, count(*) filter (cost_amount is null) as lines_without_cost,
+        sum(gross_margin_amount) as gross_margin_amount,
+    from gold.fct_sales
+    where make_date(date_key // 10000, date_key // 100 % 100, date_key % 100) <= marts.last_ended_date()
+    group by customer_id
+)
+select
+    purchases.*, revenue_amount, coalesce(lines, 0) as lines, coalesce(lines_without_cost, 0) as lines_without_cost,
+    gross_margin_amount,
+from marts.customer_purchases(marts.last_ended_date()) as purchases
+left join revenue using (customer_id)
+left join sales using (customer_id)
 """
 
 
@@ -109,6 +133,8 @@ class Gold:
         self.connection.execute("set timezone = 'America/New_York'")
         self.connection.execute(_TABLES)
         for model in models():
+            if model.name == "customer_value":
+                self.connection.execute(f"create view tallied.customers as {TALLIED_CUSTOMERS}")
             what = f"create view {model.full_name} as {model.sql}" if model.kind != "macro" else model.sql
             self.connection.execute(what)
         self.connection.execute("create view changed.product_daily as from marts.product_daily")

@@ -90,14 +90,12 @@ def test_a_customer_without_repeats_is_worth_the_mean_of_all() -> None:
 
 def warehouse_with(customers: list[tuple[str, int, int, int, float]]) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
-    connection.execute("create schema marts")
     connection.execute(
-        "create table marts.given (customer_id varchar, frequency int, recency int, t int, monetary_value double)"
+        "create temp table tallied_customers"
+        " (customer_id varchar, frequency int, recency int, t int, monetary_value double)"
     )
     if customers:
-        connection.executemany("insert into marts.given values (?, ?, ?, ?, ?)", customers)
-    connection.execute("create macro marts.last_ended_date() as date '2026-01-31'")
-    connection.execute("create macro marts.customer_purchases(as_of) as table from marts.given where as_of is not null")
+        connection.executemany("insert into temp.tallied_customers values (?, ?, ?, ?, ?)", customers)
     return connection
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.seeds import seeds
 from tests.warehouse.silver_world import NOW, START, changes_of, random_parts, random_silver
 from warehouse import baskets
 from warehouse.build import Warehouse, rebuild
@@ -44,12 +45,6 @@ def two_products_make_a_basket_wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baskets, "MOST_PAIRS_AT_ONCE", 0)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", seeds(0, int(os.environ.get("ANIMEVERSE_TEST_SEEDS", "40")), quick=4))
 def test_any_split_gives_what_one_rebuild_gives(seed: int, tmp_path: Path) -> None:
-    assert refreshed_in_parts(seed, tmp_path) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(6, int(os.environ.get("ANIMEVERSE_TEST_SEEDS", "40"))))
-def test_any_split_gives_what_one_rebuild_gives_at_length(seed: int, tmp_path: Path) -> None:
     assert refreshed_in_parts(seed, tmp_path) == []

@@ -11,7 +11,7 @@ where not (0 <= frequency and frequency <= recency and recency <= t)
 
 -- fail: everybody with an ended purchase day is here
 select customer_id
-from gold.fct_customer_engagement
+from changed.fct_customer_engagement
 anti join marts.customer_value using (customer_id)
 where is_purchase_day and date <= marts.last_ended_date();
 

@@ -1,8 +1,7 @@
 -- marts.customer_value: what each customer has been worth, and will be in the next 12 months by BG/NBD and gamma-gamma.
 -- grain    customer_id, for customers with a purchase day that has ended
--- reads    gold.fct_customer_engagement, gold.fct_sales, marts.customer_purchases, work.clv_predictions,
---          marts.last_ended_date
--- rebuild  whole, after warehouse/clv.py has filled work.clv_predictions
+-- reads    tallied.customers (gold.fct_customer_engagement, gold.fct_sales), work.clv_predictions, marts.last_ended_date
+-- rebuild  whole, from totals by customer that follow the facts (warehouse/totals.py) and the fit (warehouse/clv.py)
 -- materialize  table
 -- refresh  ended_day
 -- Observed to the last ended day, in days (R39). Historical CLV = gross margin of the customer's shop lines, returns
@@ -24,54 +23,22 @@
 -- column  predicted_purchases: expected purchase days in the next 365 days
 -- column  predicted_average_value: expected money of such a day
 -- column  predicted_clv: predicted_purchases × predicted_average_value
-with
-clock as (
-    select marts.last_ended_date() as as_of_date
-),
-purchases as (
-    select
-        customer_id, first_date, last_date, frequency, recency, t, monetary_value,
-    from marts.customer_purchases(marts.last_ended_date())
-),
-revenue as (
-    select customer_id, sum(spent_amount) as lifetime_revenue_amount
-    from gold.fct_customer_engagement, clock
-    where date <= as_of_date
-    group by customer_id
-),
-margins as (
-    select
-        customer_id,
-        sum(gross_margin_amount) as gross_margin_amount,
-        count(*) filter (cost_amount is null) as lines_without_cost,
-    from gold.fct_sales, clock
-    where customer_id is not null and date_key <= year(as_of_date) * 10000 + month(as_of_date) * 100 + day(as_of_date)
-    group by customer_id
-),
-predictions as (
-    select
-        customer_id, probability_alive, predicted_purchases, predicted_average_value,
-    from work.clv_predictions
-)
 select
     customer_id,
-    clock.as_of_date,
-    purchases.first_date as first_purchase_date,
-    purchases.last_date as last_purchase_date,
-    purchases.frequency,
-    purchases.recency,
-    purchases.t,
-    purchases.monetary_value,
-    revenue.lifetime_revenue_amount,
+    marts.last_ended_date() as as_of_date,
+    first_date as first_purchase_date,
+    last_date as last_purchase_date,
+    frequency,
+    recency,
+    t,
+    monetary_value,
+    revenue_amount as lifetime_revenue_amount,
     -- a customer of the cinema alone has no lines, so a margin of 0; lines without cost alone leave it unknown
-    case when margins.customer_id is null then 0 else margins.gross_margin_amount end as historical_clv,
-    coalesce(margins.lines_without_cost, 0) as lines_without_cost,
-    predictions.probability_alive,
-    predictions.predicted_purchases,
-    predictions.predicted_average_value,
-    predictions.predicted_purchases * predictions.predicted_average_value as predicted_clv,
-from purchases
-cross join clock
-left join revenue using (customer_id)
-left join margins using (customer_id)
-left join predictions using (customer_id);
+    case when lines = 0 then 0 else gross_margin_amount end as historical_clv,
+    lines_without_cost,
+    probability_alive,
+    predicted_purchases,
+    predicted_average_value,
+    predicted_purchases * predicted_average_value as predicted_clv,
+from tallied.customers
+left join work.clv_predictions using (customer_id);
