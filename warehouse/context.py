@@ -49,7 +49,8 @@ class Context:
 
     `clock_before` and `clock` are the days gold spanned and spans. `changed` counts rows written by model, `rows` those
     of inputs and scopes, `moved` holds for each dimension whose facts change keys the earliest instant from which some
-    do, `native` which models read native days alone.
+    do, `native` which models read native days alone. `taken` names facts of which rows were taken out, `repeated`
+    columns of facts (`fct_sales.transaction_id`) of which new rows hold values that rows of their days held already.
     """
 
     session: Session
@@ -60,6 +61,8 @@ class Context:
     rows: dict[str, int] = field(default_factory=dict)
     moved: dict[str, datetime] = field(default_factory=dict)
     native: dict[str, bool] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+    repeated: set[str] = field(default_factory=set)
     last_closed: dict[str, int] = field(default_factory=dict)
     clock_before: Clock = field(default_factory=Clock)
     clock: Clock = field(default_factory=Clock)

@@ -2,7 +2,7 @@
 
 from warehouse.context import Context
 from warehouse.days import is_split, table_of
-from warehouse.models import Model, names, of_kind, scoped
+from warehouse.models import Model, names, of_changes, of_kind, scoped
 from warehouse.python_models import PYTHON_MODELS
 
 
@@ -14,15 +14,22 @@ def keep_days(context: Context, model: Model) -> None:
         run(f"create table {table} ({model.header['held']})")
         context.closed.show(model)
     rows = _scope_rows(context, scope)
-    if "restates" in model.header:
-        _keep_before(context, model, table, scope, keys)
     if rows or context.is_first:
         if model.name in context.last_closed:
             days = run(f"select distinct date_key from temp.{scope}").fetchall()
             context.closed.reopen(model, [key for (key,) in days])
         native = context.native[model.full_name] = context.is_native(_first_day(context, scope))
-        context.changed[model.full_name] = context.temporary(temporary, scoped(model.sql, native=native))
+        is_added = native and _can_add(context, model)
+        if is_added or "restates" in model.header:
+            _keep_before(context, model, table, scope, keys)
+        if is_added:
+            context.temporary(f"part_{model.name}", of_changes(model.sql))
+            context.changed[model.full_name] = context.temporary(temporary, _sum(context, model, table, keys))
+        else:
+            context.changed[model.full_name] = context.temporary(temporary, scoped(model.sql, native=native))
     else:
+        if "restates" in model.header:
+            context.empty(f"before_{model.name}", f"select * from {table}")
         context.empty(temporary, f"select * from {table}")
     if context.is_first:
         run(f"create or replace table {table} as select * from temp.{temporary}")
@@ -59,6 +66,31 @@ def keep_table(context: Context, model: Model) -> None:
     context.changed[model.full_name] = context.count(
         f"create or replace table {model.full_name} as {scoped(model.sql)}"
     )
+
+
+def _can_add(context: Context, model: Model) -> bool:
+    """Whether what the new facts add can be added to the rows that are there, in place of counting the days' anew."""
+    if context.is_first or "adds" not in model.header:
+        return False
+    taken = {f"gold.{fact}" for fact in context.taken}
+    return taken.isdisjoint(model.reads) and model.header.get("distinct") not in context.repeated
+
+
+def _sum(context: Context, model: Model, table: str, keys: tuple[str, ...]) -> str:
+    """Rows as they were, in `temp.before_…`, and what the new facts alone would give, in `temp.part_…`, as one."""
+    adds = names(model.header["adds"])
+    columns = ", ".join(
+        f"coalesce(held.{column} + part.{column}, held.{column}, part.{column}) as {column}"
+        if column in adds
+        else f"part.{column}"
+        for column in context.session.columns(table)
+    )
+    sql = f"select {columns} from temp.part_{model.name} as part left join temp.before_{model.name} as held"
+    sql += f" using ({', '.join(keys)})"
+    if "then" in model.header:
+        column, expression = model.header["then"].split(": ", 1)
+        sql = f"select * replace ({expression} as {column}) from ({sql})"
+    return sql
 
 
 def _keep_before(context: Context, model: Model, table: str, scope: str, keys: tuple[str, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from warehouse.context import Context
 from warehouse.days import table_of
-from warehouse.models import Model, scoped
+from warehouse.models import Model, of_kind, scoped
 
 
 def keep_fact(context: Context, model: Model) -> None:
@@ -11,6 +11,7 @@ def keep_fact(context: Context, model: Model) -> None:
     is_moved = any(member.dimension in context.moved for member in model.members)
     if is_moved and _take_out(context, model):
         source = f"temp.rows_{model.name}"
+        context.taken.add(model.name)
     elif context.rows[f"lines.{model.name}"] or context.is_first:
         source = f"temp.lines_{model.name}"
     else:
@@ -21,7 +22,23 @@ def keep_fact(context: Context, model: Model) -> None:
     if context.is_first:
         run(f"create table {table} as select * from temp.{temporary} limit 0")
         context.closed.show(model)
+    else:
+        _note_repeated(context, model)
     run(f"insert into {table} by name select * from temp.{temporary}")
+
+
+def _note_repeated(context: Context, model: Model) -> None:
+    """Finds out whether what `distinct` columns hold is new on the days of the new rows, which are native."""
+    (first, last), *_ = context.connection.execute(
+        f"select min(date_key), max(date_key) from temp.changed_{model.name}"
+    ).fetchall()
+    for name in {other.header["distinct"] for other in of_kind("days") if "distinct" in other.header}:
+        fact, _, column = name.partition(".")
+        if fact == model.name and context.count(
+            f"select count(*) from work.{fact} semi join temp.changed_{fact} using ({column})"
+            f" where date_key between {first} and {last}"
+        ):
+            context.repeated.add(name)
 
 
 def _take_out(context: Context, model: Model) -> bool:

@@ -32,6 +32,7 @@ _SCOPED = re.compile(rf"(?<!distinct )\b(from|join)\s+({_TEMPORARY})\.([a-z_0-9]
 # `held.fct_x` is gold.fct_x as the refresh found it, so that a model may read what it will replace.
 _HELD = re.compile(r"\b(from|join)\s+held\.([a-z_0-9]+)")
 _FACTS = re.compile(r"\b(from|join)\s+gold\.(fct_[a-z_0-9]+)")
+_SPLIT = re.compile(r"\b(from|join)\s+(?:gold|marts)\.(fct_[a-z_0-9]+|product_daily)")
 
 # Columns that mean the same wherever they stand.
 SHARED_COLUMNS: Mapping[str, str] = {
@@ -170,11 +171,16 @@ def of_kind(*kinds: str) -> tuple[Model, ...]:
 
 
 def scoped(sql: str, *, native: bool = False) -> str:
-    """SQL as the engine runs it: one refresh's names become temporary tables; with `native`, facts are read from
-    their native days alone, which is enough where no closed day is asked for."""
+    """SQL as the engine runs it: one refresh's names become temporary tables; with `native`, what is split by days is
+    read from native days alone, which is enough where no closed day is asked for."""
     sql = _SCOPED.sub(lambda m: f"{m[1]} temp.{m[2]}_{m[3]}{m[4] or f' as {m[3]}'}", sql)
     sql = _HELD.sub(r"\1 gold.\2", sql)
-    return _FACTS.sub(r"\1 work.\2", sql) if native else sql
+    return _SPLIT.sub(r"\1 work.\2", sql) if native else sql
+
+
+def of_changes(sql: str) -> str:
+    """The same over the facts that one refresh wrote alone."""
+    return scoped(_FACTS.sub(r"\1 changed.\2", sql))
 
 
 def tables_read(sql: str) -> frozenset[str]:

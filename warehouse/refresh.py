@@ -8,7 +8,7 @@ How each kind of model is kept:
     members  rows whose key is not there yet are added: conformed dimensions, type 1 (members.py)
     history  SCD2 by scd2.py; facts of members whose versions moved are keyed anew (members.py)
     fact     rows are appended; those that moved are taken out and go through the same statement again (facts.py)
-    days     rows of the scope's keys are deleted and computed anew (derived.py)
+    days     rows of the scope's keys are deleted and computed anew, or what new facts add is added (derived.py)
     table    computed whole; with `refresh  ended_day` only when an ended day's facts changed, or another day ended
     view, macro   put in place when the models change
 

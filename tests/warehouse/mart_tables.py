@@ -83,7 +83,7 @@ group by all
 union all select 0, 0, count(distinct event_id) from baskets;
 create view work.new_product_pairs as from work.product_pairs limit 0;
 create table work.wide_baskets (event_time timestamptz, event_hash ubigint, product_number integer);
-create view touched.dates as select distinct from_date_key(date_key) as date from gold.fct_sales;
+create view touched.product_days as select distinct product_id, date_key from gold.fct_sales;
 create view changed.fct_customer_engagement as from gold.fct_customer_engagement;
 """
 

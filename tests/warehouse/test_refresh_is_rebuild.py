@@ -9,9 +9,10 @@ import pytest
 
 from tests.seeds import seeds
 from tests.warehouse.silver_world import NOW, START, changes_of, random_parts, random_silver
-from warehouse import baskets
+from warehouse import baskets, derived
 from warehouse.build import Warehouse, rebuild
 from warehouse.compare import differences, read_tables
+from warehouse.derived import _sum
 from warehouse.publish import PUBLISHED
 
 
@@ -48,3 +49,26 @@ def two_products_make_a_basket_wide(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("seed", seeds(0, int(os.environ.get("ANIMEVERSE_TEST_SEEDS", "40")), quick=4))
 def test_any_split_gives_what_one_rebuild_gives(seed: int, tmp_path: Path) -> None:
     assert refreshed_in_parts(seed, tmp_path) == []
+
+
+MASTER = ("customer_profiles", "product_catalog", "anime_schedule")
+
+
+@pytest.mark.parametrize("seed", seeds(0, 20, quick=3))
+def test_days_that_are_added_to_are_those_counted_anew(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With master data that is there first, nothing is taken out, so that only receipts that come again forbid it."""
+    added: list[str] = []
+    monkeypatch.setattr(derived, "_sum", lambda *given: added.append(given[1].name) or _sum(*given))
+    rows = random_silver(seed, 150)
+    facts = [(table, row) for table, row in rows if table not in MASTER]
+    parts = [[entry for entry in rows if entry[0] in MASTER], *random_parts(seed, facts, most=8)]
+    high = START + timedelta(days=500)
+    warehouse = Warehouse(tmp_path, native_rows=1 << 40)
+    for number, part in enumerate(parts, start=1):
+        warehouse.refresh(changes_of(part, high, number), NOW)
+    warehouse.close()
+    rebuild(changes_of(rows, high), tmp_path / "rebuilt.duckdb", NOW)
+    assert differences(read_tables(tmp_path / PUBLISHED), read_tables(tmp_path / "rebuilt.duckdb")) == []
+    assert {"daily_summary", "fct_customer_engagement", "product_daily"} >= set(added) >= {"product_daily"}

@@ -1,11 +1,15 @@
 -- gold.fct_customer_engagement: what a known customer did on a UTC day, over shop, cinema and reviews.
 -- grain        customer_id, date_key
 -- reads        touched.customer_days, gold.fct_sales, gold.fct_cinema_attendance, gold.fct_review, gold.dim_customer
--- rebuild      by customer and day: those that a refresh touched are computed anew
+-- rebuild      by customer and day: those that a refresh touched are computed anew, or added to
 -- materialize  days
 -- split        date_key
 -- scope        touched.customer_days(customer_id, date_key)
 -- held         date_key integer, customer_id varchar
+-- adds         orders, returns, units, net_sales_amount, bookings, cancellations, admissions, ticket_revenue_amount,
+--              concession_amount, reviews, spent_amount
+-- then         is_purchase_day: orders > 0 or bookings > 0
+-- distinct     fct_sales.transaction_id
 -- column       date_key: UTC day
 -- column       date: UTC day
 -- column       customer_key: the customer's version at the day's end

@@ -1,14 +1,19 @@
 -- marts.daily_summary: the day's KPIs, one row for every UTC day from the first to the last with a business event.
 -- grain        date
 -- reads        touched.dates, gold.fct_sales, gold.fct_cinema_attendance, ops.gold_clock
--- rebuild      by date: the days that a refresh touched are computed anew
+-- rebuild      by date: the days that a refresh touched are computed anew, or added to
 -- materialize  days
 -- scope        touched.dates(date)
 -- restates     net_sales_amount, gross_margin_amount, units, orders, admissions, ticket_revenue_amount, concession_amount
+-- adds         net_sales_amount, gross_margin_amount, lines, lines_without_cost, units, orders, admissions,
+--              ticket_revenue_amount, concession_amount, late_correction_amount
+-- then         gross_margin_amount: case when lines = 0 or lines > lines_without_cost then gross_margin_amount end
+-- distinct     fct_sales.transaction_id
 -- clock        is_final: date <= last_final_date
 -- column       date: UTC day
 -- column       net_sales_amount: net sales of the shop, returns negative
 -- column       gross_margin_amount: net sales less cost of the lines whose cost is known; null when no line's is
+-- column       lines: lines of sales and returns
 -- column       lines_without_cost: lines left out of the margin because nobody knows their cost
 -- column       units: units sold less units returned
 -- column       orders: distinct sale transactions
@@ -26,6 +31,7 @@ sales as (
         date_key,
         sum(net_sales_amount) as net_sales_amount,
         sum(gross_margin_amount) as gross_margin_amount,
+        count(*) as lines,
         count(*) filter (cost_amount is null) as lines_without_cost,
         sum(quantity)::decimal(38, 0) as units,
         count(distinct transaction_id) filter (event_type = 'sale') as orders,
@@ -52,6 +58,7 @@ select
     coalesce(net_sales_amount, 0)::decimal(38, 4) as net_sales_amount,
     -- a day without lines has a margin of 0; one whose lines have no known cost has none
     case when sales.date_key is null then 0 else gross_margin_amount end::decimal(38, 4) as gross_margin_amount,
+    coalesce(lines, 0) as lines,
     coalesce(lines_without_cost, 0) as lines_without_cost,
     coalesce(units, 0)::decimal(38, 0) as units,
     coalesce(orders, 0) as orders,

@@ -7,7 +7,8 @@ where net_units is distinct from units_sold - units_returned or units_sold < 0 o
 select date, products.net_sales_amount, daily_summary.net_sales_amount, products.net_units, daily_summary.units
 from (
     select date, sum(net_sales_amount) as net_sales_amount, sum(net_units) as net_units
-    from changed.product_daily
+    from marts.product_daily
+    semi join (select distinct date from changed.product_daily) using (date)
     group by date
 ) as products
 left join marts.daily_summary using (date)

@@ -1,10 +1,12 @@
 -- marts.product_daily: what the shop sold of each product on each UTC day with a sale or return of it.
 -- grain    product_id, date
--- reads    touched.dates, gold.fct_sales
--- rebuild  by date: the days that a refresh touched are computed anew
+-- reads    touched.product_days, gold.fct_sales
+-- rebuild  by product and day: those that a refresh touched are computed anew, or added to
 -- materialize  days
 -- split    date_key
--- scope    touched.dates(date_key)
+-- scope    touched.product_days(product_id, date_key)
+-- adds     units_sold, units_returned, net_units, net_sales_amount, gross_margin_amount, costed_net_sales_amount,
+--          lines_without_cost
 -- column  product_id: the product
 -- column  date: UTC day of the sale or return
 -- column  date_key: the same as a number
@@ -15,10 +17,6 @@
 -- column  gross_margin_amount: net sales less cost, over the lines whose cost is known; null when none is
 -- column  costed_net_sales_amount: net sales of the lines whose cost is known: what gross_margin_amount is a share of
 -- column  lines_without_cost: lines whose product version has no cost
-with
-days as (
-    select to_date_key(date) as date_key from touched.dates
-)
 select
     product_id,
     from_date_key(date_key) as date,
@@ -31,5 +29,5 @@ select
     coalesce(sum(net_sales_amount) filter (cost_amount is not null), 0) as costed_net_sales_amount,
     count(*) filter (cost_amount is null) as lines_without_cost,
 from gold.fct_sales
-semi join days using (date_key)
+semi join touched.product_days using (product_id, date_key)
 group by product_id, date_key;
