@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -28,6 +28,7 @@ _TIDY_EVERY = 8  # refreshes
 _SMALL = 20_000  # rows up to which a refresh runs on one thread
 _LARGE = 100_000  # rows from which a refresh is one of a catch-up, which closes no days
 _MOST_NATIVE = 8_000_000  # rows that a catch-up may leave native
+_LOOK_EVERY = 64  # refreshes after which late rows may have made it worth to look for old days again
 _CLOSED_AT_ONCE = 8  # days that a small refresh closes at most; each takes 0.1-0.3 s, and a catch-up may leave years
 # A catch-up publishes when so many times the last copy's seconds have passed since, or so many seconds.
 _COPY_SHARE, _MOST_UNPUBLISHED = 20, 60.0
@@ -79,6 +80,7 @@ class Warehouse:
         self._last = self._threads_used = 0
         self._models = {model.full_name: model for model in registry()}
         self._native = native_rows + 1  # rows of days that could be closed, at most; counted when they may be too many
+        self._all_open = (date.min, 0)  # the first open day, and the refresh that found no older native one
         self._is_behind = self._is_unpublished = False
         self._publish_at = 0.0  # before that, a large refresh is not published
         self._begin()
@@ -260,13 +262,18 @@ class Warehouse:
         run = self._connection.execute
         if self._native <= most:
             return
+        ((last_date,),) = run("select last_date from ops.gold_clock").fetchall()
+        if last_date is None:  # there are no facts
+            return
+        before = last_date - timedelta(self._open_days - 1)
+        if self._all_open[0] == before and self._last < self._all_open[1] + _LOOK_EVERY:
+            return
         split = [model for model in registry() if is_split(model)]
         counts = " + ".join(f"(select count(date_key) from work.{model.name})" for model in split)
         ((rows,),) = run(f"select {counts}").fetchall()
         self._native = rows
         if rows <= most:
             return
-        before = run("select last_date from ops.gold_clock").fetchall()[0][0] - timedelta(self._open_days - 1)
         if days is not None:
             keys = " union ".join(f"select date_key from work.{model.name}" for model in split)
             ((newest,),) = run(
@@ -285,6 +292,8 @@ class Warehouse:
         if closed:
             self._closed.sweep(self._grace)
             self._shrink()
+        else:
+            self._all_open = (before, self._last)
 
     def _shrink(self) -> None:
         """Writes the file anew when most of it is free space that closed days left, as all of it is published."""

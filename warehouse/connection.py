@@ -9,9 +9,10 @@ from warehouse.scd2 import KEY_MACROS
 
 STORAGE_VERSION = "v1.5.0"
 ALIAS = "warehouse"
-BLOCK = 32_768  # bytes; there are many small tables, and a small refresh adds a little to each
+BLOCK = 131_072  # bytes; in smaller ones DuckDB packs no 16-byte numbers, larger ones a small row group does not fill
 ROW_GROUP = 10_240  # rows; merging small row groups into one of 122,880 would keep a refresh waiting for half a second
-FORM = f"storage_version '{STORAGE_VERSION}', block_size {BLOCK}, row_group_size {ROW_GROUP}"
+_REOPENED = f"storage_version '{STORAGE_VERSION}', row_group_size {ROW_GROUP}"
+FORM = f"{_REOPENED}, block_size {BLOCK}"  # of a new file; one that is there keeps its blocks
 
 _OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
@@ -44,7 +45,7 @@ def connect(file: Path, *, memory_limit: str) -> duckdb.DuckDBPyConnection:
     connection.execute("set wal_autocheckpoint = '1KB'")
     connection.execute("set auto_checkpoint_skip_wal_threshold = 0")
     try:
-        connection.execute(f"attach '{quoted(file)}' as {ALIAS} ({FORM})")
+        connection.execute(f"attach '{quoted(file)}' as {ALIAS} ({_REOPENED if file.exists() else FORM})")
     except duckdb.IOException as error:
         connection.close()
         if "lock" in str(error).lower():

@@ -2,6 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pipelines.errors import AlreadyRunningError
@@ -19,3 +20,12 @@ def test_a_writers_file_that_another_process_has_open_is_refused_with_its_pid_an
         with pytest.raises(AlreadyRunningError, match=rf"PID {other.pid}\)\. End that one, then run"):
             connect(file, memory_limit="1GB")
         other.kill()  # it waits for us
+
+
+def test_a_file_with_blocks_of_another_size_is_opened_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "writer.duckdb"
+    with duckdb.connect() as earlier:
+        earlier.execute(f"attach '{file}' as warehouse (storage_version 'v1.5.0', block_size 32768)")
+        earlier.execute("create table warehouse.kept as select 7 as seven")
+    with connect(file, memory_limit="1GB") as connection:
+        assert connection.execute("from kept").fetchall() == [(7,)]
