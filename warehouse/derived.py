@@ -23,7 +23,6 @@ def keep_days(context: Context, model: Model) -> None:
         if is_added or "restates" in model.header:
             _keep_before(context, model, table, scope, keys)
         if is_added:
-            context.temporary(f"part_{model.name}", of_changes(model.sql))
             context.changed[model.full_name] = context.temporary(temporary, _sum(context, model, table, keys))
         else:
             context.changed[model.full_name] = context.temporary(temporary, scoped(model.sql, native=native))
@@ -77,7 +76,7 @@ def _can_add(context: Context, model: Model) -> bool:
 
 
 def _sum(context: Context, model: Model, table: str, keys: tuple[str, ...]) -> str:
-    """Rows as they were, in `temp.before_…`, and what the new facts alone would give, in `temp.part_…`, as one."""
+    """Rows as they were, in `temp.before_…`, and what the new facts alone would give, as one."""
     adds = names(model.header["adds"])
     columns = ", ".join(
         f"coalesce(held.{column} + part.{column}, held.{column}, part.{column}) as {column}"
@@ -85,7 +84,7 @@ def _sum(context: Context, model: Model, table: str, keys: tuple[str, ...]) -> s
         else f"part.{column}"
         for column in context.session.columns(table)
     )
-    sql = f"select {columns} from temp.part_{model.name} as part left join temp.before_{model.name} as held"
+    sql = f"select {columns} from ({of_changes(model.sql)}) as part left join temp.before_{model.name} as held"
     sql += f" using ({', '.join(keys)})"
     if "then" in model.header:
         column, expression = model.header["then"].split(": ", 1)
