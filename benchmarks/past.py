@@ -58,7 +58,7 @@ def build(place: Place, settings: Settings, rows: int, days: int) -> int:
             sales.items.append(_lines(number, events), {"consumed": "0"})
             stamp = {"consumed": "0", "state": encode({"-1": [int(at[-1]), int(at[-1])]}), "ledger": "[]"}
             sales.anchor.append(events.to_arrow().select(silver_schema("pos-transactions").names), stamp)
-            say(f"history: {len(number) * _LINES * (day // step + 1):,} of {days * a_day * _LINES:,} lines")
+            say(f"history: {(number[-1] + 1) * _LINES:,} of {days * a_day * _LINES:,} lines")
             _work(settings, ("gold",))
     return days * a_day * _LINES
 

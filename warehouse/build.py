@@ -28,6 +28,7 @@ _TIDY_EVERY = 8  # refreshes
 _SMALL = 20_000  # rows up to which a refresh runs on one thread
 _LARGE = 100_000  # rows from which a refresh is one of a catch-up, which closes no days
 _MOST_NATIVE = 8_000_000  # rows that a catch-up may leave native
+_UNKNOWN = 1 << 62
 _LOOK_EVERY = 64  # refreshes after which late rows may have made it worth to look for old days again
 _CLOSED_AT_ONCE = 8  # days that a small refresh closes at most; each takes 0.1-0.3 s, and a catch-up may leave years
 # A catch-up publishes when so many times the last copy's seconds have passed since, or so many seconds.
@@ -79,7 +80,7 @@ class Warehouse:
         self.broken = False  # a write failed: what is open cannot be trusted
         self._last = self._threads_used = 0
         self._models = {model.full_name: model for model in registry()}
-        self._native = native_rows + 1  # rows of days that could be closed, at most; counted when they may be too many
+        self._native = _UNKNOWN  # rows of days that could be closed, at most; counted when they may be too many
         self._all_open = (date.min, 0)  # the first open day, and the refresh that found no older native one
         self._is_behind = self._is_unpublished = False
         self._publish_at = 0.0  # before that, a large refresh is not published
@@ -266,7 +267,7 @@ class Warehouse:
         if last_date is None:  # there are no facts
             return
         before = last_date - timedelta(self._open_days - 1)
-        if self._all_open[0] == before and self._last < self._all_open[1] + _LOOK_EVERY:
+        if days is not None and self._all_open[0] == before and self._last < self._all_open[1] + _LOOK_EVERY:
             return
         split = [model for model in registry() if is_split(model)]
         counts = " + ".join(f"(select count(date_key) from work.{model.name})" for model in split)

@@ -214,3 +214,20 @@ def test_small_refreshes_close_what_a_catch_up_left_native_some_days_at_a_time(
         assert native_days(warehouse) == left
         assert count(warehouse.published) == 80 + 8 * number
     warehouse.close()
+
+
+def test_large_refreshes_of_many_processes_close_days_too_when_they_leave_too_many_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each `run --once` of a long past opens gold anew and knows nothing of the rows that those before it left."""
+    monkeypatch.setattr("warehouse.build._LARGE", 1)
+    monkeypatch.setattr("warehouse.build._MOST_NATIVE", 100)
+    found = []
+    for number, (first, last) in enumerate(((1, 6), (7, 12), (13, 13)), start=1):
+        warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1)
+        rows = days_of_sales(first, last, start=1_000 * number).rows
+        warehouse.refresh(changes_of(rows, snapshot=number), NOW)
+        found.append(native_days(warehouse))
+        warehouse.close()
+    assert found == [[1, 2, 3, 4, 5, 6], [12], [12, 13]]
+    assert count(warehouse.published) == 8 * 13
