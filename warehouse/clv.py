@@ -94,8 +94,8 @@ def fit(connection: "DuckDBPyConnection") -> None:
     """Fills `work.clv_predictions` with a row for each customer of `tallied.customers`.
 
     Predictions are for the 365 days after the last ended one, null with fewer than 30 customers that came back; what
-    a day is worth needs as many who also left money. Money comes in as its double: predictions are
-    estimates, sums are elsewhere.
+    a day is worth needs as many who also left money. Money comes in as its double: predictions are estimates, sums
+    are elsewhere.
     """
     table = connection.sql(
         "select customer_id, frequency::double as frequency, recency::double as recency, t::double as t,"

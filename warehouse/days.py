@@ -59,7 +59,7 @@ class ClosedDays:
     def close(self, model: Model, before: date, version: int) -> int:
         """Writes native days before a day as files named by `version`; returns how many."""
         name, run = model.name, self.connection.execute
-        key_before = before.year * 10000 + before.month * 100 + before.day
+        key_before = key_of(before)
         rows = run(
             f"select date_key, count(*) from work.{name} where date_key < $1 group by all order by all", [key_before]
         ).fetchall()
@@ -129,6 +129,11 @@ class ClosedDays:
             "delete from work.closed_days where name = $1 and date_key in (select unnest($2::integer[]))",
             [name, list(keys)],
         )
+
+
+def key_of(day: date) -> int:
+    """A day as a number, as `to_date_key` in SQL."""
+    return day.year * 10000 + day.month * 100 + day.day
 
 
 def is_split(model: Model) -> bool:

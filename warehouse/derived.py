@@ -1,7 +1,13 @@
-"""What is computed from facts: rows of touched days and keys anew, whole tables when they are due."""
+"""What is computed from facts: rows of touched days and keys anew, whole tables when they are due.
+
+Where a model's header says `adds  COLUMNS`, what the new facts alone give is added to those columns of the rows that
+are there, and `then  COLUMN: EXPRESSION` follows from the sums; the other columns are as the new facts give them. That
+is right as long as no fact that it reads was taken out, and no new one holds a value of `distinct  FACT.COLUMN`, which
+the model counts once a day, that its days had already; else the rows are computed from all facts of their keys.
+"""
 
 from warehouse.context import Context
-from warehouse.days import is_split, table_of
+from warehouse.days import is_split, key_of, table_of
 from warehouse.models import Model, names, of_changes, of_kind, scoped
 from warehouse.python_models import PYTHON_MODELS
 
@@ -112,7 +118,7 @@ def _scope_rows(context: Context, scope: str) -> int:
     if scope not in context.rows:
         model = next(model for model in of_kind("scope") if f"touched_{model.name}" == scope)
         earliest = min(context.moved.values(), default=None)
-        first = 99991231 if earliest is None else earliest.year * 10000 + earliest.month * 100 + earliest.day
+        first = 99991231 if earliest is None else key_of(earliest)
         context.connection.execute(f"set variable moved_from_key = {first}")
         native = earliest is None or context.is_native(first)
         context.rows[scope] = context.temporary(scope, scoped(model.sql, native=native))

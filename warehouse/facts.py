@@ -22,22 +22,21 @@ def keep_fact(context: Context, model: Model) -> None:
     if context.is_first:
         run(f"create table {table} as select * from temp.{temporary} limit 0")
         context.closed.show(model)
-    else:
+    elif model.name not in context.taken:
         _note_repeated(context, model)
     run(f"insert into {table} by name select * from temp.{temporary}")
 
 
 def _note_repeated(context: Context, model: Model) -> None:
-    """Finds out whether what `distinct` columns hold is new on the days of the new rows, which are native."""
-    (first, last), *_ = context.connection.execute(
-        f"select min(date_key), max(date_key) from temp.changed_{model.name}"
-    ).fetchall()
+    """Finds out whether what a `distinct` column of the new rows holds is new on their native days."""
+    new = f"temp.changed_{model.name}"
     for name in {other.header["distinct"] for other in of_kind("days") if "distinct" in other.header}:
         fact, _, column = name.partition(".")
-        if fact == model.name and context.count(
-            f"select count(*) from work.{fact} semi join temp.changed_{fact} using ({column})"
-            f" where date_key between {first} and {last}"
-        ):
+        if fact != model.name:
+            continue
+        ((first, last),) = context.connection.execute(f"select min(date_key), max(date_key) from {new}").fetchall()
+        held = f"work.{fact} semi join {new} using ({column}) where date_key between {first} and {last}"
+        if context.count(f"select count(*) from {held}"):
             context.repeated.add(name)
 
 

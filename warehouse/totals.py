@@ -10,8 +10,9 @@ from datetime import date, timedelta
 import duckdb
 
 from warehouse.context import Context
+from warehouse.days import key_of
+from warehouse.segments import BASE_LAG
 
-BASE_LAG = 4  # days between the base and the last ended day: late data mostly falls between
 _FACT = "fct_customer_engagement"
 _FIRST = date(1, 1, 1)
 _FORM = """
@@ -125,17 +126,13 @@ def _rebase(context: Context, base: date) -> None:
 
 def _of_days(context: Context, after: date | None, last: date) -> str:
     first = _FIRST if after is None else after + timedelta(1)
-    native = after is not None and context.is_native(_key(first) + 1)
+    native = after is not None and context.is_native(key_of(first) + 1)
     schema = "work" if native else "gold"
     return _OF_DAYS.format(
-        engagement=f"{schema}.{_FACT}", sales=f"{schema}.fct_sales", first=_key(first), last=_key(last)
+        engagement=f"{schema}.{_FACT}", sales=f"{schema}.fct_sales", first=key_of(first), last=key_of(last)
     )
 
 
 def _base_date(context: Context) -> date | None:
     rows: list[tuple[date]] = context.connection.execute("select base_date from work.customer_base_date").fetchall()
     return rows[0][0] if rows else None
-
-
-def _key(day: date) -> int:
-    return day.year * 10000 + day.month * 100 + day.day

@@ -110,7 +110,7 @@ def test_ctrl_c_in_the_middle_loses_nothing_and_the_same_command_goes_on(tmp_pat
     began = time.perf_counter()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
-    assert time.perf_counter() - began < 10
+    assert time.perf_counter() - began < 3
     assert process.returncode == 0
     finished = _call(tmp_path / "home", "demo", *SMALL)
     assert finished.returncode == 0, finished.stderr

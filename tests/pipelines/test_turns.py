@@ -64,35 +64,36 @@ def guest(home: Path, patience: float = 5) -> Iterator[None]:
 
 def test_a_writer_ends_when_its_successor_is_at_the_door(writer: Callable[..., Writer]) -> None:
     first = writer()
-    assert first.is_writing.wait(10)
+    assert first.is_writing.wait(5)
     second = writer()
     assert first.ended() is Ended.SUCCESSOR
-    assert second.is_writing.wait(10)
+    assert second.is_writing.wait(1)
 
 
 def test_of_many_successors_one_is_left(writer: Callable[..., Writer]) -> None:
     first = writer()
-    assert first.is_writing.wait(10)
+    assert first.is_writing.wait(5)
     others = [writer() for _ in range(4)]
     deadline = time.monotonic() + 10
     while sum(one.thread.is_alive() for one in others) > 1 and time.monotonic() < deadline:
         time.sleep(0.05)
     while not any(one.is_writing.is_set() for one in others) and time.monotonic() < deadline:
         time.sleep(0.05)
+    time.sleep(0.3)
     assert [one.is_writing.is_set() for one in others].count(True) == 1
     assert {one.ended() for one in (first, *others) if not one.is_writing.is_set()} == {Ended.SUCCESSOR}
 
 
 def test_a_writer_steps_aside_for_a_guest_and_goes_on(writer: Callable[..., Writer], tmp_path: Path) -> None:
     one = writer()
-    assert one.is_writing.wait(10)
+    assert one.is_writing.wait(5)
     with guest(tmp_path):
         assert not one.is_writing.is_set()
         with home_lock(tmp_path):
             time.sleep(0.3)
         time.sleep(0.3)
         assert not one.is_writing.is_set()
-    assert one.is_writing.wait(10)
+    assert one.is_writing.wait(1)
     assert one.turns == 2
 
 
@@ -100,13 +101,13 @@ def test_a_successor_that_comes_while_a_guest_is_there_waits_and_takes_over(
     writer: Callable[..., Writer], tmp_path: Path
 ) -> None:
     first = writer()
-    assert first.is_writing.wait(10)
+    assert first.is_writing.wait(5)
     with guest(tmp_path):
         second = writer()
         assert first.ended() is Ended.SUCCESSOR
         time.sleep(0.3)
         assert not second.is_writing.is_set()
-    assert second.is_writing.wait(10)
+    assert second.is_writing.wait(1)
 
 
 def test_a_writer_ends_when_its_time_is_over(writer: Callable[..., Writer]) -> None:
@@ -115,7 +116,7 @@ def test_a_writer_ends_when_its_time_is_over(writer: Callable[..., Writer]) -> N
 
 def test_a_writer_ends_when_told_to(writer: Callable[..., Writer]) -> None:
     one = writer()
-    assert one.is_writing.wait(10)
+    assert one.is_writing.wait(5)
     one.stop.set()
     assert one.ended() is Ended.STOPPED
 
@@ -135,7 +136,7 @@ def test_a_writer_that_does_not_look_at_the_doors_is_waited_for_and_named(
         patient = writer(patience=5)
         time.sleep(0.3)
         assert not patient.is_writing.is_set()
-    assert patient.is_writing.wait(10)
+    assert patient.is_writing.wait(1)
 
 
 def test_a_guest_never_meets_a_writer_that_is_about_to_begin(tmp_path: Path) -> None:
@@ -166,7 +167,7 @@ def test_a_guest_never_meets_a_writer_that_is_about_to_begin(tmp_path: Path) -> 
 
 def test_guests_come_one_after_the_other(writer: Callable[..., Writer], tmp_path: Path) -> None:
     one = writer()
-    assert one.is_writing.wait(10)
+    assert one.is_writing.wait(5)
     inside, most = [0], [0]
 
     def visit() -> None:
@@ -182,4 +183,4 @@ def test_guests_come_one_after_the_other(writer: Callable[..., Writer], tmp_path
     for thread in guests:
         thread.join(10)
     assert most == [1]
-    assert one.is_writing.wait(10)
+    assert one.is_writing.wait(2)

@@ -216,6 +216,20 @@ def test_small_refreshes_close_what_a_catch_up_left_native_some_days_at_a_time(
     warehouse.close()
 
 
+def test_a_closed_day_that_late_data_opened_is_closed_again_some_refreshes_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warehouse.build._LOOK_EVERY", 3)
+    warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1)
+    found = []
+    for number, day in enumerate((1, 10, 10, 10, 1, 10, 10), start=1):
+        warehouse.refresh(changes_of(days_of_sales(day, day, start=1_000 * number).rows, snapshot=number), NOW)
+        found.append(native_days(warehouse))
+    assert found == [[1], [10], [10], [10], [1, 10], [1, 10], [10]]
+    assert count(warehouse.published) == 8 * 7
+    warehouse.close()
+
+
 def test_large_refreshes_of_many_processes_close_days_too_when_they_leave_too_many_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
