@@ -40,6 +40,7 @@ TABLE_PROPERTIES: Mapping[str, str] = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "5",
     "write.parquet.compression-codec": "zstd",
+    "write.parquet.compression-level": "1",
 }
 
 

@@ -18,8 +18,7 @@ from pyiceberg.conversions import from_bytes
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, GreaterThanOrEqual, LessThan
 from pyiceberg.expressions.visitors import _InclusiveMetricsEvaluator
 from pyiceberg.io import FileIO
-from pyiceberg.io.pyarrow import ParquetFormatModel, ParquetFormatWriter, _to_requested_schema
-from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.manifest import DataFile
 from pyiceberg.table import FileScanTask
 from pyiceberg.types import IntegerType, LongType, TimestampType, TimestamptzType
 
@@ -28,6 +27,7 @@ from pipelines.errors import PermanentError
 from pipelines.faults import fault_point
 from pipelines.lake_commits import literal, told
 from pipelines.lake_reads import TableReader
+from pipelines.lake_write import DataFileWriter
 
 _SLICE_ROWS, _SLICE_BYTES = 100_000, 16 << 20  # of rows sorted at a time; bytes as they lie in the files
 _NUMBERS = (IntegerType, LongType, TimestampType, TimestamptzType)
@@ -155,10 +155,8 @@ class _Writer:
 
     def __init__(self, table: TableReader, like: DataFile, rows_a_file: int) -> None:
         self._table, self._like, self._rows_a_file = table.iceberg, like, rows_a_file
-        self._schema = self._table.schema()
-        self._format = ParquetFormatModel()
-        self._writer: ParquetFormatWriter | None = None
-        self._path, self._rows = "", 0
+        self._writer: DataFileWriter | None = None
+        self._rows = 0
         self.files: list[DataFile] = []
 
     def write(self, rows: pa.Table) -> None:
@@ -167,49 +165,27 @@ class _Writer:
         while start < rows.num_rows:
             if self._writer is None:
                 folder = self._like.file_path.rpartition("/")[0]
-                self._path, self._rows = f"{folder}/00000-{len(self.files)}-{uuid.uuid4()}.parquet", 0
-                output = self._table.io.new_output(self._path)
-                self._writer = self._format.create_writer(output, self._schema, self._table.properties)
+                path = f"{folder}/00000-{len(self.files)}-{uuid.uuid4()}.parquet"
+                like, table = self._like, self._table
+                self._writer = DataFileWriter(table.metadata, table.io, path, like.partition, like.spec_id)
+                self._rows = 0
             piece = rows.slice(start, min(rows.num_rows - start, self._rows_a_file - self._rows))
-            self._writer.write(self._with_ids(piece))
+            self._writer.write(piece.combine_chunks())
             start += piece.num_rows
             self._rows += piece.num_rows
             if self._rows >= self._rows_a_file:
                 self._close()
 
-    def _with_ids(self, rows: pa.Table) -> pa.Table:
-        """The rows as Iceberg wants them in a file: every column, at every depth, with its id."""
-        return pa.Table.from_batches(
-            _to_requested_schema(self._schema, self._schema, batch, include_field_ids=True, format_model=self._format)
-            for batch in rows.combine_chunks().to_batches()
-        )
-
     def _close(self) -> None:
         assert self._writer is not None
-        statistics = self._writer.close()
+        self.files.append(self._writer.close())
         self._writer = None
-        self.files.append(
-            DataFile.from_args(
-                content=DataFileContent.DATA,
-                file_path=self._path,
-                file_format=FileFormat.PARQUET,
-                partition=self._like.partition,
-                file_size_in_bytes=len(self._table.io.new_input(self._path)),
-                sort_order_id=None,
-                spec_id=self._like.spec_id,
-                equality_ids=None,
-                key_metadata=None,
-                **statistics.to_serialized_dict(),
-            )
-        )
 
     def abandon(self) -> None:
         """Delete all that was written."""
-        with suppress(Exception):  # a full disk, say: what cannot be closed is removed as it is
-            self.done()
+        if self._writer is not None:
+            self._writer.abandon()
         discard(self._table.io, self.files)
-        with suppress(OSError):
-            self._table.io.delete(self._path)
 
     def done(self) -> list[DataFile]:
         """All files, the last one closed."""

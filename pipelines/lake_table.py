@@ -31,6 +31,7 @@ from pipelines.lake_commits import (
     transaction,
 )
 from pipelines.lake_reads import TableReader
+from pipelines.lake_write import write_files
 
 
 class LakeTable(TableReader):
@@ -73,7 +74,10 @@ class LakeTable(TableReader):
             schema = changes.table_metadata.schema().as_arrow()
             for rows, stamp in parts:
                 marked = {STAMP + key: value for key, value in stamp.items()} | {COMMIT: commit_id}
-                changes.append(fitted(rows, schema), snapshot_properties=marked)
+                files = write_files(changes.table_metadata, table.io, fitted(rows, schema))
+                with changes.update_snapshot(snapshot_properties=marked).merge_append() as append:
+                    for file in files:
+                        append.append_data_file(file)
             fault_point(f"{self.name}.files_written")
             changes.commit_transaction()
 

@@ -53,7 +53,7 @@ _LONGEST_NAP = 0.5  # seconds after which a waiting reader looks whether the run
 _SILVER_WAIT = 0.2  # the same, for silver without bronze
 _IDLE_AFTER = 1.0  # seconds without a record; then there is time for maintenance
 _BACKOFF = (0.5, 10.0)
-_MOST_WAITING = 300_000  # silver rows that may wait for gold
+_MOST_WAITING = 150_000  # silver rows that may wait for gold; with 300,000 a catch-up takes 0.5 GB more
 _MOST_CONFLICTS = 10  # commits lost to another writer one after the other, before a run gives up
 _LAND_EVERY, _SETTLE_WAIT = 1.0, 3.0  # seconds
 

@@ -68,7 +68,7 @@ class Warehouse:
         open_days: int = 3,
         grace: float = 600.0,
         patience: float = 0.0,
-        memory_limit: str = "1GB",
+        memory_limit: str = "800MB",
         threads: int | None = None,
     ) -> None:
         self.gold_dir = gold_dir.absolute()
@@ -119,10 +119,10 @@ class Warehouse:
         """
         began = time.perf_counter()
         rows = sum(table.num_rows for table in changes.tables.values())
-        self._prepare(rows)
         if self._last == 0 and rows >= _LARGE:  # more will follow
             self._settle_at = time.monotonic() + self._patience
         may_lag = time.monotonic() < self._settle_at
+        self._prepare(is_small=rows < _SMALL and (may_lag or not self._is_behind))
         refresh = Refresh(self._session, self._last + 1, now, may_lag)
         run = self._connection.execute
         run("begin")
@@ -228,14 +228,14 @@ class Warehouse:
                 self._publish({})
             self._closed.sweep(self._grace)  # now that nobody opens what still needed them
 
-    def _prepare(self, rows: int) -> None:
+    def _prepare(self, *, is_small: bool) -> None:
         """Settings that depend on how much there is to do.
 
         One thread is faster for a small refresh, whose statements are over before a second one has begun. DuckDB
         merges small row groups whenever it writes; now and then is enough, and keeps most commits short: of a million
         sales in six refreshes it cost 4.3 of 18 CPU seconds, and of a small refresh 0.1 s.
         """
-        threads = 1 if rows < _SMALL else self._threads
+        threads = 1 if is_small else self._threads
         if threads != self._threads_used:
             self._connection.execute(f"set threads = {threads}")
             self._threads_used = threads

@@ -1,0 +1,153 @@
+"""Data files of an Iceberg table, written from Arrow.
+
+PyIceberg's own append filters all rows once a partition and copies each twice, and lets Parquet try a dictionary on
+columns that have no value twice. Of a million sales (`python -m benchmarks floors`) that is 4 of 9 CPU seconds.
+"""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+from pyiceberg.io import FileIO
+from pyiceberg.io.pyarrow import (
+    ParquetFormatModel,
+    ParquetFormatWriter,
+    _to_requested_schema,
+    bin_pack_arrow_table,
+    parquet_path_to_id_mapping,
+)
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.partitioning import PartitionFieldValue, PartitionKey
+from pyiceberg.table import TableProperties
+from pyiceberg.table.locations import load_location_provider
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.typedef import Record
+from pyiceberg.types import TimestamptzType
+from pyiceberg.utils.concurrent import ExecutorFactory
+from pyiceberg.utils.properties import property_as_int
+
+_FORMAT = ParquetFormatModel()
+# Columns with no value twice, or hardly: written as they are, numbers as differences.
+_UNIQUE_TEXTS = ("event_id", "transaction_id", "value")
+_RISING = ("offset", "_offset")
+
+
+class DataFileWriter:
+    """One data file, to which rows are written piece by piece."""
+
+    def __init__(self, metadata: TableMetadata, io: FileIO, path: str, partition: Record, spec_id: int) -> None:
+        self.path = path
+        self._schema, self._io, self._partition, self._spec_id = metadata.schema(), io, partition, spec_id
+        self._writer = ParquetFormatWriter(io.new_output(path), self._schema, metadata.properties)
+        self._writer._parquet_writer_kwargs |= _encodings(metadata)
+
+    def write(self, rows: pa.Table) -> None:
+        """Add rows, in the table's schema; each column gets its id, at every depth."""
+        batches = (
+            _to_requested_schema(self._schema, self._schema, batch, include_field_ids=True, format_model=_FORMAT)
+            for batch in rows.to_batches()
+        )
+        self._writer.write(pa.Table.from_batches(batches))
+
+    def close(self) -> DataFile:
+        """The file, as a commit wants it."""
+        statistics = self._writer.close()
+        return DataFile.from_args(
+            content=DataFileContent.DATA,
+            file_path=self.path,
+            file_format=FileFormat.PARQUET,
+            partition=self._partition,
+            file_size_in_bytes=len(self._io.new_input(self.path)),
+            sort_order_id=None,
+            spec_id=self._spec_id,
+            equality_ids=None,
+            key_metadata=None,
+            **statistics.to_serialized_dict(),
+        )
+
+    def abandon(self) -> None:
+        """Delete what was written."""
+        with suppress(Exception):  # a full disk, say: what cannot be closed is removed as it is
+            self._writer.close()
+        with suppress(OSError):
+            self._io.delete(self.path)
+
+
+def write_files(metadata: TableMetadata, io: FileIO, rows: pa.Table) -> list[DataFile]:
+    """The rows, in the table's schema, as data files, at least one a partition. Nothing is committed."""
+    write_id = uuid.uuid4()
+    places = load_location_provider(metadata.location, metadata.properties)
+    most = property_as_int(
+        metadata.properties,
+        TableProperties.WRITE_TARGET_FILE_SIZE_BYTES,
+        TableProperties.WRITE_TARGET_FILE_SIZE_BYTES_DEFAULT,
+    )
+    assert most is not None
+
+    def write(task: tuple[int, PartitionKey | None, list[pa.RecordBatch]]) -> DataFile:
+        number, key, batches = task
+        path = places.new_data_location(f"00000-{number}-{write_id}.parquet", key)
+        partition = key.partition if key is not None else Record()
+        out = DataFileWriter(metadata, io, path, partition, metadata.default_spec_id)
+        try:
+            out.write(pa.Table.from_batches(batches))
+            return out.close()
+        except BaseException:
+            out.abandon()
+            raise
+
+    pieces = [
+        (key, batches)
+        for key, part in (_partitions(metadata, rows) if rows.num_rows else ())
+        for batches in bin_pack_arrow_table(part, most)
+    ]
+    tasks = [(number, key, batches) for number, (key, batches) in enumerate(pieces)]
+    return list(ExecutorFactory.get_or_create().map(write, tasks) if len(tasks) > 1 else map(write, tasks))
+
+
+def _partitions(metadata: TableMetadata, rows: pa.Table) -> Iterator[tuple[PartitionKey | None, pa.Table]]:
+    """Rows by partition, each in their order. What lies in one stretch is not copied."""
+    spec, schema = metadata.spec(), metadata.schema()
+    if spec.is_unpartitioned():
+        yield None, rows
+        return
+    codes, keys = np.zeros(rows.num_rows, np.int64), [PartitionKey([], spec, schema)]
+    for field in spec.fields:
+        source = rows.column(str(schema.find_column_name(field.source_id)))
+        value_of = field.transform.pyarrow_transform(schema.find_type(field.source_id))
+        encoded = value_of(source).combine_chunks().dictionary_encode("encode")
+        codes = codes * len(encoded.dictionary) + encoded.indices.to_numpy()
+        keys = [
+            replace(key, field_values=[*key.field_values, PartitionFieldValue(field, value)])
+            for key in keys
+            for value in encoded.dictionary.to_pylist()
+        ]
+    pieces: list[list[pa.RecordBatch]] = [[] for _ in keys]
+    start = 0
+    for batch in rows.to_batches():
+        own = codes[start : start + batch.num_rows]
+        start += batch.num_rows
+        for code, piece in enumerate(pieces):
+            if len(where := np.flatnonzero(own == code)):
+                is_stretch = where[-1] - where[0] + 1 == len(where)
+                piece.append(batch.slice(where[0], len(where)) if is_stretch else batch.take(pa.array(where)))
+    yield from ((key, pa.Table.from_batches(piece)) for key, piece in zip(keys, pieces, strict=True) if piece)
+
+
+def _encodings(metadata: TableMetadata) -> dict[str, object]:
+    """How Parquet writes columns: a dictionary where values come again, differences where they rise."""
+    rising = [
+        field.name
+        for field in metadata.schema().fields
+        if field.name in _RISING or isinstance(field.field_type, TimestamptzType)
+    ]
+    plain = {*rising, *_UNIQUE_TEXTS}
+    return {
+        "use_dictionary": [
+            path for path in parquet_path_to_id_mapping(metadata.schema()) if path.partition(".")[0] not in plain
+        ],
+        "column_encoding": dict.fromkeys(rising, "DELTA_BINARY_PACKED"),
+    }
