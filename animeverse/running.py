@@ -72,6 +72,10 @@ class _Gold:
         """As Warehouse.settle."""
         return self._warehouse().settle(now)
 
+    def tidy(self) -> bool:
+        """As Warehouse.tidy."""
+        return self._warehouse().tidy()
+
     def publish(self) -> None:
         """As Warehouse.publish."""
         if self.opened is not None:

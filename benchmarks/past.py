@@ -60,6 +60,9 @@ def build(place: Place, settings: Settings, rows: int, days: int) -> int:
             sales.anchor.append(events.to_arrow().select(silver_schema("pos-transactions").names), stamp)
             say(f"history: {(number[-1] + 1) * _LINES:,} of {days * a_day * _LINES:,} lines")
             _work(settings, ("gold",))
+    with closing(Warehouse(settings.published_path.parent)) as gold:
+        while gold.tidy():  # as a pipeline does that has nothing else to do
+            pass
     return days * a_day * _LINES
 
 

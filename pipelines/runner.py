@@ -78,6 +78,9 @@ class GoldWriter(Protocol):
     def settle(self, now: datetime) -> Refresh | None:
         """Bring up to date what refreshes left for later, and publish; None when there was no refresh to do."""
 
+    def tidy(self) -> bool:
+        """A piece of what makes later refreshes cheaper; False when there is nothing left to do."""
+
     def publish(self) -> None:
         """Publish what refreshes have committed."""
 
@@ -563,6 +566,8 @@ class _Run:
                 gold.publish()
             else:
                 gold.settle(self._clock())
+                while self._follow and not self._gold_asked and not self._stop.is_set() and gold.tidy():
+                    pass
         return self._clock()
 
     def _refresh(self, gold: GoldWriter, appended: Mapping[str, _Appended], state: Any) -> datetime | None:

@@ -30,7 +30,7 @@ _LARGE = 100_000  # rows from which a refresh is one of a catch-up, which closes
 _MOST_NATIVE = 8_000_000  # rows that a catch-up may leave native
 _UNKNOWN = 1 << 62
 _LOOK_EVERY = 64  # refreshes after which late rows may have made it worth to look for old days again
-_CLOSED_AT_ONCE = 8  # days that a small refresh closes at most; each takes 0.1-0.3 s, and a catch-up may leave years
+_CLOSED_AT_ONCE = 8  # days, in a small refresh or when idle; each takes 0.1-0.3 s, and a catch-up may leave years
 # A catch-up publishes when so many times the last copy's seconds have passed since, or so many seconds.
 _COPY_SHARE, _MOST_UNPUBLISHED = 20, 60.0
 
@@ -171,6 +171,17 @@ class Warehouse:
         return self.refresh(SilverChanges({}, self.reflected(), state), now)
 
     @guarded
+    def tidy(self) -> bool:
+        """Closes some days that are old, and publishes that; False when there was nothing to do.
+
+        For when a run is idle: what a catch-up left native is closed then, before anybody waits for a refresh.
+        """
+        if not self._last or not self._close_days(self._native_rows, _CLOSED_AT_ONCE):
+            return False
+        self._publish({})
+        return True
+
+    @guarded
     def publish(self) -> None:
         """Publishes what is committed and not published yet."""
         if self._is_unpublished:
@@ -255,26 +266,26 @@ class Warehouse:
             self.close()
             self._open()
 
-    def _close_days(self, most: int, days: int | None = None) -> None:
+    def _close_days(self, most: int, days: int | None = None) -> bool:
         """Moves old days to files when there are more than `most` native rows, and removes files out of use.
 
-        Of many old days only the oldest `days`: the next refreshes go on.
+        Of many old days only the oldest `days`: the next call goes on. Returns whether there were any.
         """
         run = self._connection.execute
         if self._native <= most:
-            return
+            return False
         ((last_date,),) = run("select last_date from ops.gold_clock").fetchall()
         if last_date is None:  # there are no facts
-            return
+            return False
         before = last_date - timedelta(self._open_days - 1)
         if days is not None and self._all_open[0] == before and self._last < self._all_open[1] + _LOOK_EVERY:
-            return
+            return False
         split = [model for model in registry() if is_split(model)]
         counts = " + ".join(f"(select count(date_key) from work.{model.name})" for model in split)
         ((rows,),) = run(f"select {counts}").fetchall()
         self._native = rows
         if rows <= most:
-            return
+            return False
         if days is not None:
             keys = " union ".join(f"select date_key from work.{model.name}" for model in split)
             ((newest,),) = run(
@@ -295,6 +306,7 @@ class Warehouse:
             self._shrink()
         else:
             self._all_open = (before, self._last)
+        return bool(closed)
 
     def _shrink(self) -> None:
         """Writes the file anew when most of it is free space that closed days left, as all of it is published."""

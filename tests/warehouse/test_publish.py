@@ -198,16 +198,39 @@ def test_what_the_published_file_reads_is_there_until_it_is_replaced(
     again.close()
 
 
-def test_small_refreshes_close_what_a_catch_up_left_native_some_days_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Behind years of native days one small refresh would take a minute otherwise."""
-    monkeypatch.setattr("warehouse.build._CLOSED_AT_ONCE", 4)
+def after_a_catch_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
+    """Sales of ten days in one large refresh, all days native; only the last one may stay so."""
     warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1)
     with monkeypatch.context() as catching_up:
         catching_up.setattr("warehouse.build._LARGE", 1)
         warehouse.refresh(changes_of(days_of_sales(1, 10).rows), NOW)
     assert native_days(warehouse) == list(range(1, 11))
+    return warehouse
+
+
+def test_an_idle_run_closes_what_a_catch_up_left_native(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warehouse.build._CLOSED_AT_ONCE", 4)
+    warehouse = after_a_catch_up(tmp_path, monkeypatch)
+    for left in ([5, 6, 7, 8, 9, 10], [9, 10], [10]):
+        assert warehouse.tidy()
+        assert native_days(warehouse) == left
+        with duckdb.connect(str(warehouse.published), read_only=True) as reader:
+            ((files,),) = reader.execute("select count(distinct date_key) from work.closed_days").fetchall()
+        assert files == 10 - len(left)
+        assert count(warehouse.published) == 80
+    assert not warehouse.tidy()
+    warehouse.close()
+    empty = Warehouse(tmp_path / "empty")
+    assert not empty.tidy()
+    empty.close()
+
+
+def test_small_refreshes_close_what_a_catch_up_left_native_some_days_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind years of native days one small refresh would take a minute otherwise."""
+    monkeypatch.setattr("warehouse.build._CLOSED_AT_ONCE", 4)
+    warehouse = after_a_catch_up(tmp_path, monkeypatch)
     for number, left in enumerate(([5, 6, 7, 8, 9, 10], [9, 10], [10], [10]), start=1):
         late = days_of_sales(10, 10, start=1_000 * number)
         warehouse.refresh(changes_of(late.rows, snapshot=1 + number), NOW)
