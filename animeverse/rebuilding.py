@@ -7,10 +7,9 @@ from pathlib import Path
 
 from animeverse import running
 from pipelines.errors import CheckFailedError, UsageError
-from pipelines.homelock import home_lock
 from pipelines.runner import RunReport
 from pipelines.settings import Settings
-from warehouse.build import Refreshed, Warehouse
+from warehouse.build import Refreshed
 
 
 def in_place(settings: Settings, stop: threading.Event) -> tuple[RunReport, float]:
@@ -18,13 +17,7 @@ def in_place(settings: Settings, stop: threading.Event) -> tuple[RunReport, floa
     from pipelines.status import open_lakehouse
 
     open_lakehouse(settings).close()  # where there is none, none is made
-    with home_lock(settings.home):
-        warehouse = Warehouse(settings.published_path.parent)
-        try:
-            warehouse.reset()
-        finally:
-            warehouse.close()
-    return running.run(settings, "gold", follow=False, stop=stop)
+    return running.run(settings, "gold", follow=False, stop=stop, anew=True)
 
 
 def into(settings: Settings, file: Path, as_of: datetime | None) -> Refreshed:

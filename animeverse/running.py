@@ -21,11 +21,13 @@ _PATIENCE = 60.0  # seconds between computations of what depends on ended days a
 HEADS = ("topic", "records", "on time", "late", "duplicates", "quarantined")
 
 
-def run(settings: Settings, layer: str, *, follow: bool, stop: threading.Event) -> tuple[RunReport, float]:
-    """Run a layer, or all of them; the report and the seconds it took."""
+def run(
+    settings: Settings, layer: str, *, follow: bool, stop: threading.Event, anew: bool = False
+) -> tuple[RunReport, float]:
+    """Run a layer, or all of them; the report and the seconds it took. With `anew` gold forgets all it has first."""
     layers = LAYERS if layer == "all" else (layer,)
     began = time.perf_counter()
-    with _frozen(), bars() as shown, gold_writer(settings) if "gold" in layers else nullcontext() as gold:
+    with _frozen(), bars() as shown, gold_writer(settings, anew=anew) if "gold" in layers else nullcontext() as gold:
         report = run_layers(
             settings,
             layers,
@@ -51,13 +53,16 @@ def _frozen() -> Iterator[None]:
 class _Gold:
     """The warehouse, opened when it is first needed: by then the loop holds the home's lock."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._folder = settings.published_path.parent
+    def __init__(self, settings: Settings, anew: bool) -> None:
+        self._folder, self._anew = settings.published_path.parent, anew
         self.opened: Warehouse | None = None
 
     def _warehouse(self) -> Warehouse:
         if self.opened is None:
-            self.opened = Warehouse(self._folder, patience=_PATIENCE)
+            # a refresh of everything is the last one, too: nothing is left for later
+            self.opened = Warehouse(self._folder, patience=0.0 if self._anew else _PATIENCE)
+            if self._anew:
+                self.opened.reset()
         return self.opened
 
     def reflected(self) -> Mapping[str, int]:
@@ -87,9 +92,9 @@ class _Gold:
 
 
 @contextmanager
-def gold_writer(settings: Settings) -> Iterator[_Gold]:
+def gold_writer(settings: Settings, *, anew: bool = False) -> Iterator[_Gold]:
     """The writer of gold for `pipelines.runner.run`, which opens it under the home's lock."""
-    gold = _Gold(settings)
+    gold = _Gold(settings, anew)
     try:
         yield gold
     finally:

@@ -663,20 +663,29 @@ def silver_changes(
     `at_hand` are rows known without reading, by full table name with the snapshot they lead to; `state` as
     `stored_state` gives it. Raises SnapshotGoneError.
     """
-    tables: dict[str, pa.Table] = {}
-    snapshots: dict[str, int] = {}
-    for name in _fed():
-        short = name.removeprefix("silver.")
+
+    def read(name: str) -> tuple[pa.Table, int] | None:
         if at_hand is not None and name in at_hand:
-            tables[short], snapshots[name] = at_hand[name]
-            continue
+            return at_hand[name]
         table = lake.find(name)
         if table is None or table.rows_snapshot_id is None:
-            continue
+            return None
         rows = table.read_appended(reflected.get(name))
         if rows is None:
             raise SnapshotGoneError(f"snapshot {reflected.get(name)} of {name} is expired")
-        tables[short], snapshots[name] = rows, table.rows_snapshot_id
+        return rows, table.rows_snapshot_id
+
+    names = _fed()
+    if reflected:
+        found = [read(name) for name in names]
+    else:  # all of each: reading one waits for the disk while another is decoded
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(read, names))
+    tables: dict[str, pa.Table] = {}
+    snapshots: dict[str, int] = {}
+    for name, one in zip(names, found, strict=True):
+        if one is not None:
+            tables[name.removeprefix("silver.")], snapshots[name] = one
     return SilverChanges(tables, snapshots, partition_rows(state if state is not None else stored_state(lake)))
 
 

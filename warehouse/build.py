@@ -12,7 +12,7 @@ import duckdb
 
 from pipelines.changes import SilverChanges
 from pipelines.faults import fault_point
-from warehouse import origin, publish
+from warehouse import clv, origin, publish
 from warehouse.connection import connect
 from warehouse.context import Session
 from warehouse.days import CREATE, FOLDER, ClosedDays, is_split
@@ -123,6 +123,8 @@ class Warehouse:
             self._settle_at = time.monotonic() + self._patience
         may_lag = time.monotonic() < self._settle_at
         self._prepare(is_small=rows < _SMALL and (may_lag or not self._is_behind))
+        if rows >= _LARGE and not may_lag:
+            clv.import_early()
         refresh = Refresh(self._session, self._last + 1, now, may_lag)
         run = self._connection.execute
         run("begin")
