@@ -40,6 +40,8 @@ class EmbeddedLog:
         self._clock = clock
         self._database: Database | None = None
         self._identity = ""
+        # by topic: a state of the file, and positions behind which it held nothing
+        self._at_end: dict[str, tuple[tuple[int, int], dict[int, int]]] = {}
 
     @property
     def identity(self) -> str:
@@ -72,20 +74,20 @@ class EmbeddedLog:
     def poll(self, topic: str, positions: Mapping[int, int], max_records: int, wait: float = 0.0) -> Polled:
         """As `Log.poll`, all from one state of the file. Ends before `max_records` at POLL_BYTES of keys and values."""
         deadline = time.monotonic() + wait
-        database, version, nap = self._open(), None, _SHORT_NAP
+        database, nap = self._open(), _SHORT_NAP
         while True:
-            seen = database.version() if wait > 0 else None
-            if seen is None or seen != version:
-                version = seen  # taken before the look: a commit in between shows next time
+            now = (database.version(), dict(positions))  # taken before the look: a commit in between shows next time
+            if self._at_end.get(topic) != now:
                 if any(self._available(database, topic, positions)[1].values()):
                     return self._read(database, topic, positions, max_records)
+                self._at_end[topic] = now
             left = deadline - time.monotonic()
             if left <= 0:
                 return Polled(RECORDS.empty_table(), dict(positions))
             time.sleep(min(left, nap))
             nap = min(nap * 1.5, _LONG_NAP)
             if not database.is_current():
-                database, version = self._open(), None
+                database = self._open()
 
     def append(self, topic: str, records: pa.Table) -> int:
         """Append in order, in transactions of up to 20,000 records or 32 MiB of keys and values.
@@ -145,6 +147,7 @@ class EmbeddedLog:
         if self._database is not None:
             self._database.close()
             self._database = None
+            self._at_end.clear()
 
     def _open(self, *, make: bool = False) -> Database:
         """The connection to the file that is at the path now."""

@@ -46,6 +46,7 @@ class Database:
                 self._database.close()
                 raise
         self._kept: dict[str, adbc.AdbcStatement] = {}
+        self._own_commits = 0
         try:
             found = path.stat()
             self._file = found.st_dev, found.st_ino
@@ -88,10 +89,10 @@ class Database:
         with _told(self.path):
             return _patiently(run)
 
-    def version(self) -> int:
-        """A number that changes when another connection commits: the cheapest way to see that something is new."""
+    def version(self) -> tuple[int, int]:
+        """Numbers that change when a transaction is committed: the cheapest way to see that something is new."""
         with _told(self.path):
-            return _patiently(self._version)
+            return _patiently(self._version), self._own_commits
 
     @contextmanager
     def batches(self, sql: str, batch_rows: int) -> Iterator[Iterator[pa.RecordBatch]]:
@@ -111,6 +112,7 @@ class Database:
             self.execute("begin immediate" if write else "begin")
             yield
             self.execute("commit")
+            self._own_commits += write
         except BaseException:
             with suppress(LakehouseError):  # a failed commit may have rolled back already
                 self.execute("rollback")
