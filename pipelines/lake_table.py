@@ -75,7 +75,7 @@ class LakeTable(TableReader):
             for rows, stamp in parts:
                 marked = {STAMP + key: value for key, value in stamp.items()} | {COMMIT: commit_id}
                 files = write_files(changes.table_metadata, table.io, fitted(rows, schema))
-                with changes.update_snapshot(snapshot_properties=marked).merge_append() as append:
+                with changes._append_snapshot_producer(marked) as append:
                     for file in files:
                         append.append_data_file(file)
             fault_point(f"{self.name}.files_written")
