@@ -25,7 +25,7 @@ from pyiceberg.table import TableProperties
 from pyiceberg.table.locations import load_location_provider
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.typedef import Record
-from pyiceberg.types import TimestamptzType
+from pyiceberg.types import LongType, TimestamptzType
 from pyiceberg.utils.concurrent import ExecutorFactory
 from pyiceberg.utils.properties import property_as_int
 
@@ -142,7 +142,8 @@ def _encodings(metadata: TableMetadata) -> dict[str, object]:
     rising = [
         field.name
         for field in metadata.schema().fields
-        if field.name in _RISING or isinstance(field.field_type, TimestamptzType)
+        if isinstance(field.field_type, TimestamptzType)
+        or (isinstance(field.field_type, LongType) and field.name in _RISING)
     ]
     plain = {*rising, *_UNIQUE_TEXTS}
     return {
