@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     lake_root: Annotated[str, AfterValidator(parse_lake_root)] = ""
     topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = ""
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 4
-    batch_size: Annotated[int, Field(ge=1)] = 100_000  # most records a topic in a micro-batch
+    batch_size: Annotated[int, Field(ge=1)] = 80_000  # most records a topic in a micro-batch
     freshness_target: Duration = timedelta(seconds=1)
     keep_commits: Annotated[int, Field(ge=1)] = 20  # snapshots a table keeps: the newest,
     keep_hourly: Annotated[int, Field(ge=0)] = 24  # then the last of each hour for so many hours,

@@ -36,7 +36,7 @@ def test_without_any_setting_everything_lies_in_data_of_the_working_directory(tm
     assert (settings.log_path, settings.catalog_path) == (home / "log.db", home / "catalog.db")
     assert settings.lake_root == str(home / "lake")
     assert settings.published_path == home / "gold" / "animeverse.duckdb"
-    assert (settings.partitions, settings.batch_size, settings.currency) == (4, 100_000, "EUR")
+    assert (settings.partitions, settings.batch_size, settings.currency) == (4, 80_000, "EUR")
     assert settings.policy("pos-transactions") == Policy(
         timedelta(minutes=10),
         timedelta(hours=48),
