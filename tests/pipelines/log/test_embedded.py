@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.errors import LogRefusedError, LogUnavailableError, StoreUnavailableError
+from pipelines.errors import LogIdentityError, LogRefusedError, LogUnavailableError, StoreUnavailableError
 from pipelines.log import embedded, embedded_tables, sqlite
 from pipelines.log.embedded import EmbeddedLog
 from pipelines.log.interface import OUTGOING
@@ -46,6 +46,32 @@ def test_a_new_log_leaves_no_other_file_in_its_folder(log: EmbeddedLog, sent: Se
     log.append("t", sent([b"v"]))
     log.close()
     assert [path.name for path in log.path.parent.iterdir()] == ["log.db"]
+
+
+def test_whoever_polls_at_the_end_again_sees_what_came_and_what_went(log: EmbeddedLog, sent: Sent) -> None:
+    """A look at a file that nobody wrote to asks nothing: own commits and those of others must show all the same."""
+    log.ensure_topics(["t", "other"], partitions=1)
+    with closing(EmbeddedLog(log.path, clock=lambda: NOW)) as another:
+        for writer, end in ((log, 1), (another, 2), (log, 3), (another, 4)):
+            for _ in range(2):
+                assert log.poll("t", {0: end - 1}, 9).records.num_rows == 0
+                assert log.poll("other", {0: 0}, 9).records.num_rows == 0
+            writer.append("t", sent([b"v"]))
+            assert log.poll("t", {0: end - 1}, 9).records.num_rows == 1
+            assert log.poll("t", {0: end}, 9).records.num_rows == 0
+            assert log.poll("t", {0: end - 1}, 9).records.num_rows == 1
+        assert log.poll("t", {0: 4}, 9).records.num_rows == 0
+        another.apply_retention("t", max_bytes=0, now=NOW)
+        with pytest.raises(LogIdentityError):
+            log.poll("t", {0: 0}, 9)
+        assert log.poll("t", {0: 4}, 9).records.num_rows == 0
+        another.delete_topic("t")
+        with pytest.raises(LogRefusedError):
+            log.poll("t", {0: 4}, 9)
+    assert log.poll("other", {0: 0}, 9).records.num_rows == 0
+    log.delete_topic("other")
+    with pytest.raises(LogRefusedError):
+        log.poll("other", {0: 0}, 9)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
