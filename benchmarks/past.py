@@ -1,9 +1,9 @@
 """A home with a long past, made in minutes: silver is written directly, gold by the pipeline's own refreshes.
 
 The past has no log and no bronze: its rows stand in silver as if they had come by file (partition -1), days of them in
-one append, and each append is refreshed into gold as `animeverse run gold` does. So tables, files, closed days and
-histories are those that a pipeline leaves behind; only `reconcile` would ask where the records are. Master data comes
-through the log.
+one append, and each append is refreshed into gold as `animeverse run gold` does; then days are closed, as an idle run
+does. So tables, files, closed days and histories are those that a pipeline leaves behind; only `reconcile` would ask
+where the records are. Master data comes through the log.
 """
 
 import json

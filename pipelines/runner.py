@@ -566,9 +566,10 @@ class _Run:
                 gold.publish()
             else:
                 gold.settle(self._clock())
-                while self._follow and not self._gold_asked and not self._stop.is_set() and gold.tidy():
-                    pass
-        return self._clock()
+            published_at = self._clock()
+            while self._follow and not self._gold_asked and not self._stop.is_set() and gold.tidy():
+                pass
+        return published_at
 
     def _refresh(self, gold: GoldWriter, appended: Mapping[str, _Appended], state: Any) -> datetime | None:
         """When readers saw it; None when they will see it with a later one."""

@@ -180,7 +180,7 @@ class Warehouse:
         """
         if not self._last or not self._close_days(self._native_rows, _CLOSED_AT_ONCE):
             return False
-        self._publish({})
+        self.publish()
         return True
 
     @guarded
@@ -237,7 +237,7 @@ class Warehouse:
         if self._last:
             # a crash between commit and publication, or a home that was moved, is mended here
             has_moved = origin.has_moved(self._connection, self._closed, self.gold_dir)
-            if has_moved or publish.published_refresh(self.published) != self._last:
+            if has_moved or not publish.is_current(self._connection, self.published):
                 self._publish({})
             self._closed.sweep(self._grace)  # now that nobody opens what still needed them
 
@@ -304,6 +304,7 @@ class Warehouse:
             self._roll_back()
             raise
         if closed:
+            self._is_unpublished = True
             self._closed.sweep(self._grace)
             self._shrink()
         else:

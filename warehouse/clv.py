@@ -6,7 +6,8 @@ Hardie 2013): what a purchase is worth, drawn for each customer around a mean of
 
 Both are pure functions of the table they are given: rows sorted, starting points fixed, no random number, no thread.
 On CDNOW's published sample they give r 0.243, alpha 4.414, a 0.793, b 2.426 and p 6.25, q 3.74, v 15.44.
-Times may have any unit as long as it is one; `fit` uses days. scipy is imported when a fit begins, not before.
+Times may have any unit as long as it is one; `fit` uses days. scipy is imported for a fit,
+not before.
 """
 
 import threading

@@ -17,7 +17,7 @@ from warehouse.connection import ALIAS, FORM, quoted
 PUBLISHED = "animeverse.duckdb"
 _WORTH_IT = 16 << 20  # bytes of free space below which nobody minds
 
-__all__ = ["PUBLISHED", "published_refresh", "replace"]
+__all__ = ["PUBLISHED", "is_current", "replace"]
 
 
 def replace(descriptor: int, target: Path) -> int:
@@ -60,17 +60,18 @@ def _copy(source: int, target: int, at: int, count: int) -> int:
     return os.pwrite(target, os.pread(source, min(count, 1 << 22), at), at)
 
 
-def published_refresh(target: Path) -> int | None:
-    """The refresh that the published file reflects; None where there is none that can be read."""
+def is_current(connection: duckdb.DuckDBPyConnection, target: Path) -> bool:
+    """Whether the published file is of the open warehouse's last refresh and names the same files of closed days."""
+    said = "select max(refresh_id), (select list(file order by file) from {0}work.closed_days) from {0}gold.refreshes"
     if not target.exists():
-        return None
+        return False
     try:
-        with duckdb.connect(":memory:") as connection:
-            connection.execute(f"attach '{quoted(target)}' as published (read_only)")
-            rows = connection.execute("select max(refresh_id) from published.gold.refreshes").fetchall()
+        with duckdb.connect(":memory:") as other:
+            other.execute(f"attach '{quoted(target)}' as published (read_only)")
+            found = other.execute(said.format("published.")).fetchall()
     except duckdb.Error:
-        return None
-    return rows[0][0] if rows else None
+        return False
+    return found == connection.execute(said.format("")).fetchall()
 
 
 def checkpoint(connection: duckdb.DuckDBPyConnection) -> None:

@@ -225,6 +225,30 @@ def test_an_idle_run_closes_what_a_catch_up_left_native(tmp_path: Path, monkeypa
     empty.close()
 
 
+def test_killed_between_closing_days_and_publishing_them_readers_lose_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Late rows of a closed day are written with it under another name; the published file still names the old one."""
+    warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1)
+    warehouse.refresh(changes_of(days_of_sales(1, 5).rows), NOW)
+    with monkeypatch.context() as later:
+        later.setattr(warehouse, "_all_open", (at("03-05 00:00").date(), 1))
+        warehouse.refresh(changes_of(days_of_sales(2, 2, start=900).rows, snapshot=2), NOW)
+    assert native_days(warehouse) == [2, 5]
+
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(warehouse, "publish", killed)
+    with pytest.raises(KeyboardInterrupt):
+        warehouse.tidy()
+    assert native_days(warehouse) == [5]
+    warehouse.close()
+    again = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=0.0)
+    assert count(again.published) == 48
+    again.close()
+
+
 def test_small_refreshes_close_what_a_catch_up_left_native_some_days_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
