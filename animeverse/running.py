@@ -60,9 +60,7 @@ class _Gold:
     def _warehouse(self) -> Warehouse:
         if self.opened is None:
             # a refresh of everything is the last one, too: nothing is left for later
-            self.opened = Warehouse(self._folder, patience=0.0 if self._anew else _PATIENCE)
-            if self._anew:
-                self.opened.reset()
+            self.opened = Warehouse(self._folder, patience=0.0 if self._anew else _PATIENCE, anew=self._anew)
         return self.opened
 
     def reflected(self) -> Mapping[str, int]:

@@ -53,7 +53,8 @@ class Warehouse:
     a catch-up, whose refreshes are large and few, that waits for the first small one. Files that fell out of use are
     removed after `grace` seconds. Tables with `refresh  ended_day` are computed at most every `patience` seconds;
     `settle` brings them up to date. Work that other models or seeds made is thrown away: then `reflected` is empty,
-    and the next refresh has to bring everything.
+    and the next refresh has to bring everything. With `anew` all work is, without a look, so it may be a file that
+    cannot be opened; the caller must know that nobody writes.
     """
 
     _connection: duckdb.DuckDBPyConnection
@@ -70,6 +71,7 @@ class Warehouse:
         patience: float = 0.0,
         memory_limit: str = "800MB",
         threads: int | None = None,
+        anew: bool = False,
     ) -> None:
         self.gold_dir = gold_dir.absolute()
         self._seeds = origin.SEEDS if seeds is None else seeds
@@ -84,15 +86,17 @@ class Warehouse:
         self._all_open = (date.min, 0)  # the first open day, and the refresh that found no older native one
         self._is_behind = self._is_unpublished = False
         self._publish_at = 0.0  # before that, a large refresh is not published
-        self._begin()
+        self._begin(anew)
         # Behind a long past, what may lag takes a minute that the first batch should not wait; but processes that are
         # killed again and again shall not put it off for ever.
         if self._last and not self._is_behind:
             self._settle_at = time.monotonic() + patience
 
     @guarded
-    def _begin(self) -> None:
+    def _begin(self, anew: bool) -> None:
         self.gold_dir.mkdir(parents=True, exist_ok=True)
+        if anew:
+            self._throw_away()
         self._open()
 
     @property
@@ -135,6 +139,7 @@ class Warehouse:
             refresh.run(changes)
             if refresh.refresh_id == 1:
                 origin.note(self._connection, self._seeds, self.gold_dir)
+                self._closed.let_go()
             if refresh.refresh_id % 1000 == 0:
                 self._forget_before(refresh.refresh_id - _KEEP_REFRESHES)
             committing = time.perf_counter()
@@ -194,9 +199,12 @@ class Warehouse:
         """Forgets all, so that the next refresh builds from nothing. What is published stays until then."""
         self._is_unpublished, self._publish_at = False, 0.0
         self.close()
+        self._throw_away()
+        self._open()
+
+    def _throw_away(self) -> None:
         for name in (WORK, f"{WORK}.wal"):
             (self.gold_dir / name).unlink(missing_ok=True)
-        self._open()
 
     def close(self) -> None:
         """Lets go of the file."""

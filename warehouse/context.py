@@ -50,7 +50,8 @@ class Context:
     `clock_before` and `clock` are the days gold spanned and spans. `changed` counts rows written by model, `rows` those
     of inputs and scopes, `moved` holds for each dimension whose facts change keys the earliest instant from which some
     do, `native` which models read native days alone. `taken` names facts of which rows were taken out, `repeated`
-    columns of facts (`fct_sales.transaction_id`) of which new rows hold values that rows of their days held already.
+    columns of facts (`fct_sales.transaction_id`) of which new rows hold values that rows of their days held already,
+    `shown` temporary views that later refreshes will want as tables.
     """
 
     session: Session
@@ -64,6 +65,7 @@ class Context:
     taken: set[str] = field(default_factory=set)
     repeated: set[str] = field(default_factory=set)
     last_closed: dict[str, int] = field(default_factory=dict)
+    shown: list[str] = field(default_factory=list)
     clock_before: Clock = field(default_factory=Clock)
     clock: Clock = field(default_factory=Clock)
 
@@ -81,6 +83,13 @@ class Context:
         """Makes a temporary table of a query; returns its rows."""
         rows = self.count(f"create or replace temp table {name} as {sql}")
         (self.session.blank.discard if rows else self.session.blank.add)(name)
+        return rows
+
+    def found(self, table: str, name: str, sql: str) -> int:
+        """Makes a model's table of a query; returns its rows. All are new, so `temp.<name>` shows them, no copy."""
+        rows = self.count(f"create or replace table {table} as {sql}")
+        self.connection.execute(f"create temp view {name} as select * from {table}")
+        self.shown.append(name)
         return rows
 
     def empty(self, name: str, sql: str) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import count
 from pathlib import Path
 
 import duckdb
@@ -67,19 +68,19 @@ class ClosedDays:
             return 0
         # Rows can be added to a closed day without reopening it; its file is rewritten with them.
         self.reopen(model, [key for key, _ in rows])
-        for key, _ in rows:
-            path = self.folder / name / f"date_key={key}" / f"{version}.parquet"
+        paths = [_unused(self.folder / name / f"date_key={key}", version) for key, _ in rows]
+        for (key, _), path in zip(rows, paths, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             run(
                 f"copy (select * exclude (date_key) from work.{name} where date_key = {key})"
                 f" to '{quoted(path)}' ({_COPY})"
             )
         run(f"delete from work.{name} where date_key < $1", [key_before])
+        files = [str(path.relative_to(self.folder)) for path in paths]
         run(
             "insert into work.closed_days"
-            f" select $1, date_key, '{name}/date_key=' || date_key || '/{version}.parquet', rows"
-            " from (select unnest($2::integer[]) as date_key, unnest($3::bigint[]) as rows)",
-            [name, [key for key, _ in rows], [count for _, count in rows]],
+            " select $1, unnest($2::integer[]), unnest($3::varchar[]), unnest($4::bigint[])",
+            [name, [key for key, _ in rows], files, [number for _, number in rows]],
         )
         self.show(model)
         return len(rows)
@@ -97,6 +98,11 @@ class ClosedDays:
                 " hive_partitioning = true, hive_types = {'date_key': integer})"
             )
         self.connection.execute(sql)
+
+    def let_go(self) -> None:
+        """Lets the grace of all files begin now: for a warehouse that begins anew beside what was published."""
+        for path in self.folder.glob("*/*/*.parquet"):
+            path.touch()
 
     def sweep(self, grace: float) -> int:
         """Removes files that no closed day names and that are older than `grace` seconds; returns how many.
@@ -129,6 +135,12 @@ class ClosedDays:
             "delete from work.closed_days where name = $1 and date_key in (select unnest($2::integer[]))",
             [name, list(keys)],
         )
+
+
+def _unused(folder: Path, version: int) -> Path:
+    """A file that is not there yet: versions begin anew with a rebuild, and a reader may have an old one open."""
+    names = (f"{version}.parquet" if again == 0 else f"{version}-{again}.parquet" for again in count())
+    return next(path for path in map(folder.joinpath, names) if not path.exists())
 
 
 def key_of(day: date) -> int:

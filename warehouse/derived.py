@@ -28,7 +28,9 @@ def keep_days(context: Context, model: Model) -> None:
         is_added = native and _can_add(context, model)
         if is_added or "restates" in model.header:
             _keep_before(context, model, table, scope, keys)
-        if is_added:
+        if context.is_first:
+            context.changed[model.full_name] = context.found(table, temporary, scoped(model.sql, native=native))
+        elif is_added:
             context.changed[model.full_name] = context.temporary(temporary, _sum(context, model, table, keys))
         else:
             context.changed[model.full_name] = context.temporary(temporary, scoped(model.sql, native=native))
@@ -37,7 +39,6 @@ def keep_days(context: Context, model: Model) -> None:
             context.empty(f"before_{model.name}", f"select * from {table}")
         context.empty(temporary, f"select * from {table}")
     if context.is_first:
-        run(f"create or replace table {table} as select * from temp.{temporary}")
         if is_split(model):
             context.closed.show(model)
     elif rows:

@@ -18,11 +18,12 @@ def keep_fact(context: Context, model: Model) -> None:
         context.empty(temporary, f"select * from {table}")
         return
     body = scoped(model.sql, native=True).replace(f"temp.lines_{model.name} ", f"{source} ")
-    context.changed[model.full_name] = context.temporary(temporary, body)
     if context.is_first:
-        run(f"create table {table} as select * from temp.{temporary} limit 0")
+        context.changed[model.full_name] = context.found(table, temporary, body)
         context.closed.show(model)
-    elif model.name not in context.taken:
+        return
+    context.changed[model.full_name] = context.temporary(temporary, body)
+    if model.name not in context.taken:
         _note_repeated(context, model)
     run(f"insert into {table} by name select * from temp.{temporary}")
 

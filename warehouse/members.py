@@ -54,14 +54,14 @@ def keep_history(context: Context, model: Model) -> None:
     if touched and history.personal and context.rows[model.reads[0]]:
         run(scd2.blank_personal(history))
     context.changed[model.full_name] = 0
-    if touched or context.is_first:
-        context.changed[model.full_name] = context.temporary(f"changed_{name}", scd2.versions(history))
     if context.is_first:
-        run(f"create or replace table {table} as select * from temp.changed_{name}")
+        context.changed[model.full_name] = context.found(table, f"changed_{name}", scd2.versions(history))
         context.special_rows(table, history.key)
         if is_split(model):
             context.closed.show(model)
         return
+    if touched:
+        context.changed[model.full_name] = context.temporary(f"changed_{name}", scd2.versions(history))
     if touched and not history.is_by_day:
         if context.temporary(f"moved_{name}", scd2.moved(history)):
             context.moved[name] = run(f"select min(moved_from) from temp.moved_{name}").fetchall()[0][0]

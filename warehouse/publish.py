@@ -61,8 +61,14 @@ def _copy(source: int, target: int, at: int, count: int) -> int:
 
 
 def is_current(connection: duckdb.DuckDBPyConnection, target: Path) -> bool:
-    """Whether the published file is of the open warehouse's last refresh and names the same files of closed days."""
-    said = "select max(refresh_id), (select list(file order by file) from {0}work.closed_days) from {0}gold.refreshes"
+    """Whether the published file is of the open warehouse's last refresh and names the same files of closed days.
+
+    Numbers begin anew with a rebuild, so it is not told by its number alone.
+    """
+    said = (
+        "select *, (select list(file order by file) from {0}work.closed_days)"
+        " from {0}gold.refreshes order by refresh_id desc limit 1"
+    )
     if not target.exists():
         return False
     try:

@@ -74,6 +74,8 @@ class Refresh:
             self.restated = restatements.record(context, self.refresh_id, self.now)
         with self._timed("checks"):
             self._check(context)
+        for view in context.shown:
+            self.connection.execute(f"drop view temp.{view}")
         self.lagging = context.lagging
         self.connection.execute(
             "insert into gold.refreshes by name select $1::bigint as refresh_id, $2::timestamptz as refreshed_at,"

@@ -72,11 +72,10 @@ def versions(history: History) -> str:
 
     Windows carry the tracked columns alone; the rest is fetched at the end, from the change that counts last.
     """
+    if history.is_by_day:
+        return _versions_by_day(history)
     id_column, changes = history.id, history.changes
     change = f"{id_column}, event_time, _partition, _offset"
-    # of a history by day, earlier versions stay as they are, and the count goes on from them
-    before = "versions_before" if history.is_by_day else "0"
-    day = ", to_date_key(utc_day(effective_to)) as date_key" if history.is_by_day else ""
     tracked = ", ".join(history.tracked)
     differs = " or ".join(f"{column} is distinct from lag({column}) over in_time" for column in history.tracked)
     attributes = ", ".join(f"last_change.{column}" for column in history.attributes)
@@ -132,10 +131,9 @@ def versions(history: History) -> str:
             coalesce(deleted_at, effective_to) is null as is_current,
             deleted_at is not null as is_deleted,
             false as is_inferred,
-            (version + {before})::integer as version,
-            effective_to{day},
+            version::integer as version,
+            effective_to,
         from real
-        join temp.touched_{history.name} using ({id_column})
         join {changes} as last_change using ({change})
         union all
         select
@@ -148,12 +146,43 @@ def versions(history: History) -> str:
             false,
             true,
             0,
-            first_real.valid_from{", null" if day else ""},
+            first_real.valid_from,
         from work.{history.name}_first_fact as first_fact
         semi join temp.touched_{history.name} using ({id_column})
         left join (select {change}, valid_from from real where version = 1) as first_real using ({id_column})
         left join {changes} as first_change using ({change})
         where first_real.valid_from is null or first_fact.first_fact_at < first_real.valid_from"""
+
+
+def _versions_by_day(history: History) -> str:
+    """The same where changes are of days, one a day at most, and each upsert differs from what was: all open a version.
+
+    Earlier versions stay as they are, and the count goes on from them. Nobody is inferred.
+    """
+    return f"""
+        select
+            version_key({history.id}, event_time) as {history.key},
+            {history.id},
+            {", ".join(history.attributes)},
+            event_time as valid_from,
+            next_at as valid_to,
+            next_at is null as is_current,
+            next_type is not distinct from 'delete' as is_deleted,
+            false as is_inferred,
+            (version + versions_before)::integer as version,
+            case when next_type = 'delete' then after_next_at else next_at end as effective_to,
+            to_date_key(utc_day(effective_to)) as date_key,
+        from (
+            select *,
+                lead(event_time) over in_time as next_at,
+                lead(event_type) over in_time as next_type,
+                lead(event_time, 2) over in_time as after_next_at,
+                count(*) filter (event_type = 'upsert') over in_time as version,
+            from {history.changes}
+            join temp.touched_{history.name} using ({history.id})
+            window in_time as (partition by {history.id} order by event_time)
+        )
+        where event_type = 'upsert'"""
 
 
 def moved(history: History) -> str:

@@ -77,16 +77,7 @@ def update(context: Context, model: Model) -> int:
         ):
             run(f"set variable segments_{name} = {day:%Y%m%d}")
         run(f"insert into temp.changes_{_NAME} by name {_body(model)}")
-    compared = f"customer_id, event_type, event_time, {_SCORES}"
-    before = f"select {compared} from ({_AS_CHANGES}) where event_time > {after}"
-    now = f"select {compared} from temp.changes_{_NAME}"
-    touched = context.count(
-        f"insert into temp.touched_{_NAME}"
-        " select customer_id, coalesce(versions_before, 0)"
-        f" from (select customer_id from (({before} except {now}) union all ({now} except {before})) group by all)"
-        f" left join (select customer_id, min(version) - 1 as versions_before from temp.replaced_{_NAME}"
-        "   group by customer_id) using (customer_id)"
-    )
+    touched = context.count(f"insert into temp.touched_{_NAME} {_concerned(context, after)}")
     run(
         f"insert into temp.changes_{_NAME} by name select *, 0 as _partition, 0 as _offset"
         f" from ({_AS_CHANGES}) where event_time <= {after}"
@@ -95,6 +86,21 @@ def update(context: Context, model: Model) -> int:
     if run("select base_date from work.rfm_base_date").fetchall() != [(last - timedelta(BASE_LAG),)]:
         _rebase(connection, last - timedelta(BASE_LAG))
     return touched
+
+
+def _concerned(context: Context, after: str) -> str:
+    """Who changes after an instant otherwise than it stands in the versions, and how many versions each keeps."""
+    if context.is_first:
+        return f"select distinct customer_id, 0 from temp.changes_{_NAME}"
+    compared = f"customer_id, event_type, event_time, {_SCORES}"
+    before = f"select {compared} from ({_AS_CHANGES}) where event_time > {after}"
+    now = f"select {compared} from temp.changes_{_NAME}"
+    return (
+        "select customer_id, coalesce(versions_before, 0)"
+        f" from (select customer_id from (({before} except {now}) union all ({now} except {before})) group by all)"
+        f" left join (select customer_id, min(version) - 1 as versions_before from temp.replaced_{_NAME}"
+        "   group by customer_id) using (customer_id)"
+    )
 
 
 def _body(model: Model) -> str:
