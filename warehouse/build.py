@@ -12,7 +12,7 @@ import duckdb
 
 from pipelines.changes import SilverChanges
 from pipelines.faults import fault_point
-from warehouse import clv, origin, publish
+from warehouse import origin, publish
 from warehouse.connection import connect
 from warehouse.context import Session
 from warehouse.days import CREATE, FOLDER, ClosedDays, is_split
@@ -127,9 +127,7 @@ class Warehouse:
             self._settle_at = time.monotonic() + self._patience
         may_lag = time.monotonic() < self._settle_at
         self._prepare(is_small=rows < _SMALL and (may_lag or not self._is_behind))
-        if rows >= _LARGE and not may_lag:
-            clv.import_early()
-        refresh = Refresh(self._session, self._last + 1, now, may_lag)
+        refresh = Refresh(self._session, self._last + 1, now, may_lag, is_large=rows >= _LARGE)
         run = self._connection.execute
         run("begin")
         try:

@@ -54,7 +54,9 @@ def connect(file: Path, *, memory_limit: str) -> duckdb.DuckDBPyConnection:
                 f"{file} is open in another process: {said}. End that one, then run the command again; to read gold, "
                 "open the published file instead."
             ) from error
-        raise StoreUnavailableError(f"{file} cannot be opened: {error}") from error
+        raise StoreUnavailableError(
+            f"{file} cannot be opened: {error}. `animeverse rebuild gold` makes a new one from silver."
+        ) from error
     connection.execute(f"use {ALIAS}")
     for macro in _MACROS:
         connection.execute(macro)

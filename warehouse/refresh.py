@@ -31,7 +31,7 @@ from pipelines.schemas import POS_ITEMS, silver_schema
 from warehouse import baskets, clv, derived, facts, members, restatements, segments, totals
 from warehouse.checks import run_checks
 from warehouse.context import Clock, Context, Session
-from warehouse.models import Model, registry, scoped
+from warehouse.models import Model, of_kind, registry, scoped
 
 _CLOCK = ", ".join(f"{day.name} date" for day in fields(Clock))
 SILVER: Mapping[str, pa.Schema] = {
@@ -49,6 +49,7 @@ class Refresh:
     refresh_id: int
     now: datetime
     may_lag: bool = False  # tables with `refresh  ended_day`, and wide baskets, may wait for a later refresh
+    is_large: bool = False  # so statements take long enough that something can be imported beside them
     restated: int = 0
     lagging: bool = False  # something does
     seconds: dict[str, float] = field(default_factory=dict)
@@ -63,9 +64,12 @@ class Refresh:
         """All steps, checks last. Raises CheckFailedError."""
         context = Context(self.session, is_first=self.refresh_id == 1, may_lag=self.may_lag)
         self.changed = context.changed
+        first_fact = of_kind("fact")[0]
         with self._timed("load"):
             self._load(context, changes)
         for model in registry():
+            if model is first_fact and self.is_large and not self.may_lag:
+                clv.import_early()
             with self._timed(model.full_name):
                 self._keep(context, model)
         with self._timed("baskets"):

@@ -140,6 +140,32 @@ def test_who_reads_only_the_head_of_a_result_breaks_nothing(published: Settings)
     assert (ended.stdout, ended.stderr) == ("range\n", "")
 
 
+def test_all_of_a_long_result_is_written_before_the_process_ends(published: Settings) -> None:
+    ended = _call(f"--home={published.home}", "query", "select range as n from range(200000)", "--format=csv")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "n\n" + "".join(f"{number}\n" for number in range(200_000))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
+@pytest.mark.parametrize("rows", [1, 200_000])
+def test_a_result_that_cannot_be_written_is_an_error(published: Settings, rows: int) -> None:
+    """A short one is noticed when the process ends, a long one before."""
+    command = [sys.executable, "-m", "animeverse", f"--home={published.home}", "query", f"from range({rows})"]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [*command, "--format=csv"],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert ended.returncode == 1
+    assert "No space left" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_contracts_are_exported_for_programs_and_shown_to_people(tmp_path: Path) -> None:
     one = json.loads(_call("contracts", "--topic", "cinema-sales", "--format", "json-schema", cwd=tmp_path).stdout)
     assert one["title"] == "cinema-sales"

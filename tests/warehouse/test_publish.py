@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.errors import AlreadyRunningError, CheckFailedError
+from pipelines.errors import AlreadyRunningError, CheckFailedError, StoreUnavailableError
 from tests.warehouse.silver_world import NOW, Silver, at, changes_of
 from warehouse import checks, publish
 from warehouse.build import Warehouse
@@ -292,3 +292,68 @@ def test_large_refreshes_of_many_processes_close_days_too_when_they_leave_too_ma
         warehouse.close()
     assert found == [[1, 2, 3, 4, 5, 6], [12], [12, 13]]
     assert count(warehouse.published) == 8 * 13
+
+
+def test_a_rebuild_leaves_readers_of_what_was_published_their_files(tmp_path: Path) -> None:
+    """Its refreshes have the numbers of those before, and the old files are older than any grace."""
+    warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=3600.0)
+    warehouse.refresh(changes_of(days_of_sales(1, 5).rows), NOW)
+    before = files(warehouse.gold_dir)
+    held = {path: path.read_bytes() for path in before}
+    for path in before:
+        os.utime(path, (time.time() - 7200,) * 2)
+    with duckdb.connect(":memory:") as reader:
+        reader.execute(f"attach '{warehouse.published}' as held (read_only); use held")
+        more = days_of_sales(1, 5)
+        more.sale(at("03-02 12:00"), [("P1", 1, "10")], "C1")
+        warehouse.reset()
+        warehouse.refresh(changes_of(more.rows, snapshot=2), NOW)
+        assert count(warehouse.published) == 41
+        assert reader.execute(COUNT).fetchall() == [(40,)]
+        assert {path: path.read_bytes() for path in before} == held
+        warehouse.close()
+        again = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=3600.0)
+        assert reader.execute("select sum(net_quantity) from gold.fct_inventory_daily").fetchall() == [(25,)]
+        again.close()
+    for path in before:
+        os.utime(path, (time.time() - 7200,) * 2)
+    last = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=3600.0)
+    assert not before & files(last.gold_dir)
+    assert count(last.published) == 41
+    last.close()
+
+
+def test_a_rebuild_killed_before_it_published_is_published_when_gold_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its refresh is the first, as the published one was."""
+    warehouse = Warehouse(tmp_path / "gold")
+    warehouse.refresh(changes_of(days_of_sales(1, 2).rows), NOW)
+    warehouse.reset()
+
+    def killed(seconds: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(warehouse, "_publish", killed)
+    with pytest.raises(KeyboardInterrupt):
+        warehouse.refresh(changes_of(days_of_sales(1, 3).rows, snapshot=2), NOW)
+    warehouse.close()
+    assert count(warehouse.published) == 16
+    again = Warehouse(tmp_path / "gold")
+    assert count(again.published) == 24
+    again.close()
+
+
+def test_what_cannot_be_opened_is_told_and_built_anew_when_asked(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "gold")
+    warehouse.refresh(changes_of(days_of_sales(1, 2).rows), NOW)
+    warehouse.close()
+    (tmp_path / "gold" / "writer.duckdb").write_bytes(b"not a database" * 1000)
+    with pytest.raises(StoreUnavailableError, match="rebuild gold"):
+        Warehouse(tmp_path / "gold")
+    anew = Warehouse(tmp_path / "gold", anew=True)
+    assert anew.reflected() == {}
+    assert count(anew.published) == 16
+    anew.refresh(changes_of(days_of_sales(1, 3).rows), NOW)
+    assert count(anew.published) == 24
+    anew.close()
