@@ -70,6 +70,7 @@ GOALS: tuple[Goal, ...] = (
     Goal("append after 10,000 commits ÷ after 10", "commits.append_ratio", 1.2, 1.05, size=("commits", 10_000)),
     Goal("process start → first batch committed", "start.first_batch_seconds", 3, 1.5, "s"),
     Goal("`animeverse demo`, installed", "demo.seconds", 30, 15, "s"),
+    Goal("`animeverse rebuild gold` of the demo", "demo.rebuild_gold_seconds", 5, 2.5, "s"),
     Goal("idle CPU of `run all --follow`", "idle.percent_of_a_core", 3, 1, "%"),
     Goal("a day's sales by title in the published file, 50 M rows", "query.milliseconds", 100, 30, "ms", size=_ROWS),
 )
