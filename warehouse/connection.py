@@ -55,8 +55,8 @@ def connect(file: Path, *, memory_limit: str) -> duckdb.DuckDBPyConnection:
                 "open the published file instead."
             ) from error
         raise StoreUnavailableError(
-            f"{file} cannot be opened: {error}. If it is damaged, make a new one from silver by `animeverse rebuild gold`,"
-            " then run the command again: it goes on from the last commit."
+            f"{file} cannot be opened: {str(error).rstrip('.!')}. If it is damaged, make a new one from silver by"
+            " `animeverse rebuild gold`; then run the command again: it goes on from the last commit."
         ) from error
     connection.execute(f"use {ALIAS}")
     for macro in _MACROS:
