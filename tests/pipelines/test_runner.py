@@ -1,7 +1,7 @@
 import shutil
 import threading
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -134,6 +134,38 @@ def test_the_ledger_says_when_readers_saw_a_batch_also_where_a_catch_up_publishe
     assert len(seen) == 2  # the first refresh, and all at the end
     assert seen[1].timestamp() >= settings.published_path.stat().st_mtime
     assert failed(tmp_path) == []
+
+
+def test_a_batch_was_seen_when_it_was_published_not_when_old_days_had_been_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a catch-up that published its first batch alone, an idle run publishes, then moves old days to files."""
+    monkeypatch.setattr("warehouse.build._LARGE", 1)
+    monkeypatch.setattr("warehouse.build._COPY_SHARE", 1e9)
+    fill_log(tmp_path, 200, days=1)
+    stop, tidied = threading.Event(), []
+
+    class Untidy(Warehouse):
+        def tidy(self) -> bool:
+            tidied.append(datetime.now(UTC))
+            stop.set()
+            return False
+
+    with closing(Untidy(tmp_path / "gold", patience=3600.0)) as gold:
+        run(
+            load_settings(home=tmp_path, batch_size=50),
+            LAYERS,
+            follow=True,
+            gold=gold,
+            clock=lambda: datetime.now(UTC) + timedelta(days=len(tidied)),
+            progress=lambda progress: None,
+            stop=stop,
+        )
+    with closing(Lake.open(load_settings(home=tmp_path))) as lake:
+        seen = read_ledger(lake).column("gold_at").to_pylist()
+    assert len(tidied) == 1
+    assert len(set(seen)) == 2
+    assert max(seen) <= tidied[0]
 
 
 def test_a_second_run_on_a_home_is_refused_and_names_the_first(tmp_path: Path) -> None:
