@@ -4,10 +4,8 @@ Nothing heavy is imported before a command runs, so that help comes at once. Dat
 0 is fine, 1 a check that failed or machinery that broke, 2 wrong use.
 """
 
-import atexit
 import gc
 import json
-import logging
 import os
 import sys
 import threading
@@ -56,45 +54,21 @@ class _WithoutPandas:
             raise ModuleNotFoundError("no command of animeverse uses pandas", name=name)
 
 
-class _Leaving:
-    """The end of the process, by the exit handler that runs last: what Python would then take apart object by object
-    for 0.2 to 0.4 s, the system takes back at once. Threads have ended by then, and handlers of libraries have run.
-    """
-
-    code = 1  # of whatever ends us without saying so: the traceback is printed already
-
-    def __call__(self) -> None:
-        """Flush what is left to be written, and end."""
-        logging.shutdown()
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            pass  # whoever read us has enough
-        except OSError as error:
-            self.code = self.code or 1
-            print(f"animeverse: writing the output: {error.strerror or error}", file=sys.stderr)  # noqa: T201
-        os._exit(self.code)
-
-
 def main() -> None:
     """Run the command; what a user can mend is told without a traceback."""
-    leaving = _Leaving()
-    atexit.register(leaving)
     sys.meta_path.insert(0, _WithoutPandas())
     gc.set_threshold(*_GC_THRESHOLDS)
     try:
         app()
     except LakehouseError as error:
         print(f"animeverse: {error}", file=sys.stderr)  # noqa: T201
-        leaving.code = error.exit_code
+        sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us has enough
-        leaving.code = 0
+        sys.exit(0)
     except OSError as error:
         print(f"animeverse: {error.strerror or error}: {error.filename or 'no file named'}", file=sys.stderr)  # noqa: T201
-    except SystemExit as ended:
-        leaving.code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-        raise
+        sys.exit(1)
 
 
 def _settings(context: typer.Context, **overrides: Any) -> "Settings":

@@ -20,11 +20,14 @@ _ELSE = "Check that the disk has room and is writable, and that the catalog and 
 _MOST = 400  # characters shown of what a library says
 
 
-def store_error(what: str, error: BaseException) -> StoreUnavailableError:
-    """The error for a person: what was being done, what the machinery said, what to do. The next run goes on."""
+def store_error(what: str, error: BaseException, otherwise: str = _ELSE) -> StoreUnavailableError:
+    """The error for a person: what was being done, what the machinery said, what to do. The next run goes on.
+
+    `otherwise` is the advice where what was said tells nothing.
+    """
     said = str(getattr(error, "orig", None) or error).strip()
     line = said.splitlines()[0][:_MOST].rstrip(".") if said else type(error).__name__
-    advice = next((text for pattern, text in _ADVICE if re.search(pattern, said, re.IGNORECASE)), _ELSE)
+    advice = next((text for pattern, text in _ADVICE if re.search(pattern, said, re.IGNORECASE)), otherwise)
     return StoreUnavailableError(
         f"{what} failed: {line}. {advice}; then run the command again: it goes on from the last commit."
     )

@@ -1,5 +1,6 @@
 """The one writer of gold: refreshes, each one transaction over all tables, and what is published after each."""
 
+import contextlib
 import os
 import shutil
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.changes import SilverChanges
+from pipelines.errors import StoreUnavailableError
 from pipelines.faults import fault_point
 from warehouse import origin, publish
 from warehouse.connection import connect
@@ -53,8 +55,7 @@ class Warehouse:
     a catch-up, whose refreshes are large and few, that waits for the first small one. Files that fell out of use are
     removed after `grace` seconds. Tables with `refresh  ended_day` are computed at most every `patience` seconds;
     `settle` brings them up to date. Work that other models or seeds made is thrown away: then `reflected` is empty,
-    and the next refresh has to bring everything. With `anew` all work is, without a look, so it may be a file that
-    cannot be opened; the caller must know that nobody writes.
+    and the next refresh has to bring everything. With `anew` all work is, even a file that cannot be opened.
     """
 
     _connection: duckdb.DuckDBPyConnection
@@ -96,6 +97,10 @@ class Warehouse:
     def _begin(self, anew: bool) -> None:
         self.gold_dir.mkdir(parents=True, exist_ok=True)
         if anew:
+            file = self.gold_dir / WORK
+            with contextlib.suppress(StoreUnavailableError):  # but not the error that says who has it open
+                if file.exists():
+                    connect(file, memory_limit=self._memory_limit).close()
             self._throw_away()
         self._open()
 
@@ -244,8 +249,9 @@ class Warehouse:
             # a crash between commit and publication, or a home that was moved, is mended here
             has_moved = origin.has_moved(self._connection, self._closed, self.gold_dir)
             if has_moved or not publish.is_current(self._connection, self.published):
+                self._closed.let_go()  # until now readers opened what named other files than the new one
                 self._publish({})
-            self._closed.sweep(self._grace)  # now that nobody opens what still needed them
+            self._closed.sweep(self._grace)
 
     def _prepare(self, *, is_small: bool) -> None:
         """Settings that depend on how much there is to do.

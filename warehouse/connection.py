@@ -4,13 +4,15 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.errors import AlreadyRunningError, StoreUnavailableError
+from pipelines.errors import AlreadyRunningError
+from pipelines.stores import store_error
 from warehouse.scd2 import KEY_MACROS
 
 STORAGE_VERSION = "v1.5.0"
 ALIAS = "warehouse"
 BLOCK = 131_072  # bytes; in smaller ones DuckDB packs no 16-byte numbers, larger ones a small row group does not fill
 ROW_GROUP = 10_240  # rows; merging small row groups into one of 122,880 would keep a refresh waiting for half a second
+_DAMAGED = "If the file is damaged, make a new one from silver by `animeverse rebuild gold`"
 _REOPENED = f"storage_version '{STORAGE_VERSION}', row_group_size {ROW_GROUP}"
 FORM = f"{_REOPENED}, block_size {BLOCK}"  # of a new file; one that is there keeps its blocks
 
@@ -46,18 +48,15 @@ def connect(file: Path, *, memory_limit: str) -> duckdb.DuckDBPyConnection:
     connection.execute("set auto_checkpoint_skip_wal_threshold = 0")
     try:
         connection.execute(f"attach '{quoted(file)}' as {ALIAS} ({_REOPENED if file.exists() else FORM})")
-    except duckdb.IOException as error:
+    except duckdb.Error as error:  # of a damaged file it is any of them
         connection.close()
-        if "lock" in str(error).lower():
+        if isinstance(error, duckdb.IOException) and "lock" in str(error).lower():
             said = str(error).split(". See also")[0]
             raise AlreadyRunningError(
                 f"{file} is open in another process: {said}. End that one, then run the command again; to read gold, "
                 "open the published file instead."
             ) from error
-        raise StoreUnavailableError(
-            f"{file} cannot be opened: {str(error).rstrip('.!')}. If it is damaged, make a new one from silver by"
-            " `animeverse rebuild gold`; then run the command again: it goes on from the last commit."
-        ) from error
+        raise store_error(f"opening {file}", error, _DAMAGED) from error
     connection.execute(f"use {ALIAS}")
     for macro in _MACROS:
         connection.execute(macro)

@@ -85,10 +85,13 @@ class Context:
         (self.session.blank.discard if rows else self.session.blank.add)(name)
         return rows
 
-    def found(self, table: str, name: str, sql: str) -> int:
-        """Makes a model's table of a query; returns its rows. All are new, so `temp.<name>` shows them, no copy."""
+    def found(self, table: str, name: str, sql: str, where: str = "true") -> int:
+        """Makes a model's table of a query; returns its rows. All are new, so `temp.<name>` shows them, no copy.
+
+        `where` tells them from special rows that come later.
+        """
         rows = self.count(f"create or replace table {table} as {sql}")
-        self.connection.execute(f"create temp view {name} as select * from {table}")
+        self.connection.execute(f"create temp view {name} as select * from {table} where {where}")
         self.shown.append(name)
         return rows
 

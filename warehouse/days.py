@@ -8,11 +8,11 @@ closed again. Files that no publication names any more are removed after a grace
 """
 
 import contextlib
+import secrets
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import count
 from pathlib import Path
 
 import duckdb
@@ -58,7 +58,7 @@ class ClosedDays:
         return len(wanted)
 
     def close(self, model: Model, before: date, version: int) -> int:
-        """Writes native days before a day as files named by `version`; returns how many."""
+        """Writes native days before a day as files named by `version` and a token of their own; returns how many."""
         name, run = model.name, self.connection.execute
         key_before = key_of(before)
         rows = run(
@@ -68,7 +68,9 @@ class ClosedDays:
             return 0
         # Rows can be added to a closed day without reopening it; its file is rewritten with them.
         self.reopen(model, [key for key, _ in rows])
-        paths = [_unused(self.folder / name / f"date_key={key}", version) for key, _ in rows]
+        # versions begin anew with a rebuild, and whoever reads an older publication must not find other rows
+        file = f"{version}-{secrets.token_hex(4)}.parquet"
+        paths = [self.folder / name / f"date_key={key}" / file for key, _ in rows]
         for (key, _), path in zip(rows, paths, strict=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             run(
@@ -100,7 +102,7 @@ class ClosedDays:
         self.connection.execute(sql)
 
     def let_go(self) -> None:
-        """Lets the grace of all files begin now: for a warehouse that begins anew beside what was published."""
+        """Lets the grace of all files begin now: for what is published next without many that were published before."""
         for path in self.folder.glob("*/*/*.parquet"):
             path.touch()
 
@@ -135,12 +137,6 @@ class ClosedDays:
             "delete from work.closed_days where name = $1 and date_key in (select unnest($2::integer[]))",
             [name, list(keys)],
         )
-
-
-def _unused(folder: Path, version: int) -> Path:
-    """A file that is not there yet: versions begin anew with a rebuild, and a reader may have an old one open."""
-    names = (f"{version}.parquet" if again == 0 else f"{version}-{again}.parquet" for again in count())
-    return next(path for path in map(folder.joinpath, names) if not path.exists())
 
 
 def key_of(day: date) -> int:

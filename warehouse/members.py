@@ -55,7 +55,8 @@ def keep_history(context: Context, model: Model) -> None:
         run(scd2.blank_personal(history))
     context.changed[model.full_name] = 0
     if context.is_first:
-        context.changed[model.full_name] = context.found(table, f"changed_{name}", scd2.versions(history))
+        is_version = f"{history.key} > 0"
+        context.changed[model.full_name] = context.found(table, f"changed_{name}", scd2.versions(history), is_version)
         context.special_rows(table, history.key)
         if is_split(model):
             context.closed.show(model)

@@ -61,12 +61,13 @@ def _copy(source: int, target: int, at: int, count: int) -> int:
 
 
 def is_current(connection: duckdb.DuckDBPyConnection, target: Path) -> bool:
-    """Whether the published file is of the open warehouse's last refresh and names the same files of closed days.
+    """Whether the published file is of the open warehouse's last refresh and names the same files in the same place.
 
-    Numbers begin anew with a rebuild, so it is not told by its number alone.
+    Numbers begin anew with a rebuild, so a refresh is not told by its number alone.
     """
     said = (
-        "select *, (select list(file order by file) from {0}work.closed_days)"
+        "select refresh_id, epoch_us(refreshed_at), silver_snapshots, (select gold_dir from {0}work.made_by),"
+        " (select list(file order by file) from {0}work.closed_days)"
         " from {0}gold.refreshes order by refresh_id desc limit 1"
     )
     if not target.exists():

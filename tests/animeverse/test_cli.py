@@ -166,6 +166,20 @@ def test_a_result_that_cannot_be_written_is_an_error(published: Settings, rows: 
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize(("sql", "code"), [("select 1", 0), ("selec 1", 2)])
+def test_a_closed_stdout_changes_no_exit_code(published: Settings, sql: str, code: int) -> None:
+    command = f"{sys.executable} -m animeverse --home={published.home} query '{sql}' >&-"
+    ended = subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert ended.returncode == code
+    assert "Traceback" not in ended.stderr
+
+
+def test_exit_handlers_of_whoever_watches_the_process_are_run(published: Settings, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import atexit\natexit.register(lambda: print('watched'))\n")
+    ended = _call(f"--home={published.home}", "query", "select 1 as one", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert (ended.returncode, ended.stdout) == (0, "one\n  1\nwatched\n")
+
+
 def test_contracts_are_exported_for_programs_and_shown_to_people(tmp_path: Path) -> None:
     one = json.loads(_call("contracts", "--topic", "cinema-sales", "--format", "json-schema", cwd=tmp_path).stdout)
     assert one["title"] == "cinema-sales"

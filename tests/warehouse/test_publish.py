@@ -1,5 +1,6 @@
 """Publication: readers never wait, never see half a refresh; old days are files that do not pile up."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -323,6 +324,65 @@ def test_a_rebuild_leaves_readers_of_what_was_published_their_files(tmp_path: Pa
     last.close()
 
 
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("is_rebuild", [True, False])
+def test_a_crash_before_the_publication_takes_no_grace_from_readers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_rebuild: bool
+) -> None:
+    """An hour later gold is opened again: what is published then has other files than what a reader has open."""
+    warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=600.0)
+    warehouse.refresh(changes_of(days_of_sales(1, 5).rows), NOW)
+    with duckdb.connect(":memory:") as reader:
+        reader.execute(f"attach '{warehouse.published}' as held (read_only); use held")
+        if is_rebuild:
+            warehouse.reset()
+        monkeypatch.setattr(warehouse, "_publish", killed)
+        more = days_of_sales(1, 6) if is_rebuild else days_of_sales(2, 2, start=900)
+        with pytest.raises(KeyboardInterrupt):
+            warehouse.refresh(changes_of(more.rows, snapshot=2), NOW)
+        warehouse.close()
+        for path in files(warehouse.gold_dir):
+            os.utime(path, (time.time() - 3600,) * 2)
+        again = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=600.0)
+        assert count(again.published) == 48
+        assert reader.execute(COUNT).fetchall() == [(40,)]
+        again.close()
+
+
+def test_a_moved_home_whose_publication_was_cut_is_published_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse = Warehouse(tmp_path / "old" / "gold", native_rows=0, open_days=1)
+    warehouse.refresh(changes_of(days_of_sales(1, 4).rows), NOW)
+    warehouse.close()
+    (tmp_path / "old").rename(tmp_path / "new")
+    with monkeypatch.context() as cut:
+        cut.setattr(Warehouse, "_publish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Warehouse(tmp_path / "new" / "gold", native_rows=0, open_days=1)
+    gc.collect()  # what the constructor had opened is closed with it
+    again = Warehouse(tmp_path / "new" / "gold", native_rows=0, open_days=1)
+    assert count(again.published) == 32
+    again.close()
+
+
+@pytest.mark.parametrize("zone", ["JST", "CET-1CEST", "Asia/Tokyo"])
+def test_gold_is_opened_in_every_time_zone(tmp_path: Path, zone: str) -> None:
+    Warehouse(tmp_path / "gold").close()
+    warehouse = Warehouse(tmp_path / "gold")
+    warehouse.refresh(changes_of(days_of_sales(1, 1).rows), NOW)
+    warehouse.close()
+    code = (
+        f"from pathlib import Path; from warehouse.build import Warehouse; Warehouse(Path({str(tmp_path / 'gold')!r}))"
+    )
+    environment = {**os.environ, "TZ": zone, "PYTHONPATH": str(Path(__file__).parents[2])}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_a_rebuild_killed_before_it_published_is_published_when_gold_is_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -330,10 +390,6 @@ def test_a_rebuild_killed_before_it_published_is_published_when_gold_is_opened(
     warehouse = Warehouse(tmp_path / "gold")
     warehouse.refresh(changes_of(days_of_sales(1, 2).rows), NOW)
     warehouse.reset()
-
-    def killed(seconds: object) -> None:
-        raise KeyboardInterrupt
-
     monkeypatch.setattr(warehouse, "_publish", killed)
     with pytest.raises(KeyboardInterrupt):
         warehouse.refresh(changes_of(days_of_sales(1, 3).rows, snapshot=2), NOW)
@@ -344,11 +400,20 @@ def test_a_rebuild_killed_before_it_published_is_published_when_gold_is_opened(
     again.close()
 
 
-def test_what_cannot_be_opened_is_told_and_built_anew_when_asked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["other", "header", "short", "zeros"])
+def test_what_cannot_be_opened_is_told_and_built_anew_when_asked(tmp_path: Path, damage: str) -> None:
     warehouse = Warehouse(tmp_path / "gold")
     warehouse.refresh(changes_of(days_of_sales(1, 2).rows), NOW)
     warehouse.close()
-    (tmp_path / "gold" / "writer.duckdb").write_bytes(b"not a database" * 1000)
+    file = tmp_path / "gold" / "writer.duckdb"
+    good = file.read_bytes()
+    damaged = {
+        "other": b"not a database" * 1000,
+        "header": good[:5000] + bytes(byte ^ 255 for byte in good[5000:5100]) + good[5100:],
+        "short": good[:4096],
+        "zeros": good[:12288] + bytes(len(good) - 12288),
+    }
+    file.write_bytes(damaged[damage])
     with pytest.raises(StoreUnavailableError, match="rebuild gold"):
         Warehouse(tmp_path / "gold")
     anew = Warehouse(tmp_path / "gold", anew=True)
@@ -357,3 +422,20 @@ def test_what_cannot_be_opened_is_told_and_built_anew_when_asked(tmp_path: Path)
     anew.refresh(changes_of(days_of_sales(1, 3).rows), NOW)
     assert count(anew.published) == 24
     anew.close()
+
+
+def test_what_another_process_has_open_is_not_thrown_away(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "gold")
+    warehouse.refresh(changes_of(days_of_sales(1, 2).rows), NOW)
+    warehouse.close()
+    code = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
+    command = [sys.executable, "-c", code, str(tmp_path / "gold" / "writer.duckdb")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        other.stdout.readline()
+        with pytest.raises(AlreadyRunningError, match=str(other.pid)):
+            Warehouse(tmp_path / "gold", anew=True)
+        other.communicate("\n")
+    again = Warehouse(tmp_path / "gold")
+    assert again.reflected() != {}
+    again.close()

@@ -13,6 +13,7 @@ from warehouse import baskets, derived
 from warehouse.build import Warehouse, rebuild
 from warehouse.compare import differences, read_tables
 from warehouse.derived import _sum
+from warehouse.proof import gold_checks
 from warehouse.publish import PUBLISHED
 
 
@@ -49,6 +50,46 @@ def two_products_make_a_basket_wide(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("seed", seeds(0, int(os.environ.get("ANIMEVERSE_TEST_SEEDS", "40")), quick=4))
 def test_any_split_gives_what_one_rebuild_gives(seed: int, tmp_path: Path) -> None:
     assert refreshed_in_parts(seed, tmp_path) == []
+
+
+UNKNOWN, NOT_APPLICABLE = "unknown", "not applicable"
+SPECIAL = {
+    "customer_id": {"C1": UNKNOWN, "C2": NOT_APPLICABLE},
+    "product_id": {"P1": UNKNOWN, "P2": NOT_APPLICABLE},
+    "title_id": {"A1": UNKNOWN, "A2": NOT_APPLICABLE},
+    "store_id": {"ST-X": UNKNOWN, "ST-01": NOT_APPLICABLE},
+    "warehouse_id": {"WH-X": UNKNOWN, "WH-01": NOT_APPLICABLE},
+    "theater_id": {"TH-01": UNKNOWN},
+    "supplier_id": {"SUP-01": UNKNOWN, "SUP-02": NOT_APPLICABLE},
+    "payment_method": {"card": UNKNOWN, "cash": NOT_APPLICABLE},
+}
+
+
+@pytest.mark.parametrize("seed", seeds(0, 12, quick=3))
+def test_members_may_be_called_what_the_special_rows_are_called(seed: int, tmp_path: Path) -> None:
+    """Rows -1 and -2 read `unknown` and `not applicable`, which are ids like all others when events bring them."""
+    rows, high = random_silver(seed), START + timedelta(days=30)
+    renamed = [
+        (table, {column: SPECIAL.get(column, {}).get(str(value), value) for column, value in row.items()})
+        for table, row in rows
+    ]
+    warehouse, parts = Warehouse(tmp_path / "gold", native_rows=0, open_days=1), random_parts(seed, renamed)
+    for number, part in enumerate(parts, start=1):
+        warehouse.refresh(changes_of(part, high, number), NOW)
+    warehouse.close()
+    rebuild(changes_of(renamed, high), tmp_path / "renamed.duckdb", NOW)
+    rebuild(changes_of(rows, high), tmp_path / "named.duckdb", NOW)
+    published = tmp_path / "gold" / PUBLISHED
+    anew, named = read_tables(tmp_path / "renamed.duckdb"), read_tables(tmp_path / "named.duckdb")
+    assert differences(read_tables(published), anew) == []
+    found = gold_checks(published, changes_of(renamed, high, len(parts)), is_rebuild=False)
+    assert [finding for finding in found if not finding[1]] == []
+    # what names nobody is the same under all names, and so is how many members are unknown
+    assert differences(*({"": tables["marts.daily_summary"]} for tables in (anew, named))) == []
+    for fact, key in (("sales", "customer"), ("sales", "product"), ("sales", "store"), ("cinema_attendance", "title")):
+        keys = [tables[f"gold.fct_{fact}"].column(f"{key}_key") for tables in (anew, named)]
+        special, as_named = (sorted(number for number in column.to_pylist() if number < 0) for column in keys)
+        assert special == as_named
 
 
 MASTER = ("customer_profiles", "product_catalog", "anime_schedule")
