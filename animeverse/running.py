@@ -12,12 +12,14 @@ from typing import Any
 from animeverse import console
 from animeverse.progress import Bars, bars
 from pipelines.changes import SilverChanges
+from pipelines.errors import AlreadyRunningError
 from pipelines.runner import LAYERS, Progress, RunReport
 from pipelines.runner import run as run_layers
 from pipelines.settings import Settings
 from warehouse.build import Refreshed, Warehouse
 
 _PATIENCE = 60.0  # seconds between computations of what depends on ended days alone, such as the CLV fit
+_CLOSING, _LOOK_EVERY = 2.0, 0.05  # seconds that a warehouse takes at most until it is closed, and between looks
 HEADS = ("topic", "records", "on time", "late", "duplicates", "quarantined")
 
 
@@ -58,9 +60,16 @@ class _Gold:
         self.opened: Warehouse | None = None
 
     def _warehouse(self) -> Warehouse:
-        if self.opened is None:
-            # a refresh of everything is the last one, too: nothing is left for later
-            self.opened = Warehouse(self._folder, patience=0.0 if self._anew else _PATIENCE, anew=self._anew)
+        # Whoever had the home's lock before us gave it back before it closed gold.
+        until = time.monotonic() + _CLOSING
+        while self.opened is None:
+            try:
+                # a refresh of everything is the last one, too: nothing is left for later
+                self.opened = Warehouse(self._folder, patience=0.0 if self._anew else _PATIENCE, anew=self._anew)
+            except AlreadyRunningError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_LOOK_EVERY)
         return self.opened
 
     def reflected(self) -> Mapping[str, int]:

@@ -1,5 +1,7 @@
 """`rebuild gold`, in place and as of a moment, and `export`."""
 
+import subprocess
+import sys
 import threading
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from animeverse import rebuilding, running
 from animeverse.exporting import export
 from pipelines.contracts import TOPICS
-from pipelines.errors import NoLakehouseError, UsageError
+from pipelines.errors import AlreadyRunningError, NoLakehouseError, UsageError
 from pipelines.log.open import open_log
 from pipelines.settings import Settings, load_settings
 from producers.world import World
@@ -89,3 +91,21 @@ def test_where_there_is_no_lakehouse_a_rebuild_makes_none(tmp_path: Path) -> Non
     with pytest.raises(NoLakehouseError):
         rebuilding.into(settings, tmp_path / "new" / "other.duckdb", None)
     assert not list(tmp_path.iterdir())
+
+
+def test_gold_is_waited_for_while_its_last_writer_closes_it(tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path / "home")
+    send(settings, before=True)
+    run(settings)
+    code = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
+    command = [sys.executable, "-c", code, str(settings.published_path.with_name("writer.duckdb"))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        other.stdout.readline()
+        with pytest.raises(AlreadyRunningError, match=str(other.pid)):
+            rebuilding.in_place(settings, threading.Event())
+        ending = threading.Timer(0.3, other.communicate, ("\n",))
+        ending.start()
+        report, _ = rebuilding.in_place(settings, threading.Event())
+        ending.join()
+    assert report.refreshes == 1
