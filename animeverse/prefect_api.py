@@ -13,7 +13,7 @@ from pipelines.errors import PermanentError, RetryableError
 
 _TIMEOUT = 10.0
 _BUSY = (429, 502, 503, 504)  # its database is locked, on a busy machine
-_WAITS = (0.5, 1.0, 2.0, 4.0)
+_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)  # with the time-outs more than the minute that Prefect waits for its own lock
 
 
 class Api:

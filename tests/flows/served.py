@@ -54,10 +54,14 @@ class Served:
         )
         self.api = f"http://127.0.0.1:{port}/api"
         assert self.process.stdout is not None
-        select.select([self.process.stdout], [], [], 240)
-        self.ui = self.process.stdout.readline().decode().strip()
-        assert self.ui == f"http://127.0.0.1:{port}", (home / "serve.log").read_text()
-        self.deployments = {of["name"]: of for of in self.ask("/deployments/filter", {})}
+        try:
+            select.select([self.process.stdout], [], [], 240)
+            self.ui = self.process.stdout.readline().decode().strip()
+            assert self.ui == f"http://127.0.0.1:{port}", (home / "serve.log").read_text()
+            self.deployments = {of["name"]: of for of in self.ask("/deployments/filter", {})}
+        except BaseException:
+            self.end()
+            raise
 
     def ask(self, path: str, body: Any = None, method: str = "") -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -69,7 +73,8 @@ class Served:
         )
         for last in (False, False, False, True):
             try:
-                with urllib.request.urlopen(request, timeout=30) as answer:
+                # its SQLite was locked for a minute once, just after the worker had started
+                with urllib.request.urlopen(request, timeout=90) as answer:
                     text = answer.read()
                     return json.loads(text) if text else None
             except urllib.error.HTTPError as error:
