@@ -12,7 +12,7 @@ STORAGE_VERSION = "v1.5.0"
 ALIAS = "warehouse"
 BLOCK = 131_072  # bytes; in smaller ones DuckDB packs no 16-byte numbers, larger ones a small row group does not fill
 ROW_GROUP = 10_240  # rows; merging small row groups into one of 122,880 would keep a refresh waiting for half a second
-_DAMAGED = "If the file is damaged, make a new one from silver by `animeverse rebuild gold`"
+DAMAGED = "If the file is damaged, make a new one from silver by `animeverse rebuild gold`"
 _REOPENED = f"storage_version '{STORAGE_VERSION}', row_group_size {ROW_GROUP}"
 FORM = f"{_REOPENED}, block_size {BLOCK}"  # of a new file; one that is there keeps its blocks
 
@@ -56,7 +56,7 @@ def connect(file: Path, *, memory_limit: str) -> duckdb.DuckDBPyConnection:
                 f"{file} is open in another process: {said}. End that one, then run the command again; to read gold, "
                 "open the published file instead."
             ) from error
-        raise store_error(f"opening {file}", error, _DAMAGED) from error
+        raise store_error(f"opening {file}", error, DAMAGED) from error
     connection.execute(f"use {ALIAS}")
     for macro in _MACROS:
         connection.execute(macro)

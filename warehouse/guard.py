@@ -10,6 +10,7 @@ import duckdb
 
 from pipelines.errors import StoreUnavailableError
 from pipelines.stores import store_error
+from warehouse.connection import DAMAGED
 
 # FatalException: DuckDB trusts its memory no more once a write failed; ConnectionException: such a one was closed.
 _STORE = (
@@ -58,6 +59,9 @@ def guarded(method: Callable[Concatenate[G, P], R]) -> Callable[Concatenate[G, P
             if isinstance(cause, _STORE):  # what broke first broke this, too
                 self.broken = True
                 raise store_error(f"writing gold in {self.gold_dir}", cause) from error
+            if str(error).startswith("Corrupt database file"):  # a block that opening did not read
+                self.broken = True
+                raise store_error(f"reading gold in {self.gold_dir}", error, DAMAGED) from error
             raise
 
     return call

@@ -15,6 +15,7 @@ from tests.warehouse.silver_world import NOW, Silver, at, changes_of
 from warehouse import checks, publish
 from warehouse.build import Warehouse
 from warehouse.compare import differences, read_tables
+from warehouse.connection import BLOCK
 
 COUNT = "select count(*) from gold.fct_sales"
 
@@ -422,6 +423,30 @@ def test_what_cannot_be_opened_is_told_and_built_anew_when_asked(tmp_path: Path,
     anew.refresh(changes_of(days_of_sales(1, 3).rows), NOW)
     assert count(anew.published) == 24
     anew.close()
+
+
+def test_a_damaged_block_that_a_refresh_comes_upon_is_told(tmp_path: Path) -> None:
+    """Opening reads no data; which block a table lies in is DuckDB's choice, so each is damaged in turn."""
+    warehouse = Warehouse(tmp_path / "gold")
+    warehouse.refresh(changes_of(days_of_sales(1, 9).rows), NOW)
+    warehouse.close()
+    file = tmp_path / "gold" / "writer.duckdb"
+    good = file.read_bytes()
+    for start in range(12_288, len(good), BLOCK):
+        bad = start + BLOCK // 3
+        file.write_bytes(good[:bad] + bytes(byte ^ 255 for byte in good[bad : bad + 64]) + good[bad + 64 :])
+        try:
+            damaged = Warehouse(tmp_path / "gold")
+        except StoreUnavailableError:
+            continue
+        try:
+            damaged.refresh(changes_of(days_of_sales(9, 10, start=1000).rows, snapshot=2), NOW)
+        except StoreUnavailableError as error:
+            assert "rebuild gold" in str(error)
+            return
+        finally:
+            damaged.close()
+    raise AssertionError("no refresh came upon a damaged block")
 
 
 def test_what_another_process_has_open_is_not_thrown_away(tmp_path: Path) -> None:
