@@ -16,8 +16,6 @@ class _Leaving:
     def __call__(self) -> None:
         """Write what is left to be written, and end."""
         try:
-            if "logging" in sys.modules:
-                sys.modules["logging"].shutdown()
             self._flush()
         finally:
             os._exit(self.code)
@@ -38,7 +36,7 @@ class _Leaving:
 def main() -> None:
     """Run the command and end the process; nobody calls this but the process itself."""
     leaving = _Leaving()
-    # `python -m` has registered nothing before; a profiler or a tracer that has wants its handler to run, too
+    # Nothing has registered before us; what has, such as a tracer, wants its handler to run, too.
     if not getattr(atexit, "_ncallbacks", lambda: 0)():
         atexit.register(leaving)
     if sys.stdout is None:  # closed by whoever started us

@@ -69,16 +69,16 @@ class ClosedDays:
         # Rows can be added to a closed day without reopening it; its file is rewritten with them.
         self.reopen(model, [key for key, _ in rows])
         # versions begin anew with a rebuild, and whoever reads an older publication must not find other rows
-        file = f"{version}-{secrets.token_hex(4)}.parquet"
-        paths = [self.folder / name / f"date_key={key}" / file for key, _ in rows]
-        for (key, _), path in zip(rows, paths, strict=True):
+        token = secrets.token_hex(4)
+        files = [f"{name}/date_key={key}/{version}-{token}.parquet" for key, _ in rows]
+        for (key, _), file in zip(rows, files, strict=True):
+            path = self.folder / file
             path.parent.mkdir(parents=True, exist_ok=True)
             run(
                 f"copy (select * exclude (date_key) from work.{name} where date_key = {key})"
                 f" to '{quoted(path)}' ({_COPY})"
             )
         run(f"delete from work.{name} where date_key < $1", [key_before])
-        files = [str(path.relative_to(self.folder)) for path in paths]
         run(
             "insert into work.closed_days"
             " select $1, unnest($2::integer[]), unnest($3::varchar[]), unnest($4::bigint[])",

@@ -372,7 +372,6 @@ def test_a_moved_home_whose_publication_was_cut_is_published_at_the_next_start(
 
 @pytest.mark.parametrize("zone", ["JST", "CET-1CEST", "Asia/Tokyo"])
 def test_gold_is_opened_in_every_time_zone(tmp_path: Path, zone: str) -> None:
-    Warehouse(tmp_path / "gold").close()
     warehouse = Warehouse(tmp_path / "gold")
     warehouse.refresh(changes_of(days_of_sales(1, 1).rows), NOW)
     warehouse.close()
