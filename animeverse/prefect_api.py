@@ -1,12 +1,14 @@
 """The few things that `animeverse serve` asks a Prefect server for, over HTTP: importing Prefect takes seconds."""
 
 import base64
+import http.client
 import json
 import os
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from pipelines.errors import PermanentError, RetryableError
@@ -55,13 +57,24 @@ class Api:
         made = self._send("POST", f"/deployments/{deployment_id}/create_flow_run", {"state": {"type": "SCHEDULED"}})
         return str(made["name"])
 
+    def due(self, pool: str, now: datetime) -> list[str]:
+        """Ids of runs that a worker of the pool is to start by now: it is asked what a worker asks.
+
+        Raises RetryableError when the server does not answer within seconds.
+        """
+        body = {"scheduled_before": now.isoformat()}
+        found = self._send("POST", f"/work_pools/{pool}/get_scheduled_flow_runs", body, fine=(404,), waits=())
+        return [of["flow_run"]["id"] for of in found or ()]
+
     def _request(self, method: str, path: str, body: Any) -> urllib.request.Request:
         data = None if body is None else json.dumps(body).encode()
         return urllib.request.Request(self.url + path, method=method, data=data, headers=self._headers)  # noqa: S310
 
-    def _send(self, method: str, path: str, body: Any, fine: tuple[int, ...] = ()) -> Any:
+    def _send(
+        self, method: str, path: str, body: Any, fine: tuple[int, ...] = (), waits: tuple[float, ...] = _WAITS
+    ) -> Any:
         request = self._request(method, path, body)
-        for wait in (*_WAITS, None):
+        for wait in (*waits, None):
             try:
                 with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
                     text = answer.read()
@@ -74,7 +87,7 @@ class Api:
                     raise PermanentError(
                         f"Prefect's server said {error.code} to {method} {self.url}{path}: {told}"
                     ) from error
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 if wait is None:
                     raise RetryableError(f"the Prefect server at {self.url} does not answer: {error}") from error
             time.sleep(wait)

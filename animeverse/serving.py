@@ -1,8 +1,8 @@
 """`animeverse serve`: Prefect with all deployments of this home, in one command, on this machine alone.
 
 A server if none is there, a worker, the deployments of prefect.yaml and the automations. All that Prefect writes lies
-in `<home>/prefect`; nothing calls outside. What dies is started again. When it ends, the running loop is asked to
-finish its round first, as if its successor had come.
+in `<home>/prefect`; nothing calls outside. What dies or gets stuck is started again. When it ends, the running loop is
+asked to finish its round first, as if its successor had come.
 """
 
 import os
@@ -13,12 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
 
 from animeverse.children import Child, descendants, signal_group
 from animeverse.prefect_api import Api
+from animeverse.watching import Watch
 from pipelines.errors import AlreadyRunningError, PermanentError, RetryableError, StoreUnavailableError, UsageError
 from pipelines.homelock import home_lock
 from pipelines.settings import Settings
@@ -70,8 +72,14 @@ def serve(settings: Settings, *, port: int, schedules: bool, say: Say, show: Say
             ui = url.removesuffix("/api")
             show(ui)
             say(f"Prefect's UI is at {ui}; logs are in {folder}. Ctrl-C ends all of it.")
+        ours = (server, worker) if is_ours else (worker,)
+        watch = Watch(lambda: api.due(POOL, datetime.now(UTC)))
         while not stop.wait(_LOOK_EVERY):
-            for one in (server, worker) if is_ours else (worker,):
+            if told := watch.stuck():
+                say(f"{told}: what does not do its work is ended")
+                for one in ours:
+                    one.kill()  # flow runs are processes of their own and go on
+            for one in ours:
                 if one.revive():
                     say(f"the {one.name} died and is started again")
                     if one is server:

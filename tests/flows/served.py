@@ -44,13 +44,13 @@ class Served:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        self.told = (home / "serve.log").open("w+b")
+        self.log = (home / "serve.log").open("w+b")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "animeverse", "serve", "--port", str(port), "--no-schedules"],
             cwd=ROOT,
             env=environment(home),
             stdout=subprocess.PIPE,
-            stderr=self.told,
+            stderr=self.log,
         )
         self.api = f"http://127.0.0.1:{port}/api"
         assert self.process.stdout is not None
@@ -93,8 +93,23 @@ class Served:
 
     def wait_for(self, run: str, *states: str) -> str:
         """The first of these states that the run is in."""
-        eventually(lambda: self.state(run) in states, f"{run} is {self.state(run)}, expected {states}", 180)
-        return self.state(run)
+        seen = ""
+
+        def is_there() -> bool:
+            nonlocal seen
+            seen = self.state(run)
+            return seen in states
+
+        try:
+            eventually(is_there, f"expected {states}", 300)  # a stuck server takes `serve` two minutes
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {run} is {seen}\n{self.told()}") from None
+        return seen
+
+    def told(self) -> str:
+        """What `serve`, the server and the worker said last."""
+        logs = [self.home / "serve.log", *(self.home / "prefect").glob("*er.log")]
+        return "\n".join(f"{log}:\n{log.read_text(errors='replace')[-4000:]}" for log in logs)
 
     def message(self, run: str) -> str:
         return str(self.ask(f"/flow_runs/{run}")["state"]["message"])
@@ -107,9 +122,9 @@ class Served:
         """Processes of a run."""
         return descendants(None, f"PREFECT_HOME={self.home / 'prefect'}", f"PREFECT__FLOW_RUN_ID={run}")
 
-    def worker(self) -> int | None:
-        """Its pid; None between two of them."""
-        command = ["pgrep", "-P", str(self.process.pid), "-f", "prefect worker start"]
+    def pid(self, name: str) -> int | None:
+        """Of the `server` or `worker`; None between two of them."""
+        command = ["pgrep", "-P", str(self.process.pid), "-f", f"prefect {name} start"]
         found = subprocess.run(command, capture_output=True, text=True, check=False).stdout
         return int(found) if found else None
 
@@ -139,7 +154,7 @@ class Served:
             self.process.wait(30)
         finally:
             self.process.kill()
-            self.told.close()
+            self.log.close()
             assert self.process.stdout is not None
             self.process.stdout.close()
         return time.monotonic() - began

@@ -113,10 +113,10 @@ def test_a_loop_hands_over_to_the_next_run_and_neither_fails(served: Served) -> 
 
 
 def test_a_loop_goes_on_when_its_worker_is_killed_and_the_worker_comes_back(served: Served) -> None:
-    run, worker = served.running_loop(), served.worker()
+    run, worker = served.running_loop(), served.pid("worker")
     assert worker is not None
     os.kill(worker, signal.SIGKILL)
-    eventually(lambda: served.worker() not in (worker, None), "the worker did not come back")
+    eventually(lambda: served.pid("worker") not in (worker, None), "the worker did not come back")
     before = served.records()
     eventually(lambda: served.records() > before + 35 * RATE, "the loop ended with its worker")  # it logs every 30 s
     assert served.state(run) == "Running"
@@ -150,6 +150,17 @@ def test_promises_are_verified_while_the_loop_steps_aside(served: Served) -> Non
     before = served.records()
     eventually(lambda: served.records() > before, "the loop did not go on")
     assert served.state(loop) == "Running"
+
+
+def test_a_server_and_a_worker_that_live_and_do_nothing_are_started_again(served: Served) -> None:
+    """As a server does whose SQLite a lost transaction keeps locked (docs/prefect.md)."""
+    before = {name: served.pid(name) for name in ("server", "worker")}
+    for pid in before.values():
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+    for name, pid in before.items():
+        eventually(lambda name=name, pid=pid: served.pid(name) not in (pid, None), f"the {name} is the same", 180)
+    assert served.wait_for(served.run("reconcile-late-data"), "Completed", "Failed", "Crashed") == "Completed"
 
 
 def test_after_all_of_this_nothing_is_lost_nothing_counts_twice_and_nothing_runs_on(served: Served) -> None:

@@ -1,0 +1,43 @@
+"""Whether a Prefect server and its worker still do what they are there for. Both can live and do nothing."""
+
+import time
+from collections.abc import Callable, Collection
+
+from pipelines.errors import LakehouseError
+
+_LOOK_EVERY = 10.0  # seconds
+_PATIENCE, _MOST_PATIENCE = 60.0, 1800.0  # seconds that a run may be due; each time that it did not help, twice as long
+_SILENCE = "no answer"
+
+
+class Watch:
+    """Looks now and then at what is due. `due` returns the runs that a worker is to start by now, or raises a
+    LakehouseError when the server does not tell; `clock` is in seconds and does not count those that the machine slept.
+    """
+
+    def __init__(self, due: Callable[[], Collection[str]], clock: Callable[[], float] = time.monotonic) -> None:
+        self._due, self._clock = due, clock
+        self._since: dict[str, float] = {}
+        self._patience = _PATIENCE
+        self._next_look = clock() + _LOOK_EVERY
+
+    def stuck(self) -> str:
+        """What has been waiting for too long, in words; empty when all is well. Then the wait begins anew."""
+        began = self._clock()
+        if began < self._next_look:
+            return ""
+        try:
+            waiting = set(self._due())
+        except LakehouseError:
+            waiting = {*self._since, _SILENCE}
+        now = self._clock()
+        self._next_look = now + _LOOK_EVERY
+        self._since = {one: self._since.get(one, began) for one in waiting}
+        if not waiting:
+            self._patience = _PATIENCE
+        late = [one for one, since in self._since.items() if now - since >= self._patience]
+        if not late:
+            return ""
+        told = f"{_SILENCE if late == [_SILENCE] else 'a run is due and not started'} for {self._patience:.0f} s"
+        self._since, self._patience = {}, min(2 * self._patience, _MOST_PATIENCE)
+        return told
