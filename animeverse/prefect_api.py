@@ -58,9 +58,9 @@ class Api:
         return str(made["name"])
 
     def due(self, pool: str, now: datetime) -> list[str]:
-        """Ids of runs that a worker of the pool is to start by now: it is asked what a worker asks.
+        """Ids of runs that a worker of the pool is to start by now; a worker asks the same.
 
-        Raises RetryableError when the server does not answer within seconds.
+        Raises RetryableError when the server does not answer within ten seconds, PermanentError when it cannot.
         """
         body = {"scheduled_before": now.isoformat()}
         found = self._send("POST", f"/work_pools/{pool}/get_scheduled_flow_runs", body, fine=(404,), waits=())
@@ -87,7 +87,7 @@ class Api:
                     raise PermanentError(
                         f"Prefect's server said {error.code} to {method} {self.url}{path}: {told}"
                     ) from error
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, http.client.HTTPException, ValueError) as error:
                 if wait is None:
                     raise RetryableError(f"the Prefect server at {self.url} does not answer: {error}") from error
             time.sleep(wait)
