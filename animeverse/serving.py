@@ -58,7 +58,7 @@ def serve(settings: Settings, *, port: int, schedules: bool, say: Say, show: Say
         return Child(name, [sys.executable, "-m", *arguments], project, env, folder / f"{name}.log")
 
     address = urlsplit(url)
-    server = child("server", "prefect", "server", "start", "--host", str(address.hostname), "--port", str(address.port))
+    server = child("server", "flows.server", "--host", str(address.hostname), "--port", str(address.port))
     worker = child("worker", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--name", "serve")
     with _ended_by_signals(say) as stop, _ending(settings, folder, worker, server):
         if is_ours:

@@ -1,0 +1,42 @@
+"""Where the garbage of Prefect's server is collected."""
+
+import subprocess
+import sys
+
+from tests.flows.served import ROOT
+
+_PROGRAM = """
+import threading, time
+from flows import server
+
+server._YOUNG_EVERY, server._ALL_EVERY = 0.05, 3
+collected = []
+
+class Cycle:
+    def __init__(self):
+        self.self = self
+    def __del__(self):
+        collected.append(threading.current_thread().name)
+
+server.collect_beside()
+Cycle()
+kept = [[] for _ in range(100_000)]  # Python would have collected a hundred times by now
+is_late = collected == []
+deadline = time.monotonic() + 20
+while not collected and time.monotonic() < deadline:
+    time.sleep(0.05)
+print(collected == [server.THREAD], is_late or collected)
+old = Cycle()
+time.sleep(0.3)  # it gets old
+del old
+while len(collected) < 2 and time.monotonic() < deadline:
+    time.sleep(0.05)
+print(set(collected) == {server.THREAD}, len(collected))
+"""
+
+
+def test_garbage_is_collected_in_a_thread_of_its_own_and_nowhere_else() -> None:
+    told = subprocess.run([sys.executable, "-c", _PROGRAM], cwd=ROOT, capture_output=True, text=True, check=True)
+    first, second = told.stdout.splitlines()
+    assert first.startswith("True ")
+    assert second == "True 2"
