@@ -481,7 +481,9 @@ def export(
     mart: Annotated[str, typer.Argument(help="A mart, or a learning data set.")],
     to: Annotated[Path, typer.Option(help="The Parquet file to write.")],
     cutoff: Annotated[str | None, typer.Option(help="Of a learning data set: nothing after it is known.")] = None,
-    horizon: Annotated[int | None, typer.Option(min=1, help="Of demand_forecast_features: days ahead (7).")] = None,
+    horizon: Annotated[
+        int | None, typer.Option(min=1, max=3650, help="Days ahead: of a forecast (7) or of labels (90, 28).")
+    ] = None,
 ) -> None:
     """Write a mart to a Parquet file; prints the number of rows."""
     from animeverse.exporting import export as write

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.errors import NoLakehouseError, UsageError
+from pipelines.errors import NoLakehouseError, StoreUnavailableError, UsageError
 from pipelines.settings import Settings
 
 
@@ -14,7 +14,11 @@ def export(settings: Settings, mart: str, file: Path, *, cutoff: datetime | None
     published = settings.published_path
     if not published.exists():
         raise NoLakehouseError(f"there is no warehouse in {settings.home} yet: try `animeverse demo`")
-    with duckdb.connect(str(published), read_only=True) as connection:
+    try:
+        opened = duckdb.connect(str(published), read_only=True)
+    except duckdb.Error as error:
+        raise StoreUnavailableError(f"{published} cannot be read: {str(error).splitlines()[0]}") from None
+    with opened as connection:
         connection.execute("set TimeZone = 'UTC'")
         views = _names(connection, "select table_name from information_schema.tables where table_schema = 'marts'")
         macros = _names(
@@ -22,14 +26,26 @@ def export(settings: Settings, mart: str, file: Path, *, cutoff: datetime | None
             "select function_name from duckdb_functions()"
             " where schema_name = 'marts' and function_type = 'table_macro'",
         )
+        ahead = dict(
+            connection.execute(
+                "select function_name, list_filter(parameters, lambda name: name in ('horizon', 'days'))[1] as days"
+                " from duckdb_functions() where schema_name = 'marts' and function_type = 'table_macro'"
+                " and days is not null"
+            ).fetchall()
+        )
         name = mart.removeprefix("marts.")
+        if horizon is not None and name in views | macros - ahead.keys():
+            raise UsageError(f"marts.{name} takes no --horizon; {', '.join(sorted(ahead))} do")
         if name in views and cutoff is None:
             source = f"marts.{name}"
         elif name in macros:
             if cutoff is None:
                 raise UsageError(f"marts.{name} knows nothing after a cutoff: say which, as --cutoff 2026-11-01")
-            moment = cutoff.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
-            more = "" if horizon is None else f", {horizon}"
+            try:
+                moment = cutoff.astimezone(UTC).isoformat(" ")
+            except OverflowError:
+                raise UsageError(f"--cutoff {cutoff} is not between the years 1 and 9999 in UTC") from None
+            more = "" if horizon is None else f", {ahead[name]} := {horizon}"
             source = f"marts.{name}('{moment}'::timestamptz{more})"
         elif name in views:
             raise UsageError(f"marts.{name} takes no cutoff; `animeverse rebuild gold --as-of TIME` gives it as it was")
@@ -40,10 +56,10 @@ def export(settings: Settings, mart: str, file: Path, *, cutoff: datetime | None
             (count,) = connection.execute(
                 f"copy (select * from {source} order by all) to '{target}' (format parquet)"
             ).fetchall()[0]
-        except duckdb.BinderException as error:
-            raise UsageError(f"marts.{name}: {str(error).splitlines()[0]} (does it take a --horizon?)") from None
         except duckdb.IOException as error:
             raise UsageError(f"{file} cannot be written: {str(error).splitlines()[0]}") from None
+        except duckdb.DataError as error:
+            raise UsageError(f"marts.{name} cannot be computed: {str(error).splitlines()[0]}") from None
     return int(count)
 
 

@@ -15,17 +15,30 @@ from pipelines.settings import Settings
 from pipelines.tally import Tally, TopicCount
 
 _KPIS = {"net_sales_amount": "net sales", "admissions": "admissions"}  # those shown to people
+_OTHER_KPIS = {  # where none of those changed
+    "units": "units",
+    "orders": "orders",
+    "gross_margin_amount": "gross margin",
+    "ticket_revenue_amount": "ticket revenue",
+    "concession_amount": "concessions",
+}
+_CAUSES = {
+    "late": "late event{s}",
+    "on_time": "event{s} of a partition that had been idle",
+    "master_data": "changes of master data",
+}
 _DAYS_SHOWN = 14
 _HEADS = ("topic", "log", "bronze", "on time", "late", "duplicates", "quarantined", "waiting", "")
 _DAY_HEADS = ("arrived on", "topic", "received", "on time", "late", "duplicates", "quarantined", "because of")
 
 
 @dataclass(frozen=True, slots=True)
-class LateChange:
-    """What late events did to one KPI of one day, over all refreshes."""
+class Change:
+    """What one cause did to one KPI of one day, over all refreshes."""
 
     date: date
     kpi: str
+    cause: str
     before: Decimal
     after: Decimal
     events: int
@@ -34,10 +47,11 @@ class LateChange:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """All topics with a bronze table, and all days that late data changed."""
+    """All topics with a bronze table, all days that late data changed, and ended ones that anything else did."""
 
     topics: list[TopicCount]
-    late: list[LateChange]
+    late: list[Change]
+    other: list[Change]
 
     @property
     def ok(self) -> bool:
@@ -49,10 +63,8 @@ class Reconciliation:
         return {
             "ok": self.ok,
             "topics": [topic.to_dict() for topic in self.topics],
-            "late": [
-                {**asdict(one), "date": one.date.isoformat(), "before": str(one.before), "after": str(one.after)}
-                for one in self.late
-            ],
+            "late": [_as_json(one) for one in self.late],
+            "other": [_as_json(one) for one in self.other],
         }
 
 
@@ -61,18 +73,23 @@ def reconcile(settings: Settings) -> Reconciliation:
     topics = count_topics(settings)
     with Session(settings) as session:
         there = ("ops", "restatements") in session.tables()
-        late = _late(session) if there else []
-    return Reconciliation(topics, late)
+        changes = _changes(session) if there else []
+    late = [one for one in changes if one.cause == "late"]
+    return Reconciliation(topics, late, [one for one in changes if one.cause != "late"])
 
 
-def _late(session: Session) -> list[LateChange]:
-    """By day and KPI: `before` is what it would be without the late events."""
+def _as_json(one: Change) -> dict[str, Any]:
+    return {**asdict(one), "date": one.date.isoformat(), "before": str(one.before), "after": str(one.after)}
+
+
+def _changes(session: Session) -> list[Change]:
+    """By day, KPI and cause: `before` is what it would be without the cause."""
     found = session.run(
-        "select date, kpi, arg_max(value_after, refresh_id) - sum(delta), arg_max(value_after, refresh_id), "
+        "select date, kpi, cause, arg_max(value_after, refresh_id) - sum(delta), arg_max(value_after, refresh_id), "
         "sum(event_count)::bigint, bool_or(was_final) "
-        "from ops.restatements where cause = 'late' group by date, kpi order by date, kpi"
+        "from ops.restatements group by date, kpi, cause order by date, kpi, cause"
     )
-    return [LateChange(*row) for row in found.rows]
+    return [Change(*row) for row in found.rows]
 
 
 def print_reconciliation(found: Reconciliation) -> None:
@@ -95,7 +112,8 @@ def print_reconciliation(found: Reconciliation) -> None:
     _print_days(found.topics)
     for line in _releases(found.topics):
         console.put(line)
-    _print_late(found.late)
+    _print_changes("What late data changed", found.late)
+    _print_changes("What else changed days that had ended", found.other)
 
 
 def _counts(tally: Tally) -> list[str]:
@@ -142,23 +160,27 @@ def _releases(topics: list[TopicCount]) -> Iterator[str]:
             )
 
 
-def _print_late(late: list[LateChange]) -> None:
-    shown = [one for one in late if one.kpi in _KPIS]
-    days = sorted({one.date for one in shown})
+def _print_changes(head: str, changes: list[Change]) -> None:
+    days = sorted({one.date for one in changes})
     if not days:
-        console.put("\nno late event changed a day")
+        if head.startswith("What late"):
+            console.put("\nno late event changed a day")
         return
-    last = min(len(days), _DAYS_SHOWN)
-    console.put(f"\n[bold]What late data changed[/bold] [dim](the last {last} of {len(days)} days)[/dim]")
-    for one in shown:
-        if one.date in days[-_DAYS_SHOWN:]:
+    last = days[-_DAYS_SHOWN:]
+    console.put(f"\n[bold]{head}[/bold] [dim](the last {len(last)} of {len(days)} days)[/dim]")
+    for day in last:
+        of_day = [one for one in changes if one.date == day]
+        shown = [one for one in of_day if one.kpi in _KPIS] or of_day
+        for one in shown:
             console.put(_sentence(one))
 
 
-def _sentence(one: LateChange) -> str:
+def _sentence(one: Change) -> str:
     share = f" ({(one.after - one.before) / abs(one.before) * 100:+.1f} %)" if one.before else ""
     form = ",.2f" if one.kpi.endswith("_amount") else ",.0f"
-    events = f"{one.events:,} late event{'s' * (one.events != 1)}"
+    count = "" if one.cause == "master_data" else f"{one.events:,} "
+    why = count + _CAUSES[one.cause].format(s="s" * (one.events != 1))
     final = ", though the day was final" if one.was_final else ""
     day = f"{one.date:%A} {one.date.day} {one.date:%B %Y}"
-    return f"{day}: {_KPIS[one.kpi]} {one.before:{form}} → {one.after:{form}}{share} from {events}{final}"
+    name = {**_KPIS, **_OTHER_KPIS}[one.kpi]
+    return f"{day}: {name} {one.before:{form}} → {one.after:{form}}{share} from {why}{final}"

@@ -132,7 +132,7 @@ class Warehouse:
             self._settle_at = time.monotonic() + self._patience
         may_lag = time.monotonic() < self._settle_at
         self._prepare(is_small=rows < _SMALL and (may_lag or not self._is_behind))
-        refresh = Refresh(self._session, self._last + 1, now, may_lag, is_large=rows >= _LARGE)
+        refresh = Refresh(self._session, self._last + 1, now, self.published, may_lag, is_large=rows >= _LARGE)
         run = self._connection.execute
         run("begin")
         try:

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -48,6 +49,7 @@ class Refresh:
     session: Session
     refresh_id: int
     now: datetime
+    published: Path  # the file of the refresh before, which may not be there
     may_lag: bool = False  # tables with `refresh  ended_day`, and wide baskets, may wait for a later refresh
     is_large: bool = False  # so statements take long enough that something can be imported beside them
     restated: int = 0
@@ -76,6 +78,8 @@ class Refresh:
             baskets.keep(context)
         with self._timed("restatements"):
             self.restated = restatements.record(context, self.refresh_id, self.now)
+            if context.is_first and self.published.exists():
+                restatements.carry(context, self.published, self.refresh_id, self.now)
         with self._timed("checks"):
             self._check(context)
         for view in context.shown:

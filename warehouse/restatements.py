@@ -4,12 +4,17 @@ One row for a refresh, date, KPI and cause. Cause `late`: events that came late;
 date, to `daily_summary.late_correction_amount`, whether the day had ended or not. Of days that had ended, what else
 changed is recorded, too: cause `on_time` (an idle partition woke up) and `master_data` (a version moved). Rows of one
 date and KPI chain: the first one's `value_after` is the second one's `value_before`.
+
+What was told stays told when gold is built anew (`carry`): which days had ended or were final at the time, silver does
+not say any more. The refreshes from before then have the numbers 0, -1, ... backwards.
 """
 
 from datetime import datetime
+from pathlib import Path
 
 import duckdb
 
+from warehouse.connection import quoted
 from warehouse.context import Context
 
 KEEP_REFRESHES = 1_000  # rows of older refreshes are added up, one a date, KPI and cause
@@ -154,6 +159,41 @@ _CONDENSED = """
     group by date, table_name, kpi, cause, was_ended, was_final"""
 
 
+# Of a first refresh, which took all of silver at once: what no row from before has told.
+_UNTOLD = f"""
+    create or replace temp table untold as
+    with
+    told as (
+        select date, kpi, sum(delta) as delta, sum(event_count)::bigint as event_count
+        from carried_restatements
+        where cause = 'late'
+        group by date, kpi
+    ),
+    now as (
+        from ops.restatements where refresh_id = $1 and cause = 'late'
+    ),
+    present as (
+        unpivot (select date, {_AS_ROWS} from temp.changed_daily_summary)
+        on {", ".join(_KPIS)} into name kpi value value_now
+    ),
+    both_sides as (
+        select date, kpi,
+            coalesce(now.value_after, present.value_now, 0)::decimal(38, 4) as value_after,
+            (coalesce(now.delta, 0) - coalesce(told.delta, 0))::decimal(38, 4) as delta,
+            coalesce(now.event_count, 0) - coalesce(told.event_count, 0) as event_count,
+            coalesce(now.event_ids, []) as event_ids,
+        from now
+        full join told using (date, kpi)
+        left join present using (date, kpi)
+    )
+    select $1::bigint as refresh_id, $2::timestamptz as restated_at, date, '{_SUMMARY}' as table_name, kpi,
+        'late' as cause, (value_after - delta)::decimal(38, 4) as value_before, value_after, delta,
+        greatest(event_count, 0) as event_count, event_ids, false as was_ended, false as was_final,
+    from both_sides
+    -- net sales add up to the last digit; of the others a change of master data makes differences that are no event's
+    where delta <> 0 and (kpi = 'net_sales_amount' or event_count > 0)"""
+
+
 def create(connection: duckdb.DuckDBPyConnection) -> None:
     """The table."""
     connection.execute(_CREATE)
@@ -170,6 +210,33 @@ def record(context: Context, refresh_id: int, now: datetime) -> int:
     if refresh_id % _CONDENSE_EVERY == 0:
         _condense(context.connection, refresh_id - KEEP_REFRESHES)
     return rows
+
+
+def carry(context: Context, published: Path, refresh_id: int, now: datetime) -> None:
+    """After a first refresh: what the published file tells goes on being told, and this refresh adds what is new.
+
+    A file that cannot be read, or has another form, tells nothing.
+    """
+    try:
+        with duckdb.connect(":memory:") as other:
+            other.execute("set TimeZone = 'UTC'")
+            other.execute(f"attach '{quoted(published)}' as before (read_only)")
+            carried = other.sql(
+                "select * replace (refresh_id - (select max(refresh_id) from before.ops.restatements) as refresh_id)"
+                " from before.ops.restatements"
+            ).to_arrow_table()
+    except duckdb.Error:
+        return
+    run = context.connection.execute
+    if not carried.num_rows or carried.column_names != list(context.session.columns("ops.restatements")):
+        return
+    context.connection.register("carried_restatements", carried)
+    run(_UNTOLD, [refresh_id, now])
+    run("delete from ops.restatements where refresh_id = $1 and cause = 'late'", [refresh_id])
+    run("insert into ops.restatements by name from carried_restatements")
+    run("insert into ops.restatements by name from temp.untold")
+    run("drop table temp.untold")
+    context.connection.unregister("carried_restatements")
 
 
 def _condense(connection: duckdb.DuckDBPyConnection, through: int) -> None:

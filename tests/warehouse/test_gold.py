@@ -186,6 +186,48 @@ def test_late_restatements_add_up_to_the_late_correction_of_each_day(seed: int, 
     assert off == []
 
 
+def test_a_rebuild_goes_on_telling_what_was_restated_and_when_days_were_final(
+    warehouse: Warehouse, take: Take, rows: Rows
+) -> None:
+    silver = Silver()
+    silver.product(at("03-01 00:00"), "P1", "3")
+    silver.sale(at("03-01 12:00"), [("P1", 1, "100")])
+    silver.sale(at("03-05 12:00"), [("P1", 1, "7")])
+    take(silver, at("03-05 13:00"))
+    silver.product(at("03-01 06:00"), "P1", "4")  # of a final day
+    late = silver.sale(at("03-05 01:00"), [("P1", 1, "25")], arrival="late")
+    take(silver, at("03-06 14:00"))
+    first = silver.sale(at("03-05 02:00"), [("P1", 2, "5")], arrival="late")
+    take(silver, at("03-06 14:00"))
+    told = "select kpi, cause, value_before, value_after, delta, event_count, event_ids, was_ended, was_final"
+    told += " from ops.restatements order by refresh_id, kpi, cause"
+    before = rows(told)
+    assert {(cause, final) for _, cause, *_, final in before} == {("late", False), ("master_data", True)}
+
+    warehouse.reset()
+    warehouse.refresh(changes_of(silver.rows, at("03-06 14:00")), NOW)
+    assert rows(told) == before
+    assert rows("select max(refresh_id) from ops.restatements") == [(0,)]
+
+    # built anew with an event that nobody has told of
+    new = silver.sale(at("03-05 03:00"), [("P1", 1, "1")], arrival="late")
+    warehouse.reset()
+    warehouse.refresh(changes_of(silver.rows, at("03-06 14:00")), NOW)
+    assert rows(told)[: len(before)] == before
+    more = "select value_before, value_after, delta, event_count from ops.restatements where refresh_id = 1"
+    assert rows(f"{more} and kpi = 'net_sales_amount'") == [(42, 43, 1, 1)]
+    ids = {late["event_id"], first["event_id"], new["event_id"]}
+    assert rows("select event_ids from ops.restatements where refresh_id = 1 and kpi = 'units'") == [(sorted(ids),)]
+
+    # built from a silver where nothing was late: what was told is taken back, so that it adds up to what is there
+    silver = Silver()
+    silver.sale(at("03-05 12:00"), [("P1", 1, "7")])
+    warehouse.reset()
+    warehouse.refresh(changes_of(silver.rows, at("03-06 14:00")), NOW)
+    assert rows("select sum(delta) from ops.restatements where kpi = 'net_sales_amount'") == [(0,)]
+    assert rows(f"{more} and kpi = 'net_sales_amount'") == [(43, 7, -36, 0)]
+
+
 def test_lines_wait_for_their_receipt_whichever_comes_first(warehouse: Warehouse, rows: Rows) -> None:
     silver = Silver()
     silver.sale(at("03-01 12:00"), [("P1", 1, "5"), ("P2", 1, "5")])

@@ -1,12 +1,12 @@
 -- marts.cross_sell_rate: which customers used shop and cinema in the days up to as_of.
 -- call     marts.cross_sell_rate(as_of, days := 90)
 -- grain    one row
--- reads    gold.fct_customer_engagement, marts.ratio
+-- reads    gold.fct_customer_engagement, marts.ratio, marts.utc_us
 -- rebuild  never: a macro
 -- materialize  macro
 -- Cross-sell rate = customers active in both ÷ customers active in either. Active in the shop: a sale; in the cinema: a
 -- booking. Returns and cancellations are no activity; guests are nobody. The window is `days` UTC days that end with
--- as_of.
+-- the UTC day of as_of, whatever the session's time zone.
 -- column  as_of_date: last day of the window
 -- column  days: length of the window
 -- column  shop_customers: customers with a sale
@@ -16,13 +16,16 @@
 -- column  cross_sell_rate: both ÷ either, null when nobody was active
 create or replace macro marts.cross_sell_rate(as_of, days := 90) as table
 with
+windows as (
+    select make_timestamp(marts.utc_us(as_of))::date as last_date
+),
 per_customer as (
     select
         customer_id,
         max(orders) > 0 as in_shop,
         max(bookings) > 0 as in_cinema,
-    from gold.fct_customer_engagement
-    where date > as_of::date - days::integer and date <= as_of::date
+    from gold.fct_customer_engagement, windows
+    where date > last_date - days::integer and date <= last_date
     group by customer_id
 ),
 totals as (
@@ -34,11 +37,11 @@ totals as (
     from per_customer
 )
 select
-    as_of::date as as_of_date,
+    last_date as as_of_date,
     days::integer as days,
     shop_customers,
     cinema_customers,
     both_customers,
     either_customers,
     marts.ratio(both_customers, either_customers) as cross_sell_rate,
-from totals;
+from totals, windows;

@@ -1,7 +1,7 @@
 -- marts.customer_purchases: what each customer had bought by the end of a UTC day, in the terms of BG/NBD.
 -- call     marts.customer_purchases(as_of)
 -- grain    customer_id, for customers with a purchase day by then
--- reads    gold.fct_customer_engagement, marts.ratio
+-- reads    gold.fct_customer_engagement, marts.ratio, marts.utc_us
 -- rebuild  never: a macro
 -- materialize  macro
 -- A purchase day is a day with a sale or a booking (R36). Money of a day = net sales + tickets + concessions.
@@ -21,7 +21,7 @@ purchase_days as (
         spent_amount,
         min(date) over (partition by customer_id) as first_date,
     from gold.fct_customer_engagement
-    where is_purchase_day and date <= as_of::date
+    where is_purchase_day and date <= make_timestamp(marts.utc_us(as_of))::date
 ),
 customers as (
     select
@@ -39,6 +39,6 @@ select
     last_date,
     frequency,
     last_date - first_date as recency,
-    as_of::date - first_date as t,
+    make_timestamp(marts.utc_us(as_of))::date - first_date as t,
     coalesce(marts.ratio(repeat_amount, frequency), 0) as monetary_value,
 from customers;

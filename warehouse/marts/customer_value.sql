@@ -7,7 +7,8 @@
 -- Observed to the last ended day, in days (R39). Historical CLV = gross margin of the customer's shop lines, returns
 -- negative, up to that day; tickets and concessions have no known cost, so they are in lifetime_revenue_amount only.
 -- Predicted CLV = predicted purchase days of the next 365 days × predicted money of such a day, not discounted. With
--- fewer than 30 customers that came back there are no predictions.
+-- fewer than 30 customers that came back there are no predictions; with fewer than 30 that came back and left money,
+-- none of money, for which gamma-gamma needs them.
 -- column  customer_id: the customer
 -- column  as_of_date: last ended day
 -- column  first_purchase_date: first day with a sale or booking

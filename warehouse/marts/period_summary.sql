@@ -6,7 +6,7 @@
 -- Every measure is the sum of its days, so weeks and months add up to the same total; `orders` too: a transaction whose
 -- sales fall on two days counts on each. A period is final when its last day is: days become final in order. Previous
 -- is the period before; last year is the same month a year ago, or the week 52 weeks ago, whose days are the same
--- weekdays. Both are null where that period has no row; a change is relative to it, null where it was 0.
+-- weekdays. Both are null where that period has no row; a change is relative to its size, null where it was 0.
 -- column  period: `week` (ISO, Monday to Sunday) or `month`
 -- column  start_date: first day of the period
 -- column  end_date: last day of the period
@@ -86,14 +86,15 @@ select
     coalesce(totals.end_date <= clock.last_final_date, false) as is_final,
     totals.late_correction_amount,
     previous.net_sales_amount as previous_net_sales_amount,
-    marts.ratio(totals.net_sales_amount - previous.net_sales_amount, previous.net_sales_amount) as net_sales_change,
+    marts.ratio(totals.net_sales_amount - previous.net_sales_amount, abs(previous.net_sales_amount))
+        as net_sales_change,
     previous.admissions as previous_admissions,
-    marts.ratio(totals.admissions - previous.admissions, previous.admissions) as admissions_change,
+    marts.ratio(totals.admissions - previous.admissions, abs(previous.admissions)) as admissions_change,
     last_year.net_sales_amount as last_year_net_sales_amount,
-    marts.ratio(totals.net_sales_amount - last_year.net_sales_amount, last_year.net_sales_amount)
+    marts.ratio(totals.net_sales_amount - last_year.net_sales_amount, abs(last_year.net_sales_amount))
         as net_sales_change_on_year,
     last_year.admissions as last_year_admissions,
-    marts.ratio(totals.admissions - last_year.admissions, last_year.admissions) as admissions_change_on_year,
+    marts.ratio(totals.admissions - last_year.admissions, abs(last_year.admissions)) as admissions_change_on_year,
 from totals
 cross join clock
 left join totals as previous

@@ -1,17 +1,18 @@
--- marts.screenings: one row for each screening ever booked, with its seats and admissions.
+-- marts.screenings: one row for each screening ever booked or cancelled, with its seats and admissions.
 -- grain    screening_id
 -- reads    gold.dim_theater, gold.fct_cinema_attendance, marts.held_until_us, marts.utc_day
 -- rebuild  whole: a view
 -- materialize  view
 -- A screening is what its latest booking says (title, theater, time). It is held once the watermark of cinema-sales has
--- passed its time. Occupancy = admissions ÷ seats of screenings held whose theater's seats are known (R38): always a
--- ratio of sums over seated_admissions and held_seats, never a mean of ratios.
+-- passed its time. One of which nothing but cancellations arrived is what they say, and never held. Occupancy =
+-- admissions ÷ seats of screenings held whose theater's seats are known (R38): always a ratio of sums over
+-- seated_admissions and held_seats, never a mean of ratios.
 -- column  screening_id: the screening
 -- column  title_id: the film
 -- column  theater_id: the hall
 -- column  screening_at: when it begins
 -- column  date: UTC day it begins
--- column  is_held: whether it had begun at the watermark
+-- column  is_held: whether it was booked and had begun at the watermark
 -- column  admissions: seats of bookings less cancellations
 -- column  ticket_revenue_amount: money for tickets
 -- column  concession_amount: money for popcorn and the like
@@ -21,9 +22,10 @@ with
 bookings as (
     select
         screening_id,
-        max_by(title_id, (event_time, event_id)) as title_id,
-        max_by(theater_id, (event_time, event_id)) as theater_id,
-        max_by(screening_time, (event_time, event_id)) as screening_at,
+        max_by(title_id, (event_type = 'booking', event_time, event_id)) as title_id,
+        max_by(theater_id, (event_type = 'booking', event_time, event_id)) as theater_id,
+        max_by(screening_time, (event_type = 'booking', event_time, event_id)) as screening_at,
+        bool_or(event_type = 'booking') as is_booked,
         sum(admissions)::decimal(38, 0) as admissions,
         sum(ticket_revenue_amount) as ticket_revenue_amount,
         sum(concession_amount) as concession_amount,
@@ -36,7 +38,7 @@ theaters as (
 placed as (
     select
         bookings.*,
-        coalesce(epoch_us(screening_at) <= marts.held_until_us(), false) as is_held,
+        is_booked and coalesce(epoch_us(screening_at) <= marts.held_until_us(), false) as is_held,
         theaters.seats,
     from bookings
     left join theaters using (theater_id)

@@ -1,0 +1,45 @@
+-- marts.daily_comparison: each day of marts.daily_summary beside the day before and the same weekday last year.
+-- grain    date
+-- reads    marts.daily_summary, marts.ratio
+-- rebuild  whole: a view over one row a day
+-- materialize  view
+-- Last year is 52 weeks ago, so Saturdays are compared with Saturdays. What it is compared with is null where that day
+-- has no row; a change is relative to its size, null where it was 0.
+-- column  date: UTC day
+-- column  day_of_week: 1 Monday to 7 Sunday
+-- column  net_sales_amount: net sales of the shop, returns negative
+-- column  units: units sold less units returned
+-- column  orders: distinct sale transactions
+-- column  admissions: seats of bookings less seats of cancellations
+-- column  is_final: every business topic's watermark has passed the day's end by the allowed lateness (R17)
+-- column  previous_net_sales_amount: net sales of the day before
+-- column  net_sales_change: relative change of net sales to the day before
+-- column  previous_admissions: admissions of the day before
+-- column  admissions_change: relative change of admissions to the day before
+-- column  last_year_date: the same weekday 52 weeks before
+-- column  last_year_net_sales_amount: net sales of that day
+-- column  net_sales_change_on_year: relative change of net sales to that day
+-- column  last_year_admissions: admissions of that day
+-- column  admissions_change_on_year: relative change of admissions to that day
+select
+    today.date,
+    isodow(today.date) as day_of_week,
+    today.net_sales_amount,
+    today.units,
+    today.orders,
+    today.admissions,
+    today.is_final,
+    previous.net_sales_amount as previous_net_sales_amount,
+    marts.ratio(today.net_sales_amount - previous.net_sales_amount, abs(previous.net_sales_amount))
+        as net_sales_change,
+    previous.admissions as previous_admissions,
+    marts.ratio(today.admissions - previous.admissions, abs(previous.admissions)) as admissions_change,
+    today.date - 364 as last_year_date,
+    last_year.net_sales_amount as last_year_net_sales_amount,
+    marts.ratio(today.net_sales_amount - last_year.net_sales_amount, abs(last_year.net_sales_amount))
+        as net_sales_change_on_year,
+    last_year.admissions as last_year_admissions,
+    marts.ratio(today.admissions - last_year.admissions, abs(last_year.admissions)) as admissions_change_on_year,
+from marts.daily_summary as today
+left join marts.daily_summary as previous on previous.date = today.date - 1
+left join marts.daily_summary as last_year on last_year.date = today.date - 364;
