@@ -1,5 +1,6 @@
 """`animeverse reconcile`: what became of every record by topic and by day, then what late data changed."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -87,7 +88,7 @@ def _changes(session: Session) -> list[Change]:
     found = session.run(
         "select date, kpi, cause, arg_max(value_after, refresh_id) - sum(delta), arg_max(value_after, refresh_id), "
         "sum(event_count)::bigint, bool_or(was_final) "
-        "from ops.restatements group by date, kpi, cause order by date, kpi, cause"
+        "from ops.restatements group by date, kpi, cause order by date, cause, kpi"
     )
     return [Change(*row) for row in found.rows]
 
@@ -168,10 +169,10 @@ def _print_changes(head: str, changes: list[Change]) -> None:
         return
     last = days[-_DAYS_SHOWN:]
     console.put(f"\n[bold]{head}[/bold] [dim](the last {len(last)} of {len(days)} days)[/dim]")
-    for day in last:
-        of_day = [one for one in changes if one.date == day]
-        shown = [one for one in of_day if one.kpi in _KPIS] or of_day
-        for one in shown:
+    groups = itertools.groupby((one for one in changes if one.date in last), key=lambda one: (one.date, one.cause))
+    for _, group in groups:
+        together = list(group)
+        for one in [one for one in together if one.kpi in _KPIS] or together:
             console.put(_sentence(one))
 
 

@@ -16,7 +16,7 @@ import pytest
 from animeverse import rebuilding, running
 from animeverse.exporting import export
 from pipelines.contracts import TOPICS
-from pipelines.errors import AlreadyRunningError, NoLakehouseError, UsageError
+from pipelines.errors import AlreadyRunningError, NoLakehouseError, StoreUnavailableError, UsageError
 from pipelines.log.open import open_log
 from pipelines.settings import Settings, load_settings
 from producers.world import World
@@ -82,6 +82,19 @@ def test_gold_as_of_a_moment_is_what_gold_was_then_and_a_rebuild_changes_nothing
     for mart, cutoff in (("churn_features", None), ("daily_summary", MOMENT), ("nothing", None)):
         with pytest.raises(UsageError, match=mart):
             export(settings, mart, tmp_path / "x.parquet", cutoff=cutoff, horizon=None)
+    labels = export(settings, "churn_labels", tmp_path / "l.parquet", cutoff=MOMENT, horizon=1)
+    assert labels == len(pl.read_parquet(tmp_path / "l.parquet"))
+    for mart in ("daily_summary", "recommendation_interactions"):
+        with pytest.raises(UsageError, match=r"no --horizon; .*demand_forecast_features"):
+            export(settings, mart, tmp_path / "x.parquet", cutoff=MOMENT, horizon=3)
+    early = datetime.fromisoformat("0001-01-01T00:00:00+05:00")
+    with pytest.raises(UsageError, match="between the years 1 and 9999"):
+        export(settings, "churn_features", tmp_path / "x.parquet", cutoff=early, horizon=None)
+    with pytest.raises(UsageError, match=r"cannot be computed: .*range"):
+        export(settings, "demand_forecast_features", tmp_path / "x.parquet", cutoff=MOMENT, horizon=2**31 - 1)
+    settings.published_path.write_bytes(b"this is no database")
+    with pytest.raises(StoreUnavailableError, match="cannot be read"):
+        export(settings, "daily_summary", tmp_path / "x.parquet", cutoff=None, horizon=None)
 
 
 def test_where_there_is_no_lakehouse_a_rebuild_makes_none(tmp_path: Path) -> None:

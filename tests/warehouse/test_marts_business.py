@@ -1,5 +1,6 @@
 """The business marts: each definition on a handful of literal rows."""
 
+import datetime as dt
 from decimal import Decimal
 from typing import Any
 
@@ -73,6 +74,27 @@ def test_a_period_of_nothing_has_no_change_from_nothing(gold: Gold) -> None:
     day(gold, "2026-01-05", 0)
     day(gold, "2026-01-12", 3)
     assert gold.rows("select net_sales_change from marts.weekly_summary") == [(None,), (None,)]
+
+
+def test_a_change_has_the_sign_of_the_way_it_went_also_after_a_period_of_returns(gold: Gold) -> None:
+    for date, net in (("2026-01-05", -40), ("2026-01-12", 40), ("2026-01-19", -10)):
+        day(gold, date, net)
+    changes = gold.rows("select net_sales_change from marts.weekly_summary order by week_start_date")
+    assert changes == [(None,), (2.0,), (-1.25,)]
+
+
+def test_a_day_stands_beside_the_day_before_and_the_same_weekday_last_year(gold: Gold) -> None:
+    day(gold, "2025-03-03", 5)
+    day(gold, "2026-03-01", -4, admissions=0)
+    day(gold, "2026-03-02", 6)
+    assert gold.rows(
+        "select date, previous_net_sales_amount, net_sales_change, previous_admissions, admissions_change,"
+        " last_year_date, last_year_net_sales_amount, net_sales_change_on_year, last_year_admissions"
+        " from marts.daily_comparison where date >= '2026-01-01' order by date"
+    ) == [
+        (dt.date(2026, 3, 1), None, None, None, None, dt.date(2025, 3, 2), None, None, None),
+        (dt.date(2026, 3, 2), Decimal(-4), 2.5, 0, None, dt.date(2025, 3, 3), Decimal(5), pytest.approx(0.2), 10),
+    ]
 
 
 def test_product_performance_counts_returns_margin_reviews_and_deliveries(gold: Gold) -> None:
@@ -254,6 +276,24 @@ def test_occupancy_is_a_ratio_of_sums_over_screenings_held_in_halls_whose_seats_
     assert row["occupancy"] == pytest.approx(20 / 110)
     assert row["concession_per_cap"] == pytest.approx(5 / 39)
     assert row["ticket_revenue_amount"] == Decimal(39 * 12)
+
+
+def test_a_cancellation_alone_is_no_screening_held_and_says_nothing_of_one_that_was_booked(gold: Gold) -> None:
+    theaters(gold)
+    gold.clock("2026-01-31", watermark="2026-02-01 12:00")
+    gold.booking("2026-01-05 10:00", screening="S1", title="T1", theater="H1", kind="cancellation")
+    gold.booking("2026-01-05 10:00", screening="S2", title="T1", theater="H1", seats=3)
+    gold.booking(
+        "2026-01-05 11:00", screening="S2", title="T2", theater="H2", starts="2026-03-01 12:00", kind="cancellation"
+    )
+    found = gold.rows(
+        "select screening_id, title_id, theater_id, date, is_held, admissions, seated_admissions"
+        " from marts.screenings order by screening_id"
+    )
+    assert found == [
+        ("S1", "T1", "H1", dt.date(2026, 1, 10), False, -2, 0),
+        ("S2", "T1", "H1", dt.date(2026, 1, 10), True, 1, 1),
+    ]
 
 
 def test_a_title_without_screenings_has_no_occupancy(gold: Gold) -> None:

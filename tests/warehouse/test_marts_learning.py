@@ -209,3 +209,30 @@ def test_a_cutoff_may_be_an_instant_a_utc_timestamp_or_a_text(gold: Gold, cutoff
     gold.sale("2026-01-20 12:00", customer="C1")
     gold.sale("2026-01-20 12:00:01", customer="C2")
     assert gold.rows(f"select customer_id from marts.churn_features({cutoff})") == [("C1",)]
+
+
+def test_quantities_that_no_bigint_can_sum_stop_no_data_set(gold: Gold) -> None:
+    most = 2**63 - 1
+    for hour in (10, 11):
+        gold.sale(f"2026-01-05 {hour}:00", quantity=most, price=1)
+        gold.movement(f"2026-01-05 {hour}:00", -most)
+    gold.sale("2026-01-05 10:00", ["P2"], customer="C2")
+    units = gold.rows("select item_id, units from marts.recommendation_interactions('2026-01-10') order by 1")
+    assert units == [("P1", most), ("P2", 1)]
+    found = gold.rows(
+        "select product_id, units, stock_lag from marts.demand_forecast_features('2026-01-10', 1)"
+        " where date in ('2026-01-05', '2026-01-06') order by product_id, date"
+    )
+    assert found == [("P1", most, None), ("P1", 0, -most - 1), ("P2", 1, None), ("P2", 0, -1)]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/Los_Angeles"])
+def test_days_up_to_a_time_are_utc_days_whatever_the_session_says(gold: Gold, zone: str) -> None:
+    gold.sale("2026-01-05 10:00")
+    gold.sale("2026-01-06 10:00")
+    gold.connection.execute(f"set timezone = '{zone}'")
+    for told in ("'2026-01-05 23:30:00+00'::timestamptz", "date '2026-01-05'", "'2026-01-05'"):
+        assert gold.rows(f"select frequency, t from marts.customer_purchases({told})") == [(0, 0)]
+        assert gold.rows(f"select as_of_date::varchar, shop_customers from marts.cross_sell_rate({told}, 1)") == [
+            ("2026-01-05", 1)
+        ]

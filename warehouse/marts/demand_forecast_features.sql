@@ -1,7 +1,7 @@
 -- marts.demand_forecast_features: a dense grid of products and days to learn demand `horizon` days ahead.
 -- call     marts.demand_forecast_features(cutoff, horizon := 7)
 -- grain    product_id, date
--- reads    marts.known_movements, marts.known_sales, marts.ratio, marts.utc_us
+-- reads    marts.as_bigint, marts.known_movements, marts.known_sales, marts.ratio, marts.utc_us
 -- rebuild  never: a macro
 -- materialize  macro
 -- Only rows with event_time and _recorded_at up to the cutoff count (R40, R43). A row is a day to forecast: from a
@@ -114,19 +114,19 @@ select
         when date > last_date - 2 * horizon::integer then 'validation'
         else 'train'
     end as split,
-    case when date <= last_date then units end::bigint as units,
+    marts.as_bigint(case when date <= last_date then units end) as units,
     case when date <= last_date then on_hand <= 0 end as is_stocked_out,
     isodow(date) as day_of_week,
     day(date) as day_of_month,
     month(date) as month,
     date - first_date as product_age_days,
-    units_lag::bigint as units_lag,
-    units_same_weekday::bigint as units_same_weekday,
+    marts.as_bigint(units_lag) as units_lag,
+    marts.as_bigint(units_same_weekday) as units_same_weekday,
     marts.ratio(units_7, days_7) as mean_units_7_days,
     marts.ratio(units_28, days_28) as mean_units_28_days,
     marts.ratio(units_91, days_91) as mean_units_91_days,
     selling_days_28::bigint as selling_days_28_days,
     marts.ratio(sales_28, units_28) as mean_price_28_days,
-    stock_lag::bigint as stock_lag,
+    marts.as_bigint(stock_lag) as stock_lag,
     stock_out_days_28::bigint as stock_out_days_28_days,
 from windows;

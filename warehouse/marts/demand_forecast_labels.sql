@@ -1,7 +1,7 @@
 -- marts.demand_forecast_labels: what was sold on the days that the `forecast` rows of the features ask for.
 -- call     marts.demand_forecast_labels(cutoff, horizon := 7)
 -- grain    product_id, date
--- reads    marts.known_movements, marts.known_sales, marts.product_daily, marts.last_ended_date, marts.utc_us
+-- reads    marts.as_bigint, marts.known_movements, marts.known_sales, marts.product_daily, marts.last_ended_date, marts.utc_us
 -- rebuild  never: a macro
 -- materialize  macro
 -- Looks past the cutoff, as labels must; only days that have ended. Late data can still correct a label.
@@ -27,7 +27,7 @@ days as (
 select
     products.product_id,
     days.date,
-    coalesce(sold.units_sold, 0)::bigint as units,
+    marts.as_bigint(coalesce(sold.units_sold, 0)) as units,
 from products
 cross join days
 left join marts.product_daily as sold using (product_id, date);

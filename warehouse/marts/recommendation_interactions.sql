@@ -1,7 +1,7 @@
 -- marts.recommendation_interactions: which customer had met which product or title by then.
 -- call     marts.recommendation_interactions(cutoff, holdout_days := 28)
 -- grain    customer_id, item_type, item_id
--- reads    marts.known_bookings, marts.known_reviews, marts.known_sales, marts.utc_us
+-- reads    marts.as_bigint, marts.known_bookings, marts.known_reviews, marts.known_sales, marts.utc_us
 -- rebuild  never: a macro
 -- materialize  macro
 -- Only rows with event_time and _recorded_at up to the cutoff count (R40, R43). The split goes by time: pairs that
@@ -60,7 +60,7 @@ select
     item_type,
     item_id,
     purchases,
-    units::bigint as units,
+    marts.as_bigint(units) as units,
     money_amount::double as money_amount,
     rating,
     make_timestamp(first_us) as first_at,

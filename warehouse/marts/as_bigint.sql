@@ -1,0 +1,9 @@
+-- marts.as_bigint: a sum of whole numbers as bigint, for data frames; one that is out of its bounds is at the bound.
+-- call     marts.as_bigint(number)
+-- grain    one value; null stays null
+-- rebuild  never
+-- materialize  macro
+create or replace macro marts.as_bigint(number) as
+    case when number is not null then
+        cast(least(greatest(number, -9223372036854775808), 9223372036854775807) as bigint)
+    end;
