@@ -30,7 +30,7 @@ def export(settings: Settings, mart: str, file: Path, *, cutoff: datetime | None
             connection.execute(
                 "select function_name, list_filter(parameters, lambda name: name in ('horizon', 'days'))[1] as days"
                 " from duckdb_functions() where schema_name = 'marts' and function_type = 'table_macro'"
-                " and days is not null"
+                " and days is not null and function_name <> 'cross_sell_rate'"  # which looks back
             ).fetchall()
         )
         name = mart.removeprefix("marts.")

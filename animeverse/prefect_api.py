@@ -1,6 +1,7 @@
 """The few things that `animeverse serve` asks a Prefect server for, over HTTP: importing Prefect takes seconds."""
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -36,7 +37,7 @@ class Api:
         try:
             with urllib.request.urlopen(self._request("GET", "/health", None), timeout=_TIMEOUT) as answer:  # noqa: S310
                 return bool(json.loads(answer.read()) is True)
-        except (OSError, ValueError):
+        except (OSError, http.client.HTTPException, ValueError):
             return False
 
     def make_pool(self, name: str) -> None:
@@ -58,13 +59,17 @@ class Api:
         return str(made["name"])
 
     def due(self, pool: str, now: datetime) -> list[str]:
-        """Ids of runs that a worker of the pool is to start by now; a worker asks the same.
+        """Ids of runs that a worker of the pool is to start by now; a worker asks the same, so the pool's queues look
+        to Prefect as if one had.
 
         Raises RetryableError when the server does not answer within ten seconds, PermanentError when it cannot.
         """
         body = {"scheduled_before": now.isoformat()}
         found = self._send("POST", f"/work_pools/{pool}/get_scheduled_flow_runs", body, fine=(404,), waits=())
-        return [of["flow_run"]["id"] for of in found or ()]
+        try:
+            return [of["flow_run"]["id"] for of in found or ()]
+        except (KeyError, TypeError) as error:
+            raise RetryableError(f"what answers at {self.url} is no Prefect server") from error
 
     def _request(self, method: str, path: str, body: Any) -> urllib.request.Request:
         data = None if body is None else json.dumps(body).encode()
@@ -83,7 +88,9 @@ class Api:
                 if error.code in fine:
                     return None
                 if error.code not in _BUSY or wait is None:
-                    told = error.read().decode(errors="replace")[:500]
+                    told = ""
+                    with contextlib.suppress(OSError, http.client.HTTPException):
+                        told = error.read().decode(errors="replace")[:500]
                     raise PermanentError(
                         f"Prefect's server said {error.code} to {method} {self.url}{path}: {told}"
                     ) from error

@@ -88,7 +88,7 @@ def _changes(session: Session) -> list[Change]:
     found = session.run(
         "select date, kpi, cause, arg_max(value_after, refresh_id) - sum(delta), arg_max(value_after, refresh_id), "
         "sum(event_count)::bigint, bool_or(was_final) "
-        "from ops.restatements group by date, kpi, cause order by date, cause, kpi"
+        "from ops.restatements group by date, kpi, cause having sum(delta) <> 0 order by date, cause, kpi"
     )
     return [Change(*row) for row in found.rows]
 

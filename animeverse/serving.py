@@ -23,7 +23,6 @@ from animeverse.prefect_api import Api
 from animeverse.watching import Watch
 from pipelines.errors import (
     AlreadyRunningError,
-    LakehouseError,
     PermanentError,
     RetryableError,
     StoreUnavailableError,
@@ -80,9 +79,13 @@ def serve(settings: Settings, *, port: int, schedules: bool, say: Say, show: Say
             show(ui)
             say(f"Prefect's UI is at {ui}; logs are in {folder}. Ctrl-C ends all of it.")
         ours = (server, worker) if is_ours else (worker,)
-        watch = Watch(lambda: _due(api, is_ours))
+        # that somebody else's server does not answer is for them to mend
+        watch = Watch(lambda: api.due(POOL, datetime.now(UTC)), minds_silence=is_ours)
         while not stop.wait(_LOOK_EVERY):
-            if told := watch.stuck():
+            told = watch.stuck()
+            if stop.is_set():  # while it looked
+                break
+            if told:
                 say(f"{told}: what does not do its work is ended")
                 for one in ours:
                     one.kill()  # flow runs are processes of their own and go on
@@ -175,16 +178,6 @@ def _begin(api: Api, schedules: bool, say: Say) -> None:
         say(f"{LOOP} is about to run: {api.run(found[LOOP])}")
     else:
         say(f"no schedule is active; `prefect deployment run {LOOP}/{LOOP}` runs the loop once")
-
-
-def _due(api: Api, is_ours: bool) -> list[str]:
-    """Runs that the worker is to start by now. That somebody else's server does not answer is for them to mend."""
-    try:
-        return api.due(POOL, datetime.now(UTC))
-    except LakehouseError:
-        if is_ours:
-            raise
-        return []
 
 
 @contextmanager

@@ -12,11 +12,18 @@ _SILENCE = "no answer"
 
 class Watch:
     """Looks now and then at what is due. `due` returns the runs that a worker is to start by now, or raises a
-    LakehouseError when the server does not tell; `clock` is in seconds and does not count those that the machine slept.
+    LakehouseError when the server does not tell, which counts with `minds_silence`; `clock` is in seconds and does not
+    count those that the machine slept. Where some of what was due is not any more, there is progress, and all is well.
     """
 
-    def __init__(self, due: Callable[[], Collection[str]], clock: Callable[[], float] = time.monotonic) -> None:
-        self._due, self._clock = due, clock
+    def __init__(
+        self,
+        due: Callable[[], Collection[str]],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        minds_silence: bool = True,
+    ) -> None:
+        self._due, self._clock, self._minds_silence = due, clock, minds_silence
         self._since: dict[str, float] = {}
         self._patience = _PATIENCE
         self._next_look = clock() + _LOOK_EVERY
@@ -29,12 +36,12 @@ class Watch:
         try:
             waiting = set(self._due())
         except LakehouseError:
-            waiting = {*self._since, _SILENCE}
+            waiting = {*self._since, _SILENCE} if self._minds_silence else set(self._since)
         now = self._clock()
         self._next_look = now + _LOOK_EVERY
+        if not waiting or self._since.keys() - waiting - {_SILENCE}:
+            self._since, self._patience = {}, _PATIENCE
         self._since = {one: self._since.get(one, began) for one in waiting}
-        if not waiting:
-            self._patience = _PATIENCE
         late = [one for one, since in self._since.items() if now - since >= self._patience]
         if not late:
             return ""

@@ -96,12 +96,16 @@ class Warehouse:
     @guarded
     def _begin(self, anew: bool) -> None:
         self.gold_dir.mkdir(parents=True, exist_ok=True)
-        if anew:
-            file = self.gold_dir / WORK
-            with contextlib.suppress(StoreUnavailableError):  # but not the error that says who has it open
-                if file.exists():
-                    connect(file, memory_limit=self._memory_limit).close()
-            self._throw_away()
+        if anew and (self.gold_dir / WORK).exists():
+            try:
+                self._open()
+            except (StoreUnavailableError, duckdb.Error):  # but not the error that says who has it open
+                if self._descriptor >= 0:
+                    self.close()
+                self._throw_away()
+            else:
+                self.reset()
+                return
         self._open()
 
     @property
@@ -199,7 +203,13 @@ class Warehouse:
 
     @guarded
     def reset(self) -> None:
-        """Forgets all, so that the next refresh builds from nothing. What is published stays until then."""
+        """Forgets all, so that the next refresh builds from nothing. What is published stays until then; what is not
+        yet is published first, as restatements go on from there.
+        """
+        with contextlib.suppress(StoreUnavailableError, duckdb.Error):
+            if self._last and not publish.is_current(self._connection, self.published):
+                self._closed.let_go()
+                self._publish({})
         self._is_unpublished, self._publish_at = False, 0.0
         self.close()
         self._throw_away()

@@ -79,7 +79,7 @@ class Refresh:
         with self._timed("restatements"):
             self.restated = restatements.record(context, self.refresh_id, self.now)
             if context.is_first and self.published.exists():
-                restatements.carry(context, self.published, self.refresh_id, self.now)
+                self.restated = restatements.carry(context, self.published, self.refresh_id, self.now)
         with self._timed("checks"):
             self._check(context)
         for view in context.shown:

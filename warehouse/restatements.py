@@ -6,7 +6,8 @@ changed is recorded, too: cause `on_time` (an idle partition woke up) and `maste
 date and KPI chain: the first one's `value_after` is the second one's `value_before`.
 
 What was told stays told when gold is built anew (`carry`): which days had ended or were final at the time, silver does
-not say any more. The refreshes from before then have the numbers 0, -1, ... backwards.
+not say any more. The refreshes from before then have numbers up to 0, and of what is new net sales alone still chain
+to the last digit: master data may have moved the rest.
 """
 
 from datetime import datetime
@@ -164,7 +165,8 @@ _UNTOLD = f"""
     create or replace temp table untold as
     with
     told as (
-        select date, kpi, sum(delta) as delta, sum(event_count)::bigint as event_count
+        select date, kpi, sum(delta) as delta, sum(event_count)::bigint as event_count,
+            flatten(list(event_ids)) as event_ids,
         from carried_restatements
         where cause = 'late'
         group by date, kpi
@@ -181,17 +183,24 @@ _UNTOLD = f"""
             coalesce(now.value_after, present.value_now, 0)::decimal(38, 4) as value_after,
             (coalesce(now.delta, 0) - coalesce(told.delta, 0))::decimal(38, 4) as delta,
             coalesce(now.event_count, 0) - coalesce(told.event_count, 0) as event_count,
-            coalesce(now.event_ids, []) as event_ids,
+            list_filter(
+                coalesce(now.event_ids, []), lambda id: not list_contains(coalesce(told.event_ids, []), id)
+            ) as event_ids,
+            -- no row tells of an event that left its KPI as it was, so what is new is seen in all KPIs of an area
+            max(coalesce(now.event_count, 0)) over area - max(coalesce(told.event_count, 0)) over area as news,
         from now
         full join told using (date, kpi)
         left join present using (date, kpi)
+        window area as (
+            partition by date, kpi in ('admissions', 'ticket_revenue_amount', 'concession_amount')
+        )
     )
     select $1::bigint as refresh_id, $2::timestamptz as restated_at, date, '{_SUMMARY}' as table_name, kpi,
         'late' as cause, (value_after - delta)::decimal(38, 4) as value_before, value_after, delta,
-        greatest(event_count, 0) as event_count, event_ids, false as was_ended, false as was_final,
+        event_count, event_ids, false as was_ended, false as was_final,
     from both_sides
     -- net sales add up to the last digit; of the others a change of master data makes differences that are no event's
-    where delta <> 0 and (kpi = 'net_sales_amount' or event_count > 0)"""
+    where delta <> 0 and (kpi = 'net_sales_amount' or news <> 0)"""
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:
@@ -212,11 +221,13 @@ def record(context: Context, refresh_id: int, now: datetime) -> int:
     return rows
 
 
-def carry(context: Context, published: Path, refresh_id: int, now: datetime) -> None:
-    """After a first refresh: what the published file tells goes on being told, and this refresh adds what is new.
+def carry(context: Context, published: Path, refresh_id: int, now: datetime) -> int:
+    """After a first refresh: what the published file tells goes on being told; of this refresh what is new, or taken
+    back since it is not there any more. Returns how many rows that is.
 
     A file that cannot be read, or has another form, tells nothing.
     """
+    new = "select count(*) from ops.restatements where refresh_id = $1"
     try:
         with duckdb.connect(":memory:") as other:
             other.execute("set TimeZone = 'UTC'")
@@ -226,10 +237,10 @@ def carry(context: Context, published: Path, refresh_id: int, now: datetime) -> 
                 " from before.ops.restatements"
             ).to_arrow_table()
     except duckdb.Error:
-        return
+        carried = None
     run = context.connection.execute
-    if not carried.num_rows or carried.column_names != list(context.session.columns("ops.restatements")):
-        return
+    if not carried or carried.column_names != list(context.session.columns("ops.restatements")):
+        return int(run(new, [refresh_id]).fetchall()[0][0])
     context.connection.register("carried_restatements", carried)
     run(_UNTOLD, [refresh_id, now])
     run("delete from ops.restatements where refresh_id = $1 and cause = 'late'", [refresh_id])
@@ -237,6 +248,7 @@ def carry(context: Context, published: Path, refresh_id: int, now: datetime) -> 
     run("insert into ops.restatements by name from temp.untold")
     run("drop table temp.untold")
     context.connection.unregister("carried_restatements")
+    return int(run(new, [refresh_id]).fetchall()[0][0])
 
 
 def _condense(connection: duckdb.DuckDBPyConnection, through: int) -> None:

@@ -31,13 +31,18 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     server: Server
 
+    def do_GET(self) -> None:
+        self._answer(None)
+
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.heard.append((self.command, self.path, json.loads(body)))
+        self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def _answer(self, body: Any) -> None:
+        self.server.heard.append((self.command, self.path, body))
         answers = self.server.answers
         status, text = answers.pop(0) if len(answers) > 1 else answers[0]
-        if status == 0:  # killed in the middle of an answer
-            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[")
+        if status < 100:  # killed in the middle of an answer
+            self.wfile.write(b"HTTP/1.1 %d00 OK\r\nContent-Length: 100\r\n\r\n[" % (status or 2))
             return
         self.send_response(status)
         self.end_headers()
@@ -89,7 +94,13 @@ def test_nothing_is_due_where_the_pool_is_gone(serve: Any) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "error"),
-    [((503, "{}"), PermanentError), ((200, "<html>a proxy"), RetryableError), ((0, ""), RetryableError)],
+    [
+        ((503, "{}"), PermanentError),
+        ((5, ""), PermanentError),
+        ((200, "<html>a proxy"), RetryableError),
+        ((200, '{"detail": "a proxy"}'), RetryableError),
+        ((0, ""), RetryableError),
+    ],
 )
 def test_whoever_looks_now_and_then_is_told_at_once(
     serve: Any, waits: list[float], answer: tuple[int, str], error: type[Exception]
@@ -123,3 +134,8 @@ def test_what_the_server_refuses_is_not_asked_again(serve: Any, waits: list[floa
 
 def test_a_pool_that_is_there_is_fine(serve: Any) -> None:
     serve((409, "{}")).api.make_pool("animeverse")
+
+
+def test_a_server_that_breaks_off_its_answer_is_not_there_yet(serve: Any) -> None:
+    server = serve((0, ""), (404, "{}"), (200, "true"))
+    assert [server.api.is_there() for _ in range(3)] == [False, False, True]

@@ -7,9 +7,9 @@ from pipelines.errors import RetryableError
 class World:
     """What the server says, at a time that the test sets."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, minds_silence: bool = True) -> None:
         self.now, self.due, self.is_silent, self.asked = 0.0, list[str](), False, 0
-        self.watch = Watch(self.ask, lambda: self.now)
+        self.watch = Watch(self.ask, lambda: self.now, minds_silence=minds_silence)
 
     def ask(self) -> list[str]:
         self.asked += 1
@@ -73,3 +73,25 @@ def test_a_run_stays_due_while_the_server_says_nothing() -> None:
     assert world.pass_time(45) == []
     world.is_silent = True
     assert [of for _, of in world.pass_time(30)] == ["a run is due and not started for 60 s"]
+
+
+def test_a_hundred_runs_of_which_some_leave_at_each_look_are_progress() -> None:
+    world = World()
+    left = [f"run {n}" for n in range(100)]
+    world.due = left.copy()
+    assert [of for _, of in world.pass_time(75)] == ["a run is due and not started for 60 s"]
+    while left:
+        del left[:5]
+        world.due = left.copy()
+        assert world.pass_time(50) == []
+    world.due = ["another"]
+    assert [of for _, of in world.pass_time(75)] == ["a run is due and not started for 60 s"]  # patient as at first
+
+
+def test_somebody_elses_server_may_be_silent() -> None:
+    world = World(minds_silence=False)
+    world.is_silent = True
+    assert world.pass_time(600) == []
+    world.is_silent = False
+    world.due = ["run"]
+    assert [of for _, of in world.pass_time(75)] == ["a run is due and not started for 60 s"]

@@ -125,7 +125,7 @@ class Served:
     def pid(self, name: str) -> int | None:
         """Of the `server` or `worker`; None between two of them."""
         modules = {"server": "flows.server", "worker": "prefect worker start"}
-        command = ["pgrep", "-P", str(self.process.pid), "-f", f"-m {modules[name]}"]
+        command = ["pgrep", "-P", str(self.process.pid), "-f", "--", f"-m {modules[name]}"]
         found = subprocess.run(command, capture_output=True, text=True, check=False).stdout
         return int(found) if found else None
 
