@@ -21,18 +21,19 @@ def export(settings: Settings, mart: str, file: Path, *, cutoff: datetime | None
     with opened as connection:
         connection.execute("set TimeZone = 'UTC'")
         views = _names(connection, "select table_name from information_schema.tables where table_schema = 'marts'")
-        macros = _names(
-            connection,
-            "select function_name from duckdb_functions()"
-            " where schema_name = 'marts' and function_type = 'table_macro'",
-        )
-        ahead = dict(
+        parameters = dict(
             connection.execute(
-                "select function_name, list_filter(parameters, lambda name: name in ('horizon', 'days'))[1] as days"
-                " from duckdb_functions() where schema_name = 'marts' and function_type = 'table_macro'"
-                " and days is not null and function_name <> 'cross_sell_rate'"  # which looks back
+                "select function_name, parameters from duckdb_functions()"
+                " where schema_name = 'marts' and function_type = 'table_macro'"
             ).fetchall()
         )
+        macros = parameters.keys()
+        ahead = {
+            macro: word
+            for macro, words in parameters.items()
+            for word in words
+            if word in ("horizon", "days") and macro != "cross_sell_rate"  # which looks back
+        }
         name = mart.removeprefix("marts.")
         if horizon is not None and name in views | macros - ahead.keys():
             raise UsageError(f"marts.{name} takes no --horizon; {', '.join(sorted(ahead))} do")

@@ -113,6 +113,8 @@ def print_reconciliation(found: Reconciliation) -> None:
     _print_days(found.topics)
     for line in _releases(found.topics):
         console.put(line)
+    if not found.late:
+        console.put("\nno late event changed a day")
     _print_changes("What late data changed", found.late)
     _print_changes("What else changed days that had ended", found.other)
 
@@ -164,8 +166,6 @@ def _releases(topics: list[TopicCount]) -> Iterator[str]:
 def _print_changes(head: str, changes: list[Change]) -> None:
     days = sorted({one.date for one in changes})
     if not days:
-        if head.startswith("What late"):
-            console.put("\nno late event changed a day")
         return
     last = days[-_DAYS_SHOWN:]
     console.put(f"\n[bold]{head}[/bold] [dim](the last {len(last)} of {len(days)} days)[/dim]")

@@ -21,13 +21,7 @@ from urllib.parse import urlsplit
 from animeverse.children import Child, descendants, signal_group
 from animeverse.prefect_api import Api
 from animeverse.watching import Watch
-from pipelines.errors import (
-    AlreadyRunningError,
-    PermanentError,
-    RetryableError,
-    StoreUnavailableError,
-    UsageError,
-)
+from pipelines.errors import AlreadyRunningError, PermanentError, RetryableError, StoreUnavailableError, UsageError
 from pipelines.homelock import home_lock
 from pipelines.settings import Settings
 from pipelines.turns import SUCCESSOR

@@ -1,10 +1,11 @@
 """What became of every record, and what late data changed: `python -m flows.reconcile_late_data`."""
 
 import asyncio
+from typing import Any
 
 from prefect import flow, get_run_logger, task
 
-from animeverse.reconciling import Reconciliation, reconcile
+from animeverse.reconciling import Change, Reconciliation, reconcile
 from flows import story
 from flows.layers import RETRIES
 from flows.threads import in_thread
@@ -14,12 +15,13 @@ from pipelines.settings import load_settings
 _SHOWN = 500  # restatements
 _LAW = ("topic", "log", "bronze", "on time", "late", "duplicates", "quarantined", "waiting", "off")
 _COUNTS = ("received", "on_time", "late", "duplicates", "quarantined", "waiting")
-_LATE = ("day", "KPI", "without late events", "now", "late events", "day was final")
+_CHANGES = ("day", "KPI", "cause", "without it", "now", "events", "day was final")
 
 
 @flow(name="reconcile-late-data")
 async def reconcile_late_data() -> int:
-    """The conservation law by topic, then the days and KPIs that late data restated; how many. Reads only.
+    """The conservation law by topic, then the days and KPIs that late data, and anything else, restated; how many by
+    late data. Reads only.
 
     Fails when something does not add up.
     """
@@ -27,17 +29,23 @@ async def reconcile_late_data() -> int:
     law = [
         (of.topic, of.log, *(getattr(of.tally, name) for name in _COUNTS), "; ".join(of.faults)) for of in found.topics
     ]
-    late = [(x.date, x.kpi, x.before, x.after, x.events, "yes" if x.was_final else "") for x in found.late[-_SHOWN:]]
+    late, other = ([_row(one) for one in changes[-_SHOWN:]] for changes in (found.late, found.other))
     await story.text(
         "reconciliation", story.table(_LAW, law), "log = bronze = on time + late + duplicates + quarantined"
     )
-    await story.text("late-data", story.table(_LATE, late), f"What late data changed: {len(found.late)} values.")
+    await story.text("late-data", story.table(_CHANGES, late), f"What late data changed: {len(found.late)} values.")
+    told = f"What else changed days that had ended: {len(found.other)} values."
+    await story.text("ended-days", story.table(_CHANGES, other), told)
     faults = [f"{topic.topic}: {fault}" for topic in found.topics for fault in topic.faults]
     if faults:
         raise CheckFailedError(
             "Something does not add up; `animeverse verify` names the offsets:\n" + "\n".join(faults)
         )
     return len(found.late)
+
+
+def _row(one: Change) -> tuple[Any, ...]:
+    return (one.date, one.kpi, one.cause, one.before, one.after, one.events, "yes" if one.was_final else "")
 
 
 @task(**RETRIES, task_run_name="reconcile")

@@ -104,7 +104,8 @@ class Warehouse:
                     self.close()
                 self._throw_away()
             else:
-                self.reset()
+                if self._last:
+                    self.reset()
                 return
         self._open()
 

@@ -6,6 +6,7 @@ keeps it. The copy costs what the file holds, which is recent days and dimension
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -60,6 +61,15 @@ def _copy(source: int, target: int, at: int, count: int) -> int:
     return os.pwrite(target, os.pread(source, min(count, 1 << 22), at), at)
 
 
+@contextlib.contextmanager
+def reading(target: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection of its own to a published file, attached as `published`. Raises duckdb.Error where it is none."""
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"attach '{quoted(target)}' as published (read_only)")
+        yield connection
+
+
 def is_current(connection: duckdb.DuckDBPyConnection, target: Path) -> bool:
     """Whether the published file is of the open warehouse's last refresh and names the same files in the same place.
 
@@ -73,8 +83,7 @@ def is_current(connection: duckdb.DuckDBPyConnection, target: Path) -> bool:
     if not target.exists():
         return False
     try:
-        with duckdb.connect(":memory:") as other:
-            other.execute(f"attach '{quoted(target)}' as published (read_only)")
+        with reading(target) as other:
             found = other.execute(said.format("published.")).fetchall()
     except duckdb.Error:
         return False

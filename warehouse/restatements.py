@@ -7,7 +7,8 @@ date and KPI chain: the first one's `value_after` is the second one's `value_bef
 
 What was told stays told when gold is built anew (`carry`): which days had ended or were final at the time, silver does
 not say any more. The refreshes from before then have numbers up to 0, and of what is new net sales alone still chain
-to the last digit: master data may have moved the rest.
+to the last digit: master data may have moved the rest. What is not there any more is taken back by a row whose delta
+and `event_count` are negative.
 """
 
 from datetime import datetime
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.connection import quoted
+from warehouse import publish
 from warehouse.context import Context
 
 KEEP_REFRESHES = 1_000  # rows of older refreshes are added up, one a date, KPI and cause
@@ -229,12 +230,10 @@ def carry(context: Context, published: Path, refresh_id: int, now: datetime) -> 
     """
     new = "select count(*) from ops.restatements where refresh_id = $1"
     try:
-        with duckdb.connect(":memory:") as other:
-            other.execute("set TimeZone = 'UTC'")
-            other.execute(f"attach '{quoted(published)}' as before (read_only)")
+        with publish.reading(published) as other:
             carried = other.sql(
-                "select * replace (refresh_id - (select max(refresh_id) from before.ops.restatements) as refresh_id)"
-                " from before.ops.restatements"
+                "select * replace (refresh_id - (select max(refresh_id) from published.ops.restatements) as refresh_id)"
+                " from published.ops.restatements"
             ).to_arrow_table()
     except duckdb.Error:
         carried = None

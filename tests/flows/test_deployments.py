@@ -153,7 +153,7 @@ def test_promises_are_verified_while_the_loop_steps_aside(served: Served) -> Non
 
 
 def test_a_server_and_a_worker_that_live_and_do_nothing_are_started_again(served: Served) -> None:
-    """As a server does whose SQLite a lost transaction keeps locked (docs/prefect.md)."""
+    """As a server was once in a CI run (docs/prefect.md)."""
     before = {name: served.pid(name) for name in ("server", "worker")}
     for pid in before.values():
         assert pid is not None

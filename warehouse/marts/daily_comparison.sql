@@ -1,6 +1,6 @@
 -- marts.daily_comparison: each day of marts.daily_summary beside the day before and the same weekday last year.
 -- grain    date
--- reads    marts.daily_summary, marts.ratio
+-- reads    marts.daily_summary, marts.relative_change
 -- rebuild  whole: a view over one row a day
 -- materialize  view
 -- Last year is 52 weeks ago, so Saturdays are compared with Saturdays. What it is compared with is null where that day
@@ -30,16 +30,16 @@ select
     today.admissions,
     today.is_final,
     previous.net_sales_amount as previous_net_sales_amount,
-    marts.ratio(today.net_sales_amount - previous.net_sales_amount, abs(previous.net_sales_amount))
+    marts.relative_change(today.net_sales_amount, previous.net_sales_amount)
         as net_sales_change,
     previous.admissions as previous_admissions,
-    marts.ratio(today.admissions - previous.admissions, abs(previous.admissions)) as admissions_change,
+    marts.relative_change(today.admissions, previous.admissions) as admissions_change,
     today.date - 364 as last_year_date,
     last_year.net_sales_amount as last_year_net_sales_amount,
-    marts.ratio(today.net_sales_amount - last_year.net_sales_amount, abs(last_year.net_sales_amount))
+    marts.relative_change(today.net_sales_amount, last_year.net_sales_amount)
         as net_sales_change_on_year,
     last_year.admissions as last_year_admissions,
-    marts.ratio(today.admissions - last_year.admissions, abs(last_year.admissions)) as admissions_change_on_year,
+    marts.relative_change(today.admissions, last_year.admissions) as admissions_change_on_year,
 from marts.daily_summary as today
 left join marts.daily_summary as previous on previous.date = today.date - 1
 left join marts.daily_summary as last_year on last_year.date = today.date - 364;

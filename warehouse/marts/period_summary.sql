@@ -1,6 +1,6 @@
 -- marts.period_summary: the days of marts.daily_summary added up to ISO weeks and to months.
 -- grain    period, start_date
--- reads    ops.gold_clock, marts.daily_summary, marts.ratio
+-- reads    ops.gold_clock, marts.daily_summary, marts.relative_change
 -- rebuild  whole: a view over one row a day
 -- materialize  view
 -- Every measure is the sum of its days, so weeks and months add up to the same total; `orders` too: a transaction whose
@@ -86,15 +86,15 @@ select
     coalesce(totals.end_date <= clock.last_final_date, false) as is_final,
     totals.late_correction_amount,
     previous.net_sales_amount as previous_net_sales_amount,
-    marts.ratio(totals.net_sales_amount - previous.net_sales_amount, abs(previous.net_sales_amount))
+    marts.relative_change(totals.net_sales_amount, previous.net_sales_amount)
         as net_sales_change,
     previous.admissions as previous_admissions,
-    marts.ratio(totals.admissions - previous.admissions, abs(previous.admissions)) as admissions_change,
+    marts.relative_change(totals.admissions, previous.admissions) as admissions_change,
     last_year.net_sales_amount as last_year_net_sales_amount,
-    marts.ratio(totals.net_sales_amount - last_year.net_sales_amount, abs(last_year.net_sales_amount))
+    marts.relative_change(totals.net_sales_amount, last_year.net_sales_amount)
         as net_sales_change_on_year,
     last_year.admissions as last_year_admissions,
-    marts.ratio(totals.admissions - last_year.admissions, abs(last_year.admissions)) as admissions_change_on_year,
+    marts.relative_change(totals.admissions, last_year.admissions) as admissions_change_on_year,
 from totals
 cross join clock
 left join totals as previous
