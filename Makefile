@@ -25,10 +25,10 @@ slow: $(STAMP) ## run the slow tests: kill -9, brokers, stores, Prefect, real da
 	@$(RUN) pytest -n 2 -m slow $(ARGS)
 
 chaos: $(STAMP) ## kill a running pipeline N=100 times at random, then account for every record; SEED=7 repeats one
-	@$(RUN) tests.chaos $(or $(N),100) $(SEED)
+	@$(RUN) tests.promises.chaos $(or $(N),100) $(SEED)
 
 fuzz: $(STAMP) ## parse N=1000000 damaged records by both roads and compare
-	@$(RUN) tests.pipelines.fuzz_parse $(or $(N),1000000)
+	@$(RUN) tests.pipelines.parsing.fuzz_parse $(or $(N),1000000)
 
 # A kernel's folder is this one, not notebooks/: so .env, animeverse.toml and ./data mean the same there as everywhere.
 notebooks: $(STAMP) ## open the notebooks in JupyterLab, on 127.0.0.1; ARGS=--no-browser to open it yourself
@@ -49,7 +49,7 @@ types: $(STAMP) ## check the types, strictly
 	@$(RUN) mypy
 
 docs: $(STAMP) ## build the data dictionary from the models
-	@$(RUN) warehouse.dictionary > docs/data_model.md
+	@$(RUN) warehouse.data_dictionary > docs/data_model.md
 
 check: lint types test slow ## all of them
 
@@ -79,5 +79,5 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(RUN) uv --version > /dev/null 2>&1 || $(RUN) pip install --quiet --require-hashes --no-deps -r $(VENV)/uv.lock
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(RUN) uv pip sync --quiet --require-hashes requirements.lock
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(RUN) uv pip install --quiet --no-deps --no-build-isolation --editable .
-	@env -u PYTHONDONTWRITEBYTECODE $(RUN) animeverse.warm  # what is compiled once is not compiled at each start
+	@env -u PYTHONDONTWRITEBYTECODE $(RUN) animeverse.precompile  # what is compiled once is not compiled at each start
 	@touch $@

@@ -28,7 +28,7 @@ def connect(home: "str | Path | None" = None, *, as_of: "datetime | None" = None
     there is no gold. The lakehouse cannot be changed through it; tables of one's own live in memory. `home` is
     ANIMEVERSE_HOME unless given. Raises NoLakehouseError where there is none.
     """
-    from animeverse.query import Session  # here: `animeverse --help` must come at once
-    from pipelines.settings import load_settings
+    from animeverse.services.query import Session  # here: `animeverse --help` must come at once
+    from pipelines.config.settings import load_settings
 
     return Session(load_settings(home=home), as_of).connection()

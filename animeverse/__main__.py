@@ -41,10 +41,10 @@ def main() -> None:
         atexit.register(leaving)
     if sys.stdout is None:  # closed by whoever started us
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
-    from animeverse import cli
+    from animeverse.cli.main import main as run_command
 
     try:
-        cli.main()
+        run_command()
         leaving.code = 0
     except SystemExit as ended:
         leaving.code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)

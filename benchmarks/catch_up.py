@@ -16,7 +16,7 @@ from benchmarks.logs import Place, log_of
 from benchmarks.options import Options, say
 from benchmarks.processes import ANIMEVERSE, environment, measured
 from benchmarks.results import Result
-from pipelines.contracts import CONTRACTS
+from pipelines.contracts.registry import CONTRACTS
 from producers.publish import publish
 from producers.truth import Truth as WorldTruth
 from producers.world import World

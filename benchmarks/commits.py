@@ -21,12 +21,12 @@ import pyarrow as pa
 
 from benchmarks.options import Options
 from benchmarks.results import Result
-from pipelines.bronze import ensure_bronze
-from pipelines.contracts import TOPICS
-from pipelines.lake import Lake, LakeTable, encode
-from pipelines.schemas import BRONZE
-from pipelines.settings import load_settings
-from pipelines.upkeep import Owned, Upkeep
+from pipelines.bronze.table import ensure_bronze
+from pipelines.config.settings import load_settings
+from pipelines.contracts.registry import TOPICS
+from pipelines.contracts.tables import BRONZE
+from pipelines.lake.catalog import Lake, LakeTable, encode
+from pipelines.maintenance.background import Owned, Upkeep
 
 TOPIC = "inventory-updates"
 WINDOW = 50  # appends that a figure is the median of

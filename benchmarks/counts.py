@@ -8,11 +8,12 @@ from pathlib import Path
 
 from benchmarks.catch_up import fill_sales
 from benchmarks.logs import log_of
-from pipelines.bronze import utc_now
-from pipelines.lake import Lake
-from pipelines.runner import RunReport, run
-from pipelines.settings import load_settings
-from warehouse.build import Warehouse
+from pipelines.clock import utc_now
+from pipelines.config.settings import load_settings
+from pipelines.lake.catalog import Lake
+from pipelines.microbatch.loop import run
+from pipelines.microbatch.report import RunReport
+from warehouse.writer import Warehouse
 
 _TABLES = ("bronze.pos_transactions", "silver.pos_items", "silver.pos_transactions")
 

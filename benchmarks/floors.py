@@ -22,10 +22,11 @@ from benchmarks.logs import Place, log_of
 from benchmarks.options import Options
 from benchmarks.processes import ANIMEVERSE, environment, measured
 from benchmarks.results import Result
-from pipelines.bronze import bronze_rows, ensure_bronze, utc_now
-from pipelines.lake import Lake, LakeTable
-from pipelines.schemas import POS_ITEMS, silver_schema
-from pipelines.settings import load_settings
+from pipelines.bronze.table import bronze_rows, ensure_bronze
+from pipelines.clock import utc_now
+from pipelines.config.settings import load_settings
+from pipelines.contracts.tables import POS_ITEMS, silver_schema
+from pipelines.lake.catalog import Lake, LakeTable
 
 _BATCH = 100_000
 _MILLION = 1_000_000

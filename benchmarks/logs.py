@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.contracts import TOPICS
+from pipelines.contracts.registry import TOPICS
 from pipelines.log.interface import Log
 from pipelines.log.open import open_log
 

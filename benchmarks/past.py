@@ -18,15 +18,16 @@ import pyarrow as pa
 from benchmarks.corpus import CUSTOMERS, PRODUCTS, STORES, Ints, mixed
 from benchmarks.logs import Place
 from benchmarks.options import say
-from pipelines.contracts import CONTRACTS
-from pipelines.lake import Lake, encode
+from pipelines.config.settings import Settings, load_settings
+from pipelines.contracts.registry import CONTRACTS
+from pipelines.contracts.tables import POS_ITEMS, silver_schema
+from pipelines.lake.catalog import Lake, encode
 from pipelines.log.interface import OUTGOING
-from pipelines.runner import LAYERS, run
-from pipelines.schemas import POS_ITEMS, silver_schema
-from pipelines.settings import Settings, load_settings
-from pipelines.sidetables import Quarantine
-from pipelines.silver import SilverTopic
-from warehouse.build import Warehouse
+from pipelines.microbatch.loop import run
+from pipelines.microbatch.report import LAYERS
+from pipelines.silver.quarantine_table import Quarantine
+from pipelines.silver.topic import SilverTopic
+from warehouse.writer import Warehouse
 
 TITLES, _LINES = 50, 2  # lines of each event
 _APPEND_ROWS = 1_500_000  # lines in one append, about; whole days

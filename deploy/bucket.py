@@ -5,7 +5,7 @@ import uuid
 
 from pyarrow.fs import S3FileSystem
 
-from pipelines.settings import Settings, load_settings
+from pipelines.config.settings import Settings, load_settings
 
 
 def store(settings: Settings) -> S3FileSystem:

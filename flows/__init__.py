@@ -8,7 +8,7 @@ import sys
 
 from rich.console import Console
 
-from pipelines.settings import load_settings
+from pipelines.config.settings import load_settings
 
 os.environ.setdefault("PREFECT_HOME", str(load_settings().home / "prefect"))
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")

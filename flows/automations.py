@@ -12,7 +12,7 @@ from uuid import UUID
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.events.schemas.automations import AutomationCore
 
-from flows.looping import FRESH, LAKEHOUSE
+from flows.continuous import FRESH, LAKEHOUSE
 from flows.verify_promises import BROKEN
 
 _RUNS = {"prefect.resource.id": "prefect.flow-run.*"}

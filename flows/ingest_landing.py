@@ -6,10 +6,11 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows import layers, story
-from flows.threads import guest, skipped
+from flows import artifacts as story
+from flows import layers
+from flows.execution import guest, skipped
+from pipelines.config.settings import load_settings
 from pipelines.errors import AlreadyRunningError
-from pipelines.settings import load_settings
 
 
 @flow(name="ingest-landing")

@@ -9,12 +9,13 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging import get_run_logger
 from prefect.tasks import Task
 
-from animeverse.running import gold_writer
-from flows.threads import in_thread
-from pipelines.bronze import utc_now
+from animeverse.services.run import gold_writer
+from flows.execution import in_thread
+from pipelines.clock import utc_now
+from pipelines.config.settings import load_settings
 from pipelines.errors import RetryableError
-from pipelines.runner import Progress, RunReport, run
-from pipelines.settings import load_settings
+from pipelines.microbatch.loop import run
+from pipelines.microbatch.report import Progress, RunReport
 
 
 def is_retryable(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:

@@ -7,13 +7,13 @@ from typing import Any
 from prefect import flow, get_run_logger, task
 from prefect.client.schemas.objects import State
 
-from animeverse.maintaining import reflected_snapshots
-from flows import story
+from animeverse.services.maintain import reflected_snapshots
+from flows import artifacts as story
+from flows.execution import guest, in_thread, skipped
 from flows.layers import RETRIES
-from flows.threads import guest, in_thread, skipped
+from pipelines.config.settings import load_settings
 from pipelines.errors import AlreadyRunningError
-from pipelines.maintain import Report, maintain
-from pipelines.settings import load_settings
+from pipelines.maintenance.maintain import Report, maintain
 
 _HEADS = ("table", "removed", "files compacted", "into", "expired", "files deleted", "bytes deleted", "left for later")
 

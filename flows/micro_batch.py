@@ -7,11 +7,13 @@ from prefect import flow, task
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled
 
-from flows import layers, looping, story
-from flows.threads import guest, skipped
+from flows import artifacts as story
+from flows import continuous as looping
+from flows import layers
+from flows.execution import guest, skipped
+from pipelines.config.settings import load_settings
 from pipelines.errors import AlreadyRunningError
-from pipelines.runner import TopicReport
-from pipelines.settings import load_settings
+from pipelines.microbatch.report import TopicReport
 
 
 @flow(name="micro-batch")

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from prefect import flow, get_run_logger, task
 from prefect.variables import Variable
 
-from flows import story
-from pipelines.settings import load_settings
+from flows import artifacts as story
+from pipelines.config.settings import load_settings
 
 WEBHOOK = "animeverse_webhook"  # a Prefect variable: where notices are sent; unset: nowhere
 FILE = "notices.ndjson"

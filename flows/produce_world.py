@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 from prefect import flow, get_run_logger, task
 
+from flows.execution import in_thread
 from flows.layers import RETRIES
-from flows.threads import in_thread
-from pipelines.contracts import TOPICS
+from pipelines.config.settings import load_settings
+from pipelines.contracts.registry import TOPICS
 from pipelines.log.open import open_log
-from pipelines.settings import load_settings
-from producers.dirt import Dirt
+from producers.data_faults import Dirt
 from producers.live import live
 from producers.publish import publish_live
 

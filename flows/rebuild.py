@@ -9,11 +9,11 @@ from typing import Any
 from prefect import flow, get_run_logger, task
 from prefect.client.schemas.objects import State
 
-from animeverse import rebuilding
+from animeverse.services import rebuild as rebuilding
+from flows.execution import guest, in_thread, skipped
 from flows.layers import RETRIES
-from flows.threads import guest, in_thread, skipped
+from pipelines.config.settings import load_settings
 from pipelines.errors import AlreadyRunningError, UsageError
-from pipelines.settings import load_settings
 
 
 @flow(name="rebuild")

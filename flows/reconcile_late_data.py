@@ -5,12 +5,12 @@ from typing import Any
 
 from prefect import flow, get_run_logger, task
 
-from animeverse.reconciling import Change, Reconciliation, reconcile
-from flows import story
+from animeverse.services.reconcile import Change, Reconciliation, reconcile
+from flows import artifacts as story
+from flows.execution import in_thread
 from flows.layers import RETRIES
-from flows.threads import in_thread
+from pipelines.config.settings import load_settings
 from pipelines.errors import CheckFailedError
-from pipelines.settings import load_settings
 
 _SHOWN = 500  # restatements
 _LAW = ("topic", "log", "bronze", "on time", "late", "duplicates", "quarantined", "waiting", "off")

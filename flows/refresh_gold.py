@@ -7,9 +7,9 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows import layers
-from flows.threads import guest, skipped
+from flows.execution import guest, skipped
+from pipelines.config.settings import load_settings
 from pipelines.errors import AlreadyRunningError
-from pipelines.settings import load_settings
 
 
 @flow(name="refresh-gold")

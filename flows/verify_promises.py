@@ -7,15 +7,17 @@ from prefect import flow, get_run_logger, task
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 
-from flows import layers, story
+from flows import artifacts as story
+from flows import layers
+from flows.continuous import LAKEHOUSE
+from flows.execution import guest, in_thread, skipped
 from flows.layers import RETRIES
-from flows.looping import LAKEHOUSE
-from flows.threads import guest, in_thread, skipped
+from pipelines.config.settings import load_settings
 from pipelines.errors import AlreadyRunningError, BronzeCutError, CheckFailedError
-from pipelines.homelock import home_lock
-from pipelines.settings import load_settings
-from pipelines.verify import Check, verify
-from warehouse.proof import gold_checks
+from pipelines.home_lock import home_lock
+from pipelines.operations.check import Check
+from pipelines.operations.verify import verify
+from warehouse.verify import gold_checks
 
 BROKEN = "animeverse.promise.broken"
 

@@ -3,9 +3,9 @@
 import numpy as np
 import polars as pl
 
-from producers.chance import Ints, Odds, first_come, free_units
 from producers.customers import Customers
 from producers.draft import Draft, Due, Ids
+from producers.randomness import Ints, Odds, first_come, free_units
 from producers.screenings import Screenings
 from producers.seasons import Window, calendar_day, cinema_factor
 from producers.shop import Purchases

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from producers.chance import Bools, Ints
+from producers.randomness import Bools, Ints
 from producers.text import clock, join
 
 

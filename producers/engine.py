@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from producers.chance import Floats, Ints, fingerprint, stream
 from producers.cinema import MEAN_SEATS, Cinema
 from producers.customers import Customers
 from producers.draft import Draft, Ids
 from producers.products import Products
+from producers.randomness import Floats, Ints, fingerprint, stream
 from producers.reviews import Reviews
 from producers.screenings import Screenings
 from producers.seasons import Window

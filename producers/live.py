@@ -5,11 +5,11 @@ from datetime import datetime
 
 import numpy as np
 
-from pipelines.contracts import TOPICS
-from producers.chance import fingerprint
-from producers.dirt import Dirt, Spoiler
+from pipelines.contracts.registry import TOPICS
+from producers.data_faults import Dirt, Spoiler
 from producers.draft import Draft
 from producers.engine import Engine, Quota, Sizes
+from producers.randomness import fingerprint
 from producers.seasons import Window
 from producers.text import DAY, SECOND
 from producers.world import SHARES, Batch, Outbox

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from producers.chance import stream
+from producers.randomness import stream
 
 GENRES = (
     "Action", "Adventure", "Comedy", "Drama", "Fantasy", "Horror",

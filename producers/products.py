@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 
 from producers import names
-from producers.chance import Floats, GroupedOdds, Ints, Odds, stream
 from producers.draft import Draft, Ids, plain
 from producers.places import places
+from producers.randomness import Floats, GroupedOdds, Ints, Odds, stream
 from producers.seasons import Window
 from producers.text import ids, join, money, quoted, strings, whole
 from producers.titles import Titles

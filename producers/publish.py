@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipelines.contracts import TOPICS
+from pipelines.contracts.registry import TOPICS
 from pipelines.log.interface import Log
-from producers.pace import Pace
+from producers.rate_limiter import Pace
 from producers.resume import Run
 from producers.world import Batch, World
 

@@ -13,12 +13,12 @@ from typing import Any, BinaryIO, Literal
 import orjson
 import pyarrow as pa
 
-from pipelines.contracts import CONTRACTS
+from pipelines.contracts.registry import CONTRACTS
 from pipelines.errors import UsageError
-from pipelines.jsontext import InvalidJsonError
-from pipelines.jsontext import read as read_json
 from pipelines.log.interface import EARLIEST_MICROS, LATEST_MICROS, OUTGOING, Log
-from producers.pace import Pace
+from pipelines.parsing.json_text import InvalidJsonError
+from pipelines.parsing.json_text import read as read_json
+from producers.rate_limiter import Pace
 
 Timestamps = Literal["now", "event_time"]
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 import polars as pl
 
-from producers.chance import Bools, Ints
 from producers.customers import CHANNELS, Customers
 from producers.draft import Draft
 from producers.places import places
 from producers.products import Products
+from producers.randomness import Bools, Ints
 from producers.text import join, money, quoted, strings, whole
 
 MOST_LINES = 5

@@ -4,10 +4,10 @@ import numpy as np
 import polars as pl
 
 from producers import names
-from producers.chance import Bools, Ints, Odds
 from producers.customers import Customers
 from producers.draft import Draft, Due, Ids, plain
 from producers.products import Products
+from producers.randomness import Bools, Ints, Odds
 from producers.seasons import Window
 from producers.shop import Purchases
 from producers.text import DAY, HOUR, join, quoted, strings, whole

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import numpy as np
 import polars as pl
 
-from producers.chance import Floats, GroupedOdds, Ints, Odds
 from producers.draft import Ids
 from producers.places import places
+from producers.randomness import Floats, GroupedOdds, Ints, Odds
 from producers.seasons import LOCAL_HOURS, Window
 from producers.text import DAY, HOUR, MINUTE, clock, join, strings, whole
 from producers.titles import ADVANCE_DAYS, Titles

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from producers.chance import Floats, Ints
+from producers.randomness import Floats, Ints
 from producers.text import DAY, HOUR
 
 LOCAL_HOURS = 1  # shop time is UTC + 1 h all year: one clock for six countries

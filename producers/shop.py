@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 
 from producers import names
-from producers.chance import Bools, Floats, GroupedOdds, Ints, Odds, first_come, free_units
 from producers.customers import CHANNELS, Customers
 from producers.draft import Draft, Due, Ids
 from producers.places import places
 from producers.products import Products
+from producers.randomness import Bools, Floats, GroupedOdds, Ints, Odds, first_come, free_units
 from producers.receipts import MOST_LINES, PAYMENTS, Lines, Printer, Receipts
 from producers.seasons import Window, calendar_day, store_hours
 from producers.text import DAY

@@ -3,10 +3,10 @@
 import numpy as np
 import polars as pl
 
-from producers.chance import Ints, first_come
 from producers.draft import Draft, Due, Ids, plain
 from producers.places import places
 from producers.products import Products
+from producers.randomness import Ints, first_come
 from producers.seasons import Window
 from producers.text import DAY, HOUR, dates, join, money, quoted, strings, whole
 

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import polars as pl
 
-from producers.chance import Ints
+from producers.randomness import Ints
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000  # in milliseconds, the world's unit of time
 _CENTS = 100_000  # amounts below 1000.00 come from a table

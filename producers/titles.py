@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 
 from producers import names
-from producers.chance import Floats, Ints, Odds, stream
 from producers.draft import Draft, Ids, plain
+from producers.randomness import Floats, Ints, Odds, stream
 from producers.seasons import Window
 from producers.text import dates, ids, join, quoted, strings, whole
 

@@ -12,10 +12,10 @@ from decimal import Decimal
 
 import numpy as np
 
-from pipelines.contracts import CONTRACTS
+from pipelines.contracts.registry import CONTRACTS
 from pipelines.log.partitioner import partitions_of
-from producers.chance import Ints
-from producers.dirt import Kind
+from producers.data_faults import Kind
+from producers.randomness import Ints
 from producers.seasons import calendar_day
 from producers.text import DAY, HOUR, MINUTE
 from producers.world import Batch

@@ -13,12 +13,12 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from pipelines.contracts import TOPICS
+from pipelines.contracts.registry import TOPICS
 from pipelines.log.interface import HEADERS, OUTGOING
-from producers.chance import fingerprint, share_out, stream
-from producers.dirt import FACTS, Dirt, Spoiler
+from producers.data_faults import FACTS, Dirt, Spoiler
 from producers.draft import Draft
 from producers.engine import Engine, Quota, Sizes
+from producers.randomness import fingerprint, share_out, stream
 from producers.seasons import Window, calendar_day, cinema_factor, day_number, shop_factor
 from producers.text import DAY, MINUTE
 

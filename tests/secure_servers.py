@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.compose_files import ROOT
-from tests.pipelines.servers import TOOLS, Server
+from tests.servers import TOOLS, Server
 from tests.tls_front import tls_front
 
 

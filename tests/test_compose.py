@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.settings import Settings, load_settings
+from pipelines.config.settings import Settings, load_settings
 from tests.compose_files import BASE, OURS, ROOT, SECURE, compose, environment, mounted
 
 COMPOSE_CHECK = ROOT.parent / "shared" / "tools" / "compose-check" / "compose-check"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines.homelock import home_lock
+from pipelines.home_lock import home_lock
 from tests.compose_files import ROOT
 
 DEPLOY = ROOT / "deploy"

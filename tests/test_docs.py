@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import typer.main
 
-from animeverse.cli import app
+from animeverse.cli.main import app
 from pipelines import errors
-from pipelines.settings_sources import BY_TOPIC, NOT_OURS, PREFIX
+from pipelines.config.sources import BY_TOPIC, NOT_OURS, PREFIX
 
 from .docs_text import PAGES, ROOT, anchors, commands, links, name, prose, shell_lines
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.errors import CheckFailedError
-from warehouse.models import Model, scoped
+from warehouse.registry import Model, scoped
 
 _HEADER = re.compile(r"-- (fail|warn): (.+)")
 _END = re.compile(r";[ \t]*(?:\n|$)")

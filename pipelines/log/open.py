@@ -25,7 +25,7 @@ def open_log(url: str, *, kafka: Mapping[str, str] = _NONE, topic_prefix: str = 
             found = _BROKER.fullmatch(server)
             if not found or not 0 < int(found["port"]) < 65536:
                 raise _malformed(url, "not host:port; user and password belong in ANIMEVERSE_KAFKA_SASL_*")
-        from pipelines.log.kafka import KafkaLog
+        from pipelines.log.kafka.log import KafkaLog
 
         return KafkaLog(servers, kafka, topic_prefix)
     if url.startswith("sqlite://"):
@@ -34,7 +34,7 @@ def open_log(url: str, *, kafka: Mapping[str, str] = _NONE, topic_prefix: str = 
             raise _malformed(url, "a path to a file has to follow sqlite:///")
         if "?" in path:
             raise _malformed(url, "there are no options after a ?")
-        from pipelines.log.embedded import EmbeddedLog
+        from pipelines.log.embedded.log import EmbeddedLog
 
         return EmbeddedLog(Path(path[1:]), topic_prefix)
     raise _malformed(url, "it begins with neither")

@@ -3,9 +3,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.lake import Lake
-from pipelines.schemas import BRONZE
-from pipelines.settings import Settings, load_settings
+from pipelines.config.settings import Settings, load_settings
+from pipelines.contracts.tables import BRONZE
+from pipelines.lake.catalog import Lake
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import duckdb
 import pytest
 
 import animeverse
+from pipelines.config.settings import Settings
 from pipelines.errors import NoLakehouseError
-from pipelines.settings import Settings
 
 
 def test_gold_silver_and_bronze_are_in_one_connection_by_any_name(published: Settings) -> None:

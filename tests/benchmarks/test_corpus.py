@@ -11,10 +11,11 @@ from benchmarks.corpus import LEAN, Corpus
 from benchmarks.logs import log_of
 from benchmarks.score import sales_faults
 from benchmarks.table import README, goals_table
-from pipelines.bronze import utc_now
-from pipelines.runner import LAYERS, run
-from pipelines.settings import load_settings
-from warehouse.build import Warehouse
+from pipelines.clock import utc_now
+from pipelines.config.settings import load_settings
+from pipelines.microbatch.loop import run
+from pipelines.microbatch.report import LAYERS
+from warehouse.writer import Warehouse
 
 pytestmark = pytest.mark.usefixtures("without_settings")
 

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from animeverse.children import descendants
+from animeverse.serve.processes import descendants
+from pipelines.config.settings import load_settings
 from pipelines.errors import LakehouseError
-from pipelines.settings import load_settings
-from pipelines.status import status
+from pipelines.operations.status import status
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from animeverse.children import descendants
-from animeverse.running import run
-from pipelines.settings import load_settings
-from pipelines.verify import verify
+from animeverse.serve.processes import descendants
+from animeverse.services.run import run
+from pipelines.config.settings import load_settings
+from pipelines.operations.verify import verify
 from tests.flows.served import ROOT, Served, environment, eventually
-from warehouse.proof import gold_checks
+from warehouse.verify import gold_checks
 
 pytestmark = [
     pytest.mark.slow,

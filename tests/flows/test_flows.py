@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.settings import load_settings
-from pipelines.verify import verify
+from pipelines.config.settings import load_settings
+from pipelines.operations.verify import verify
 from tests.pipelines.outcome import fill_log, gold
 
 pytestmark = pytest.mark.slow

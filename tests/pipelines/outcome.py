@@ -6,10 +6,10 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from pipelines.contracts import TOPICS
-from pipelines.lake import Lake
+from pipelines.config.settings import load_settings
+from pipelines.contracts.registry import TOPICS
+from pipelines.lake.catalog import Lake
 from pipelines.log.open import open_log
-from pipelines.settings import load_settings
 from producers.world import World
 
 GOLD = (

@@ -11,12 +11,13 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from pipelines.lake import Lake
+from pipelines.config.settings import Settings, load_settings
+from pipelines.lake.catalog import Lake
 from pipelines.log.interface import OUTGOING
 from pipelines.log.open import open_log
-from pipelines.runner import RunReport, run
-from pipelines.settings import Settings, load_settings
-from warehouse.build import Warehouse
+from pipelines.microbatch.loop import run
+from pipelines.microbatch.report import RunReport
+from warehouse.writer import Warehouse
 
 TOPIC = "inventory-updates"
 DAY = datetime(2026, 3, 10, 12, tzinfo=UTC)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from producers.dirt import Dirt
+from producers.data_faults import Dirt
 from producers.world import Batch, World
 
 Events = dict[str, list[dict[str, Any]]]

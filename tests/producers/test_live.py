@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.contracts import TOPICS
-from pipelines.log.embedded import EmbeddedLog
-from producers.dirt import Dirt, Kind
+from pipelines.contracts.registry import TOPICS
+from pipelines.log.embedded.log import EmbeddedLog
+from producers.data_faults import Dirt, Kind
 from producers.live import live, share_of
 from producers.publish import publish_live
 from producers.world import Batch

@@ -6,13 +6,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipelines.contracts import TOPICS
+from pipelines.contracts.registry import TOPICS
 from pipelines.errors import LogUnavailableError, UsageError
-from pipelines.log.embedded import EmbeddedLog
+from pipelines.log.embedded.log import EmbeddedLog
 from pipelines.log.interface import OUTGOING
 from pipelines.log.partitioner import partitions_of
-from producers.pace import Pace
 from producers.publish import publish, publish_history
+from producers.rate_limiter import Pace
 from producers.truth import Truth
 from producers.world import World
 

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 
 from pipelines.errors import UsageError
-from pipelines.log.embedded import EmbeddedLog
+from pipelines.log.embedded.log import EmbeddedLog
 from pipelines.log.partitioner import partitions_of
-from producers.pace import Pace
 from producers.publish_file import publish_file, records_of
+from producers.rate_limiter import Pace
 from tests.producers.test_publish import Clock
 
 TOPIC = "customer-reviews"

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from pipelines.contracts import TOPICS
+from pipelines.contracts.registry import TOPICS
 from pipelines.log.partitioner import partitions_of
-from producers.dirt import Dirt
+from producers.data_faults import Dirt
 from producers.truth import Truth, truth_of
 from producers.world import Batch, World
 from tests.producers.conftest import SMALL

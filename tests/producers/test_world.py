@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.contracts import CONTRACTS, TOPICS
+from pipelines.contracts.registry import CONTRACTS, TOPICS
 from pipelines.log.interface import OUTGOING
-from producers.dirt import Dirt
+from producers.data_faults import Dirt
 from producers.places import places
 from producers.seasons import is_holiday
 from producers.world import Batch, World

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from tests.warehouse.silver_world import NOW, Silver, changes_of
-from warehouse.build import Warehouse
+from warehouse.writer import Warehouse
 
 Rows = Callable[[str], list[tuple[Any, ...]]]
 

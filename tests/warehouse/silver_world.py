@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.changes import PARTITIONS, SilverChanges
-from pipelines.schemas import POS_ITEMS, silver_schema
+from pipelines.contracts.tables import POS_ITEMS, silver_schema
+from pipelines.silver.changes import PARTITIONS, SilverChanges
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.settings import load_settings
-from pipelines.verify import verify
+from pipelines.config.settings import load_settings
+from pipelines.operations.verify import verify
 from tests.pipelines.small_home import run_layers
-from warehouse.proof import gold_checks
+from warehouse.verify import gold_checks
 
 
 def test_an_empty_warehouse_is_published_once_and_holds_no_facts(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.settings import load_settings
-from pipelines.verify import verify
+from pipelines.config.settings import load_settings
+from pipelines.operations.verify import verify
 from tests.pipelines.small_home import DAY, movement, run_layers, sale, send
-from warehouse.proof import gold_checks
+from warehouse.verify import gold_checks
 
 
 def test_an_event_id_that_is_used_again_after_the_horizon_stops_no_refresh(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 -- marts.customer_value: what each customer has been worth, and will be in the next 12 months by BG/NBD and gamma-gamma.
 -- grain    customer_id, for customers with a purchase day that has ended
 -- reads    tallied.customers (gold.fct_customer_engagement, gold.fct_sales), work.clv_predictions, marts.last_ended_date
--- rebuild  whole, from totals by customer that follow the facts (warehouse/totals.py) and the fit (warehouse/clv.py)
+-- rebuild  whole, from totals by customer that follow the facts (warehouse/refresh/customer_totals.py) and the fit (warehouse/refresh/clv.py)
 -- materialize  table
 -- refresh  ended_day
 -- Observed to the last ended day, in days (R39). Historical CLV = gross margin of the customer's shop lines, returns

@@ -1,7 +1,7 @@
 -- marts.product_affinity: which products are bought together, as ordered pairs.
 -- grain    antecedent_product_id, consequent_product_id
 -- reads    work.product_numbers, work.product_pairs, work.new_product_pairs, work.wide_baskets, marts.ratio
--- rebuild  never: what it adds up is counted as sales come (warehouse/baskets.py)
+-- rebuild  never: what it adds up is counted as sales come (warehouse/refresh/basket_counts.py)
 -- materialize  view
 -- A basket is the set of products of one sale event; returns are none. Support = baskets with both ÷ all baskets;
 -- confidence = baskets with both ÷ baskets with the antecedent; lift = confidence ÷ the consequent's share of baskets.

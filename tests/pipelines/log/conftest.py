@@ -10,9 +10,9 @@ import pytest
 from confluent_kafka import Producer, TopicPartition  # noqa: TID251
 from confluent_kafka.admin import AdminClient  # noqa: TID251
 
-from pipelines.log import kafka_reader
-from pipelines.log.embedded import EmbeddedLog
+from pipelines.log.embedded.log import EmbeddedLog
 from pipelines.log.interface import OUTGOING, Log
+from pipelines.log.kafka import reader as kafka_reader
 from pipelines.log.open import open_log
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import SettingsError
-from pipelines.log.embedded import EmbeddedLog
+from pipelines.log.embedded.log import EmbeddedLog
 from pipelines.log.fairness import in_turn, shares
-from pipelines.log.kafka import KafkaLog
+from pipelines.log.kafka.log import KafkaLog
 from pipelines.log.open import open_log
 
 ROOT = Path(__file__).parents[3]

@@ -1,0 +1,70 @@
+"""Commands that query the tables: query, sql, export."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from animeverse.cli.app import app
+from animeverse.cli.options import Format, examples, moment_of, settings_of
+
+
+@app.command(
+    epilog=examples(
+        'animeverse query "from marts.daily_summary order by date desc limit 7"',
+        'animeverse query "select topic, reasons, count(*) from silver.quarantine group by all" --format json',
+        'animeverse query "select count(*) from silver.pos_transactions" --as-of 2026-01-31T12:00:00Z',
+    )
+)
+def query(
+    context: typer.Context,
+    sql: Annotated[str, typer.Argument(help="One SQL query, in DuckDB's dialect.")],
+    how: Annotated[Format, typer.Option("--format", help="How to print the rows.")] = "table",
+    as_of: Annotated[
+        str | None, typer.Option(help="Bronze and silver as they were at a time, such as 2026-01-31T12:00:00Z.")
+    ] = None,
+) -> None:
+    """Ask all layers as one DuckDB database.
+
+    The schemas are gold, marts, ops, silver and bronze; all is read-only. Wrong SQL: exit code 2.
+    """
+    from animeverse.services.query import Session
+    from animeverse.terminal.shell import show
+
+    with Session(settings_of(context), moment_of(as_of)) as session:
+        show(session.run(sql), how)
+
+
+@app.command(
+    epilog=examples(
+        "animeverse export daily_summary --to daily.parquet",
+        "animeverse export demand_forecast_features --cutoff 2026-11-01 --horizon 7 --to demand.parquet",
+    )
+)
+def export(
+    context: typer.Context,
+    mart: Annotated[str, typer.Argument(help="A mart, or a learning data set.")],
+    to: Annotated[Path, typer.Option(help="The Parquet file to write.")],
+    cutoff: Annotated[str | None, typer.Option(help="Of a learning data set: nothing after it is known.")] = None,
+    horizon: Annotated[
+        int | None, typer.Option(min=1, max=3650, help="Days ahead: of a forecast (7) or of labels (90, 28).")
+    ] = None,
+) -> None:
+    """Write a mart to a Parquet file; prints the number of rows."""
+    from animeverse.services.export import export as write
+
+    print(write(settings_of(context), mart, to, cutoff=moment_of(cutoff, "--cutoff"), horizon=horizon))  # noqa: T201
+
+
+@app.command(epilog=examples("animeverse sql", "animeverse sql --format csv < report.sql > report.csv"))
+def sql(
+    context: typer.Context,
+    how: Annotated[Format, typer.Option("--format", help="How to print the rows.")] = "table",
+) -> None:
+    """Type SQL line by line, over the same database.
+
+    With history and the arrow keys; statements from a pipe are read, too, up to the first that fails.
+    """
+    from animeverse.terminal.shell import run as run_shell
+
+    run_shell(settings_of(context), how)

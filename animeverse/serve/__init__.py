@@ -1,0 +1,1 @@
+"""`animeverse serve`: Prefect's server, worker and watchdog as child processes."""

@@ -1,0 +1,1 @@
+"""Use cases shared by commands and flows."""

@@ -1,0 +1,1 @@
+"""Bronze: records as they came, with the log offsets they cover."""

@@ -1,0 +1,44 @@
+"""References to bronze records by partition and offset, and reading the records they name."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pipelines.errors import UsageError
+from pipelines.lake.catalog import LakeTable
+
+Place = tuple[int, int]  # partition, offset
+
+
+def read_places(bronze: LakeTable, places: Sequence[Place], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Bronze rows of these (partition, offset)."""
+    if places:
+        bronze.reload()  # others write it: what is held may be old, and its files compacted away
+    for partition, offsets in _by_partition(places).items():
+        yield from bronze.read_in("offset", offsets, columns, {"partition": partition})
+
+
+def _by_partition(places: Sequence[Place]) -> Mapping[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for partition, offset in sorted(places):
+        found.setdefault(partition, []).append(offset)
+    return found
+
+
+_PLACE = ["partition", "offset"]
+
+
+def place_text(place: Place) -> str:
+    """`partition/offset`."""
+    return f"{place[0]}/{place[1]}"
+
+
+def parse_place(text: str) -> Place:
+    """A place as `--offset` takes it. Raises UsageError."""
+    partition, slash, offset = text.partition("/")
+    try:
+        place = int(partition), int(offset)
+    except ValueError:
+        place = (-2, -1)
+    if not slash or not (-1 <= place[0] < 2**31 and 0 <= place[1] < 2**63):
+        raise UsageError(f"--offset {text}: expected PARTITION/OFFSET, such as 2/1017 (-1/5: line of a landing file)")
+    return place

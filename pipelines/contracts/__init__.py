@@ -1,0 +1,1 @@
+"""What events and tables look like."""

@@ -1,0 +1,1 @@
+"""Iceberg tables: the only package that uses PyIceberg."""

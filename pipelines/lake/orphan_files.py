@@ -1,0 +1,94 @@
+"""Files in a table's folder that nothing refers to: what a commit that failed left, and what expiry let go of."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow.fs as pafs
+from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.manifest import ManifestFile
+
+from pipelines.lake.commits import told
+from pipelines.lake.reader import TableReader
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file in the store; `path` without the scheme."""
+
+    path: str
+    size: int
+    modified_at: datetime
+
+
+def unreferenced(table: TableReader, before: datetime, expired: Collection[int] = ()) -> list[StoredFile]:
+    """Files in the table's folder that were last written before then and that no retained snapshot needs.
+
+    `expired` are snapshots to be taken as gone already. Files are listed before the table is read, so that what a
+    commit adds meanwhile is either not listed or referred to. A file that a commit under way has written is young.
+    """
+    with told(f"listing the files of {table.name}"):
+        stored = list(_listed(table))
+        table.reload()
+        wanted = _referenced(table, expired)
+    return sorted(
+        (file for file in stored if file.modified_at < before and not _is_wanted(file.path, wanted)),
+        key=lambda file: file.path,
+    )
+
+
+def delete(table: TableReader, files: Iterable[StoredFile]) -> int:
+    """Delete the files; how many were still there."""
+    count = 0
+    filesystem = _filesystem(table)
+    with told(f"deleting files of {table.name}"):
+        for file in files:
+            try:
+                filesystem.delete_file(file.path)
+                count += 1
+            except FileNotFoundError:
+                continue
+    return count
+
+
+def _filesystem(table: TableReader) -> pafs.FileSystem:
+    """The store of the table's folder."""
+    io = table.iceberg.io
+    arrow = io if isinstance(io, PyArrowFileIO) else PyArrowFileIO(io.properties)
+    scheme, netloc, _ = arrow.parse_location(table.iceberg.metadata.location, io.properties)
+    return arrow.fs_by_scheme(scheme, netloc)
+
+
+def _path(table: TableReader, location: str) -> str:
+    """A location's path in its store."""
+    return PyArrowFileIO.parse_location(location, table.iceberg.io.properties)[2]
+
+
+def _listed(table: TableReader) -> Iterable[StoredFile]:
+    root = _path(table, table.iceberg.metadata.location)
+    for info in _filesystem(table).get_file_info(pafs.FileSelector(root, recursive=True, allow_not_found=True)):
+        if info.type == pafs.FileType.File:
+            yield StoredFile(info.path, info.size, info.mtime.astimezone(UTC))
+
+
+def _referenced(table: TableReader, expired: Collection[int]) -> set[str]:
+    """Paths of all that the retained snapshots and the catalog refer to."""
+    metadata, io = table.iceberg.metadata, table.iceberg.io
+    found = {table.iceberg.metadata_location, *(entry.metadata_file for entry in metadata.metadata_log)}
+    found |= {statistics.statistics_path for statistics in metadata.statistics}
+    manifests: dict[str, ManifestFile] = {}
+    for snapshot in metadata.snapshots:
+        if snapshot.snapshot_id not in set(expired):
+            found.add(snapshot.manifest_list)
+            manifests |= {manifest.manifest_path: manifest for manifest in snapshot.manifests(io)}
+    for path, manifest in manifests.items():
+        found.add(path)
+        found |= {entry.data_file.file_path for entry in manifest.fetch_manifest_entry(io, discard_deleted=True)}
+    return {_path(table, location) for location in found}
+
+
+def _is_wanted(path: str, wanted: Collection[str]) -> bool:
+    """Hadoop's catalogs keep a checksum `.x.crc` beside x, and a pointer to the newest metadata."""
+    folder, _, name = path.rpartition("/")
+    of = f"{folder}/{name[1:-4]}" if name.startswith(".") and name.endswith(".crc") else path
+    return of in wanted or of.rpartition("/")[2].startswith("version-hint")

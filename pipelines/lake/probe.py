@@ -1,0 +1,91 @@
+"""Whether the object store does what tables need, tried on one object that is deleted again."""
+
+import hashlib
+import hmac
+import uuid
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from pyiceberg.io import load_file_io
+
+from pipelines.errors import StoreUnavailableError
+from pipelines.lake.catalog import catalog_properties
+from pipelines.lake.commits import told
+
+if TYPE_CHECKING:
+    from pipelines.config.settings import Settings
+
+_SECONDS = "3"
+_CONTENT = b"probe"
+
+
+def _name(settings: "Settings") -> str:
+    return f"{settings.lake_root}/.animeverse-doctor-{uuid.uuid4().hex}"
+
+
+def probe_store(settings: "Settings") -> None:
+    """Write, read, delete, by the way that tables take. Raises StoreUnavailableError."""
+    limits = {"s3.connect-timeout": _SECONDS, "s3.request-timeout": _SECONDS, "s3.region": "us-east-1"}
+    io, place = load_file_io({**limits, **catalog_properties(settings)}, settings.lake_root), _name(settings)
+    with told(f"probing the store {settings.lake_root}"):
+        try:
+            with io.new_output(place).create() as out:
+                out.write(_CONTENT)
+            with io.new_input(place).open() as stream:
+                found = stream.read()
+        except BaseException:
+            with suppress(Exception):
+                io.delete(place)
+            raise
+        io.delete(place)
+    if found != _CONTENT:
+        raise StoreUnavailableError(f"{place} was read back with other content than was written")
+
+
+def writes_only_once(settings: "Settings") -> bool | None:
+    """Whether a write with If-None-Match of a key that is there is refused; None: it could not be tried."""
+    from requests import RequestException
+
+    if not {"s3.access-key-id", "s3.secret-access-key"} <= set(settings.s3):
+        return None
+    place = _name(settings)
+    with suppress(RequestException):
+        try:
+            first = _send(settings, "PUT", place, **{"if-none-match": "*"})
+            second = _send(settings, "PUT", place, **{"if-none-match": "*"})
+        finally:
+            _send(settings, "DELETE", place)
+        return second in (409, 412) if first == 200 else None
+    return None
+
+
+def _send(settings: "Settings", method: str, place: str, **headers: str) -> int:
+    """One request, signed as S3 wants it (AWS Signature Version 4); its status."""
+    import requests
+
+    s3, (bucket, _, key) = settings.s3, place.split("://", 1)[1].partition("/")
+    region = s3.get("s3.region", "us-east-1")
+    endpoint = s3.get("s3.endpoint", f"https://s3.{region}.amazonaws.com").rstrip("/")
+    url = f"{endpoint}/{bucket}/{quote(key)}"
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    body = _CONTENT if method == "PUT" else b""
+    signed = {
+        **headers,
+        "host": urlsplit(url).netloc,
+        "x-amz-content-sha256": hashlib.sha256(body).hexdigest(),
+        "x-amz-date": now,
+        **({"x-amz-security-token": s3["s3.session-token"]} if "s3.session-token" in s3 else {}),
+    }
+    names = ";".join(sorted(signed))
+    lines = "".join(f"{name}:{signed[name]}\n" for name in sorted(signed))
+    canonical = "\n".join([method, urlsplit(url).path, "", lines, names, signed["x-amz-content-sha256"]])
+    scope = f"{now[:8]}/{region}/s3/aws4_request"
+    text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    secret = f"AWS4{s3['s3.secret-access-key']}".encode()
+    for part in (now[:8], region, "s3", "aws4_request", text):
+        secret = hmac.new(secret, part.encode(), hashlib.sha256).digest()
+    credential = f"Credential={s3['s3.access-key-id']}/{scope}"
+    signed["authorization"] = f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={names}, Signature={secret.hex()}"
+    return requests.request(method, url, data=body, headers=signed, timeout=float(_SECONDS)).status_code

@@ -1,0 +1,1 @@
+"""Compaction, snapshot expiry, orphan files and bronze retention."""

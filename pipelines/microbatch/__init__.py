@@ -1,0 +1,1 @@
+"""The micro-batch loop: log to bronze to silver to gold."""

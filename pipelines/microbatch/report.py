@@ -1,0 +1,82 @@
+"""What a run reports: progress while it runs, and counts and times at its end."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pipelines.contracts.registry import TOPICS
+from pipelines.silver.batch import Outcome
+
+LAYERS = ("bronze", "silver", "gold")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a layer is: records done since the start, and how many there are (None: nobody knows)."""
+
+    layer: str
+    done: int
+    total: int | None = None
+    note: str | None = None  # something a person should read
+
+
+@dataclass(slots=True)
+class TopicReport:
+    """What a run did with one topic's records."""
+
+    polled: int = 0
+    accepted_on_time: int = 0
+    accepted_late: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class RunReport:
+    """What a run did. `seconds` are those of each step, summed; steps overlap."""
+
+    topics: dict[str, TopicReport] = field(default_factory=lambda: {topic: TopicReport() for topic in TOPICS})
+    rounds: int = 0
+    refreshes: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def polled(self) -> int:
+        """Records read from the log."""
+        return sum(topic.polled for topic in self.topics.values())
+
+    @property
+    def judged(self) -> int:
+        """Records that got a verdict."""
+        return sum(
+            topic.accepted_on_time + topic.accepted_late + topic.duplicates + topic.quarantined
+            for topic in self.topics.values()
+        )
+
+    @property
+    def records(self) -> int:
+        """Records handled: read, or judged where only that was done."""
+        return max(self.polled, self.judged)
+
+    @contextmanager
+    def timed(self, step: str) -> Iterator[None]:
+        """Add the time of the block to the step."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - began
+
+    def count(self, outcome: Outcome) -> None:
+        """Add an outcome's verdicts."""
+        report = self.topics[outcome.topic]
+        for entry in outcome.ledger:
+            for line in entry["partitions"]:
+                report.accepted_on_time += line["accepted_on_time"]
+                report.accepted_late += line["accepted_late"]
+                report.duplicates += line["duplicates"]
+                report.quarantined += line["quarantined"]
+                for reason, rows in line["reasons"].items():
+                    report.reasons[reason] = report.reasons.get(reason, 0) + rows

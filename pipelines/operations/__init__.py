@@ -1,0 +1,1 @@
+"""Commands on the lakehouse as a whole: status, verify, reconcile, trace, resume, migrate, doctor."""

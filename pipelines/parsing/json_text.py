@@ -1,0 +1,156 @@
+"""JSON text read strictly (RFC 8259, R2), nothing lost: number tokens, member order and repeated names are kept.
+
+A value is one of: `None`, `bool`, `str`, `bytes` (a number: its token), `list` (an array), `tuple` of (name, value)
+pairs (an object). So a type test tells them apart and nothing goes through a float. The scanner is CPython's own in C;
+its hooks are C callables, so a record costs no Python-level call. Time and memory are linear in the value's length.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
+from json.encoder import encode_basestring
+from typing import Any, NoReturn, TypeAlias
+
+from pipelines.contracts.fields import MAX_DEPTH, WHITE_SPACE
+
+Json: TypeAlias = Any  # None | bool | str | bytes | list[Json] | tuple[tuple[str, Json], ...]
+
+_SPACE = re.compile(f"[{WHITE_SPACE}]*+")
+# A string, closed or not, as one token: what stands in it is no bracket. Possessive, so never quadratic.
+_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|([\[{]++)|([\]}]++)', re.DOTALL)
+# One escape at a time, so that `\\ud800` is a backslash and text; the group is a surrogate without its other half.
+_ESCAPE = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F])|\\.", re.DOTALL)
+_INT_DIGITS = 600  # no limit of Python's on int(text) is below 640
+_WIDE = 10**18  # stands for any exponent beyond: no value held in memory has as many digits
+
+
+class InvalidJsonError(ValueError):
+    """The value is no JSON text; the message says why and where."""
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise InvalidJsonError(f"{name} is no JSON number")
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=tuple, parse_float=str.encode, parse_int=str.encode, parse_constant=_refuse_constant
+)
+_scan: Callable[[str, int], tuple[Json, int]] = vars(_decoder)["scan_once"]
+
+
+def read(value: bytes) -> Json:
+    """The one JSON value that these bytes are. Raises InvalidJsonError."""
+    try:
+        text = value.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidJsonError(f"not UTF-8: byte {error.start} is 0x{value[error.start]:02x}") from None
+    _check_depth(text)
+    try:
+        tree, end = _scan(text, _end_of_space(text, 0))
+    except StopIteration as stop:
+        raise InvalidJsonError(f"expected a value at character {stop.value}") from None
+    except json.JSONDecodeError as error:
+        raise InvalidJsonError(f"{error.msg} at character {error.pos}") from None
+    end = _end_of_space(text, end)
+    if end != len(text):
+        raise InvalidJsonError(f"expected nothing after the value, found more at character {end}")
+    if "\\ud" in text or "\\uD" in text:
+        for escape in _ESCAPE.finditer(text):
+            if escape.group(1):
+                raise InvalidJsonError(f"half a surrogate pair at character {escape.start()}")
+    return tree
+
+
+def _end_of_space(text: str, start: int) -> int:
+    found = _SPACE.match(text, start)
+    return found.end() if found else start
+
+
+def _check_depth(text: str) -> None:
+    """Raise for more than MAX_DEPTH levels. In broken text it holds up to the break: the scanner goes no deeper."""
+    if text.count("{") + text.count("[") <= MAX_DEPTH:
+        return
+    depth = 0
+    for token in _BRACKETS.finditer(text):
+        opened, closed = token.groups()
+        if opened:
+            depth += len(opened)
+            if depth > MAX_DEPTH:
+                raise InvalidJsonError(f"nested deeper than {MAX_DEPTH} levels at character {token.start()}")
+        elif closed:
+            depth -= len(closed)
+
+
+def compact(value: Json) -> str:
+    """JSON text without white space: members in the order they came, numbers as they were written."""
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, list):
+        return "[" + ",".join([compact(element) for element in value]) + "]"
+    if isinstance(value, tuple):
+        return "{" + ",".join([f"{encode_basestring(name)}:{compact(member)}" for name, member in value]) + "}"
+    return "null" if value is None else "true" if value else "false"
+
+
+def _split(token: bytes) -> tuple[bool, str, str, int]:
+    """Of a number token: is it negative, digits without zeros at either end, exponent's text, shift.
+
+    The value is ±digits * 10 ** (int(exponent) + shift); digits are "" for zero.
+    """
+    mantissa, _, exponent = token.decode().lower().partition("e")
+    negative = mantissa.startswith("-")
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    digits = whole + fraction
+    kept = digits.rstrip("0")
+    return negative, kept.lstrip("0"), exponent, len(digits) - len(kept) - len(fraction)
+
+
+def decimal_parts(token: bytes) -> tuple[bool, str, int]:
+    """Of a number token: is it negative, digits, exponent; its value is ±digits * 10 ** exponent.
+
+    Digits have no zero at either end and are "" for zero. An exponent beyond ±10 ** 18 may be any number beyond it.
+    """
+    negative, digits, exponent, shift = _split(token)
+    if not digits:
+        return negative, "", 0
+    sign = -1 if exponent.startswith("-") else 1
+    power = exponent.lstrip("+-").lstrip("0")
+    size = int(power or "0") if len(power) <= len(str(_WIDE)) else _WIDE * 10
+    return negative, digits, sign * size + shift
+
+
+def _exact_number(token: bytes) -> tuple[str, str, str]:
+    """Equal for equal values, whatever the sizes: ("#", signed digits, exponent in decimal)."""
+    negative, digits, exponent, shift = _split(token)
+    if not digits:
+        return "#", "", ""
+    sign = "-" if negative else ""
+    if len(exponent) <= _INT_DIGITS:
+        return "#", sign + digits, str(int(exponent or "0") + shift)
+    context = Context(prec=len(exponent) + 20, Emax=MAX_EMAX, Emin=MIN_EMIN)
+    return "#", sign + digits, str(context.add(Decimal(exponent), Decimal(shift)))
+
+
+def _canonical(value: Json) -> object:
+    if isinstance(value, bytes):
+        return _exact_number(value)
+    if isinstance(value, list):
+        return "[", *[_canonical(element) for element in value]
+    if isinstance(value, tuple):
+        members = [(name, _canonical(member)) for name, member in value if member is not None]
+        members.sort(key=lambda member: member[0])
+        return "{", *members
+    return value
+
+
+def canonical(value: bytes) -> object:
+    """A hashable that two valid JSON values share exactly when they are identical (R22).
+
+    Members in any order, any white space, numbers by exact value, strings by code point, a null member as if absent;
+    the nulls of a list count. Members that share a name (deep inside extra fields only) are compared in their order.
+    Raises InvalidJsonError.
+    """
+    return _canonical(read(value))

@@ -1,0 +1,1 @@
+"""Quarantined records: listing, fixing and releasing them."""

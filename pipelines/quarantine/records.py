@@ -1,0 +1,192 @@
+"""Quarantined records, to be worked with: found by topic, rule, time and place; counted by rule; shown whole (R25).
+
+Reads only. What carries the header of a release names the record it came from; what was released names its copies.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+
+from pipelines.bronze.record_ref import Place, place_text
+from pipelines.contracts.tables import QUARANTINE, QUARANTINE_NAME
+from pipelines.errors import UsageError
+from pipelines.lake.catalog import Lake
+from pipelines.quarantine.release_log import ReleaseBook
+from pipelines.silver.release_header import origins, release_mask
+
+LIGHT = ["topic", "partition", "offset", "timestamp", "event_id", "reasons", "detail", "quarantined_at"]
+_PLACE = ["topic", "partition", "offset"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which quarantined records; nothing given: all. Several reasons or places: any of them."""
+
+    topic: str | None = None
+    reasons: Collection[str] = ()  # rule names; `missing` stands for every `missing:<path>`
+    places: Collection[Place] = ()
+    since: datetime | None = None  # by the record's timestamp, or when it was quarantined where it has none
+    until: datetime | None = None  # exclusive
+
+    def filter(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Those of the rows that are wanted."""
+        at = pl.coalesce("timestamp", "quarantined_at")
+        tests = [
+            pl.col("topic") == self.topic if self.topic is not None else None,
+            at >= self.since if self.since is not None else None,
+            at < self.until if self.until is not None else None,
+            pl.any_horizontal(*map(_is_for, sorted(self.reasons))) if self.reasons else None,
+        ]
+        found = rows.filter(*(test for test in tests if test is not None))
+        if not self.places:
+            return found
+        places = pl.DataFrame(sorted(self.places), schema={"partition": pl.Int32, "offset": pl.Int64}, orient="row")
+        return found.join(places, on=["partition", "offset"], how="semi", maintain_order="left")
+
+
+def _is_for(rule: str) -> pl.Expr:
+    return pl.col("reasons").list.eval((pl.element() == rule) | pl.element().str.starts_with(f"{rule}:")).list.any()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCount:
+    """Records of one topic that one rule quarantined. A record that broke several rules counts for each."""
+
+    topic: str
+    rule: str
+    records: int
+    released: int
+    first_at: datetime | None
+    last_at: datetime | None
+    sample: Mapping[str, Any]  # the first one's partition, offset, event_id, detail
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedRecord:
+    """A record whole, with what became of it since."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: datetime | None
+    key: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+    value: bytes | None
+    event_id: str | None
+    reasons: Sequence[str]
+    detail: str | None
+    quarantined_at: datetime
+    origin: Place | None = None  # of a released copy: the record it was released from
+    released_as: Sequence[Place] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: bytes as text, or as {"base64": …} where they are not UTF-8; places as P/O."""
+        found = {name: getattr(self, name) for name in self.__slots__}
+        return found | {
+            "key": shown(self.key),
+            "value": shown(self.value),
+            "headers": [{"key": name, "value": shown(value)} for name, value in self.headers],
+            "origin": None if self.origin is None else place_text(self.origin),
+            "released_as": [place_text(place) for place in self.released_as],
+        }
+
+
+def read_rows(lake: Lake, wanted: Wanted, columns: Sequence[str]) -> pl.DataFrame:
+    """The wanted rows of `silver.quarantine` in (topic, partition, offset) order; those columns must hold LIGHT's."""
+    table = lake.find(QUARANTINE_NAME)
+    empty = pl.DataFrame(pl.from_arrow(QUARANTINE.empty_table())).select(columns)
+    batches = table.read_streamed(columns) if table is not None else ()
+    parts = (wanted.filter(pl.DataFrame(pl.from_arrow(batch))).cast(empty.schema) for batch in batches)
+    return pl.concat([empty, *parts]).sort(_PLACE)
+
+
+def count_by_rule(lake: Lake, wanted: Wanted) -> list[RuleCount]:
+    """What is in quarantine, by topic and rule, the busiest rule of a topic first."""
+    rows = read_rows(lake, wanted, LIGHT)
+    released = ReleaseBook.read(lake).rows.select(_PLACE).unique()
+    rows = rows.join(released.with_columns(released=True), on=_PLACE, how="left", maintain_order="left")
+    grouped = (
+        rows.with_columns(at=pl.coalesce("timestamp", "quarantined_at"))
+        .explode("reasons")
+        .group_by("topic", "reasons", maintain_order=True)
+        .agg(
+            pl.len().alias("records"),
+            pl.col("released").is_not_null().sum(),
+            pl.col("at").min().alias("first_at"),
+            pl.col("at").max().alias("last_at"),
+            pl.struct("partition", "offset", "event_id", "detail").first().alias("sample"),
+        )
+        .sort(["topic", "records", "reasons"], descending=[False, True, False])
+    )
+    return [RuleCount(rule=row.pop("reasons"), **row) for row in grouped.iter_rows(named=True)]
+
+
+def whole_records(lake: Lake, wanted: Wanted, limit: int | None = None) -> tuple[list[QuarantinedRecord], int]:
+    """The first `limit` wanted records in (topic, partition, offset) order, and how many there are in all."""
+    light = read_rows(lake, wanted, LIGHT)
+    found: list[QuarantinedRecord] = []
+    book = ReleaseBook.read(lake)
+    for (topic,), part in light.head(limit if limit is not None else len(light)).group_by("topic", maintain_order=True):
+        assert isinstance(topic, str)
+        places = frozenset(part.select("partition", "offset").iter_rows())
+        rows = read_rows(lake, Wanted(topic, places=places), QUARANTINE.names)
+        named = named_origins(lake, topic, rows)
+        for index, row in enumerate(rows.iter_rows(named=True)):
+            headers = [(header["key"], header["value"]) for header in row.pop("headers") or ()]
+            copies = book.copies(topic, (row["partition"], row["offset"]))
+            record = QuarantinedRecord(**row, headers=headers, origin=named.get(index), released_as=copies)
+            found.append(record)
+    return found, len(light)
+
+
+def named_origins(lake: Lake, topic: str, rows: pl.DataFrame) -> dict[int, Place]:
+    """Row -> the quarantined record that its release headers name; headers that name none are left out (R27)."""
+    records = rows.select("headers").to_arrow()
+    mask = release_mask(records)
+    if not mask.any():
+        return {}
+    claimed = origins(topic, records, mask)
+    wanted = Wanted(topic, places=frozenset(place for places in claimed.values() for place in places))
+    held = set(read_rows(lake, wanted, LIGHT).select("partition", "offset").iter_rows())
+    own = dict(enumerate(rows.select("partition", "offset").iter_rows()))
+    found: dict[int, Place] = {}
+    for row, places in claimed.items():
+        partition, offset = own[row]
+        # A record of its own partition that comes later cannot be its origin.
+        honest = [place for place in places if place in held and (place[0] != partition or place[1] < offset)]
+        if honest:
+            found[row] = honest[0]
+    return found
+
+
+def shown(value: bytes | None) -> str | dict[str, str] | None:
+    """Bytes for JSON: text, or base64 where they are not UTF-8."""
+    import base64
+
+    if value is None:
+        return None
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(value).decode("ascii")}
+
+
+def parse_moment(name: str, text: str | None) -> datetime | None:
+    """A time as `--since` and `--until` take it: a date (its midnight) or a time; without a zone it is UTC."""
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        found = None
+    if found is None:
+        raise UsageError(f"{name} {text}: expected a date or a time, such as 2026-01-31 or 2026-01-31T12:00:00Z")
+    return found

@@ -1,0 +1,1 @@
+"""Silver: typed, deduplicated events with verdicts, from bronze batches."""

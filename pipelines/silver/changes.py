@@ -1,0 +1,112 @@
+"""What gold is fed with: the silver rows since its last refresh, and the state that the watermarks follow from."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.clock import from_micros, micros
+from pipelines.contracts.registry import TOPICS
+from pipelines.contracts.tables import TIMESTAMP, silver_tables
+from pipelines.errors import PermanentError
+from pipelines.lake.catalog import Lake
+
+PARTITIONS = pa.schema(
+    [
+        pa.field("topic", pa.string(), nullable=False),
+        pa.field("partition", pa.int32(), nullable=False),
+        pa.field("high", TIMESTAMP),
+        pa.field("last_record_at", TIMESTAMP),
+        pa.field("out_of_orderness", pa.int64(), nullable=False),  # this and the next two: microseconds
+        pa.field("allowed_lateness", pa.int64(), nullable=False),
+        pa.field("idle_timeout", pa.int64(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SilverChanges:
+    """Silver since the snapshots that gold last reflected.
+
+    `tables` maps a silver table's short name (`pos_items`) to its new rows (a missing table has none), `snapshots` its
+    full name (`silver.pos_items`) to the snapshot that a refresh with them reflects.
+    """
+
+    tables: Mapping[str, pa.Table]
+    snapshots: Mapping[str, int]
+    partitions: pa.Table  # schema PARTITIONS, all topics
+
+
+class SnapshotGoneError(PermanentError):
+    """The snapshot that gold reflects is expired: gold has to be built from nothing."""
+
+
+def silver_changes(
+    lake: Lake,
+    reflected: Mapping[str, int],
+    at_hand: Mapping[str, tuple[pa.Table, int]] | None = None,
+    state: Any = None,
+) -> SilverChanges:
+    """All silver rows after the snapshots that gold reflects; {}: all there are.
+
+    `at_hand` are rows known without reading, by full table name with the snapshot they lead to; `state` as
+    `stored_state` gives it. Raises SnapshotGoneError.
+    """
+
+    def read(name: str) -> tuple[pa.Table, int] | None:
+        if at_hand is not None and name in at_hand:
+            return at_hand[name]
+        table = lake.find(name)
+        if table is None or table.rows_snapshot_id is None:
+            return None
+        rows = table.read_appended(reflected.get(name))
+        if rows is None:
+            raise SnapshotGoneError(f"snapshot {reflected.get(name)} of {name} is expired")
+        return rows, table.rows_snapshot_id
+
+    names = _fed()
+    if reflected:
+        found = [read(name) for name in names]
+    else:  # all of each: reading one waits for the disk while another is decoded
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(read, names))
+    tables: dict[str, pa.Table] = {}
+    snapshots: dict[str, int] = {}
+    for name, one in zip(names, found, strict=True):
+        if one is not None:
+            tables[name.removeprefix("silver.")], snapshots[name] = one
+    return SilverChanges(tables, snapshots, partition_rows(state if state is not None else stored_state(lake)))
+
+
+def _fed() -> list[str]:
+    """The silver tables that gold is fed from."""
+    return [name for topic in TOPICS for name in silver_tables(topic)]
+
+
+def stored_state(lake: Lake) -> dict[str, Any]:
+    """Topic -> (per-partition state, policy), as the anchors hold them."""
+    from pipelines.silver.state import read_state
+
+    return {topic: found for topic in TOPICS if (found := read_state(lake, topic)) is not None}
+
+
+def partition_rows(state: Mapping[str, Any]) -> pa.Table:
+    """What `stored_state` gives, as `SilverChanges.partitions`."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "topic": topic,
+                "partition": partition,
+                "high": None if pair.high is None else from_micros(pair.high),
+                "last_record_at": None if pair.last_record_at is None else from_micros(pair.last_record_at),
+                "out_of_orderness": micros(policy.out_of_orderness),
+                "allowed_lateness": micros(policy.allowed_lateness),
+                "idle_timeout": micros(policy.idle_timeout),
+            }
+            for topic, (partitions, policy) in state.items()
+            for partition, pair in sorted(partitions.items())
+        ],
+        schema=PARTITIONS,
+    )

@@ -1,0 +1,116 @@
+"""The law: any split of any log into refreshes gives the gold and the marts of one rebuild, every row, every key."""
+
+import os
+import random
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.seeds import seeds
+from tests.warehouse.compare import differences, read_tables
+from tests.warehouse.silver_world import NOW, START, changes_of, random_parts, random_silver
+from warehouse.refresh import aggregates as derived
+from warehouse.refresh import basket_counts as baskets
+from warehouse.refresh.aggregates import _sum
+from warehouse.storage.publish import PUBLISHED
+from warehouse.verify import gold_checks
+from warehouse.writer import Warehouse, rebuild
+
+
+def refreshed_in_parts(seed: int, folder: Path) -> list[str]:
+    rows = random_silver(seed)
+    dice = random.Random(f"clock {seed}")
+    native_rows = dice.choice([0, 40, 1 << 40])
+    parts = random_parts(seed, rows)
+    last_high = START + timedelta(days=dice.randrange(60), hours=dice.randrange(24))
+    patience = random.Random(f"patience {seed}").choice([0.0, 3600.0])  # what lags is settled at the end
+    open_days = dice.choice([1, 3])
+    warehouse = Warehouse(folder / "gold", native_rows=native_rows, open_days=open_days, grace=0.0, patience=patience)
+    for number, part in enumerate(parts, start=1):
+        # the watermark may step back (R16): days that had ended are open again
+        high = last_high if number == len(parts) else dice.choice([None, START + timedelta(days=dice.randrange(60))])
+        warehouse.refresh(changes_of(part, high, number), NOW)
+        if dice.random() < 0.3:  # as another process would go on
+            warehouse.close()
+            warehouse = Warehouse(folder / "gold", native_rows=native_rows, open_days=2, grace=0.0, patience=patience)
+    warehouse.settle(NOW)
+    warehouse.close()
+    rebuild(changes_of(rows, last_high), folder / "rebuilt.duckdb", NOW)
+    found = differences(read_tables(folder / "gold" / PUBLISHED), read_tables(folder / "rebuilt.duckdb"))
+    return [f"{difference}" for difference in found]
+
+
+@pytest.fixture(autouse=True)
+def two_products_make_a_basket_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baskets, "WIDE", 1)
+    monkeypatch.setattr(baskets, "MOST_FOLDED_AT_ONCE", 0)
+    monkeypatch.setattr(baskets, "MOST_PAIRS_AT_ONCE", 0)
+
+
+@pytest.mark.parametrize("seed", seeds(0, int(os.environ.get("ANIMEVERSE_TEST_SEEDS", "40")), quick=4))
+def test_any_split_gives_what_one_rebuild_gives(seed: int, tmp_path: Path) -> None:
+    assert refreshed_in_parts(seed, tmp_path) == []
+
+
+UNKNOWN, NOT_APPLICABLE = "unknown", "not applicable"
+SPECIAL = {
+    "customer_id": {"C1": UNKNOWN, "C2": NOT_APPLICABLE},
+    "product_id": {"P1": UNKNOWN, "P2": NOT_APPLICABLE},
+    "title_id": {"A1": UNKNOWN, "A2": NOT_APPLICABLE},
+    "store_id": {"ST-X": UNKNOWN, "ST-01": NOT_APPLICABLE},
+    "warehouse_id": {"WH-X": UNKNOWN, "WH-01": NOT_APPLICABLE},
+    "theater_id": {"TH-01": UNKNOWN},
+    "supplier_id": {"SUP-01": UNKNOWN, "SUP-02": NOT_APPLICABLE},
+    "payment_method": {"card": UNKNOWN, "cash": NOT_APPLICABLE},
+}
+
+
+@pytest.mark.parametrize("seed", seeds(0, 12, quick=3))
+def test_members_may_be_called_what_the_special_rows_are_called(seed: int, tmp_path: Path) -> None:
+    """Rows -1 and -2 read `unknown` and `not applicable`, which are ids like all others when events bring them."""
+    rows, high = random_silver(seed), START + timedelta(days=30)
+    renamed = [
+        (table, {column: SPECIAL.get(column, {}).get(str(value), value) for column, value in row.items()})
+        for table, row in rows
+    ]
+    warehouse, parts = Warehouse(tmp_path / "gold", native_rows=0, open_days=1), random_parts(seed, renamed)
+    for number, part in enumerate(parts, start=1):
+        warehouse.refresh(changes_of(part, high, number), NOW)
+    warehouse.close()
+    rebuild(changes_of(renamed, high), tmp_path / "renamed.duckdb", NOW)
+    rebuild(changes_of(rows, high), tmp_path / "named.duckdb", NOW)
+    published = tmp_path / "gold" / PUBLISHED
+    anew, named = read_tables(tmp_path / "renamed.duckdb"), read_tables(tmp_path / "named.duckdb")
+    assert differences(read_tables(published), anew) == []
+    found = gold_checks(published, changes_of(renamed, high, len(parts)), is_rebuild=False)
+    assert [finding for finding in found if not finding[1]] == []
+    # what names nobody is the same under all names, and so is how many members are unknown
+    assert differences(*({"": tables["marts.daily_summary"]} for tables in (anew, named))) == []
+    for fact, key in (("sales", "customer"), ("sales", "product"), ("sales", "store"), ("cinema_attendance", "title")):
+        keys = [tables[f"gold.fct_{fact}"].column(f"{key}_key") for tables in (anew, named)]
+        special, as_named = (sorted(number for number in column.to_pylist() if number < 0) for column in keys)
+        assert special == as_named
+
+
+MASTER = ("customer_profiles", "product_catalog", "anime_schedule")
+
+
+@pytest.mark.parametrize("seed", seeds(0, 20, quick=3))
+def test_days_that_are_added_to_are_those_counted_anew(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With master data that is there first, nothing is taken out, so that only receipts that come again forbid it."""
+    added: list[str] = []
+    monkeypatch.setattr(derived, "_sum", lambda *given: added.append(given[1].name) or _sum(*given))
+    rows = random_silver(seed, 150)
+    facts = [(table, row) for table, row in rows if table not in MASTER]
+    parts = [[entry for entry in rows if entry[0] in MASTER], *random_parts(seed, facts, most=8)]
+    high = START + timedelta(days=500)
+    warehouse = Warehouse(tmp_path, native_rows=1 << 40)
+    for number, part in enumerate(parts, start=1):
+        warehouse.refresh(changes_of(part, high, number), NOW)
+    warehouse.close()
+    rebuild(changes_of(rows, high), tmp_path / "rebuilt.duckdb", NOW)
+    assert differences(read_tables(tmp_path / PUBLISHED), read_tables(tmp_path / "rebuilt.duckdb")) == []
+    assert {"daily_summary", "fct_customer_engagement", "product_daily"} >= set(added) >= {"product_daily"}

@@ -1,0 +1,105 @@
+"""Two real processes on one lakehouse: the second is refused; a zombie loses the compare-and-swap and goes on."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipelines.config.settings import Settings, load_settings
+from pipelines.operations.verify import verify
+from tests.pipelines.outcome import fill_log
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_settings")]
+BATCH_SIZE = 150
+
+
+def start(home: Path, *, follow: bool = False, **settings: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "tests.promises.crash_driver", str(home), str(BATCH_SIZE)]
+    if follow:
+        command.append("--follow")
+    home.mkdir(exist_ok=True)
+    with said(home).open("w") as stderr:
+        return subprocess.Popen(command, env={**os.environ, **settings}, stderr=stderr)
+
+
+def said(home: Path) -> Path:
+    return home / "stderr.txt"
+
+
+def finished(process: "subprocess.Popen[bytes]", home: Path) -> None:
+    assert process.wait(120) == 0, said(home).read_text()
+
+
+def until(path: Path, process: "subprocess.Popen[bytes]", seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, "it ended first"
+        assert time.monotonic() < deadline, f"{path} did not come"
+        time.sleep(0.02)
+
+
+def failed(settings: Settings) -> list[str]:
+    return [f"{check.name}: {check.detail}" for check in verify(settings) if not check.ok]
+
+
+def test_a_second_run_on_a_home_is_refused_and_names_the_first(tmp_path: Path) -> None:
+    fill_log(tmp_path, 200)
+    first = start(tmp_path, follow=True)
+    try:
+        until(tmp_path / "gold" / "animeverse.duckdb", first)
+        began = time.monotonic()
+        command = [sys.executable, "-m", "animeverse", "--home", str(tmp_path), "run"]
+        second = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert second.returncode == 1
+        assert f"pid {first.pid}" in second.stderr
+        assert time.monotonic() - began < 10
+    finally:
+        first.kill()
+        first.wait()
+    finished(start(tmp_path), tmp_path)
+    assert failed(load_settings(home=tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "bronze.pos_transactions.polled",
+        "bronze.pos_transactions.files_written",
+        "bronze.cinema_sales.committed",
+        "silver.worked_out",
+        "silver.quarantine.files_written",
+        "silver.pos_items.files_written",
+        "silver.pos_items.committed",
+        "silver.pos_transactions.files_written",
+        "ops.batches.files_written",
+    ],
+)
+def test_a_zombie_that_wakes_up_after_another_writer_took_over_doubles_nothing(step: str, tmp_path: Path) -> None:
+    shared = {
+        "ANIMEVERSE_LOG_URL": f"sqlite:///{tmp_path}/log.db",
+        "ANIMEVERSE_CATALOG_URL": f"sqlite:///{tmp_path}/catalog.db",
+        "ANIMEVERSE_LAKE_ROOT": str(tmp_path / "lake"),
+    }
+    fill_log(tmp_path, 1_500)
+    pause = tmp_path / "pause"
+    pause.touch()
+    zombie = start(tmp_path / "a", **shared, ANIMEVERSE_FAULT_PAUSE=f"{step}:{pause}")
+    try:
+        until(tmp_path / "pause.reached", zombie)
+        finished(start(tmp_path / "b", **shared), tmp_path / "b")
+        fill_log(tmp_path, 100, seed=8)  # so that there is something for it to go on with
+        pause.unlink()
+        finished(zombie, tmp_path / "a")
+    finally:
+        zombie.kill()
+        zombie.wait()
+    settings = load_settings(
+        home=tmp_path / "a",
+        log_url=shared["ANIMEVERSE_LOG_URL"],
+        catalog_url=shared["ANIMEVERSE_CATALOG_URL"],
+        lake_root=shared["ANIMEVERSE_LAKE_ROOT"],
+    )
+    assert failed(settings) == []

@@ -1,0 +1,1 @@
+"""One refresh of gold: facts, dimensions and aggregates."""

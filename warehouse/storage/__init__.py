@@ -1,0 +1,1 @@
+"""Gold's files: connection, closed days, publication."""

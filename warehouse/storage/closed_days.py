@@ -1,0 +1,154 @@
+"""Closed days: what is too old to change soon lies in immutable Parquet files, one per table and day.
+
+The warehouse's file is what gets published, whole, at every refresh, so it must stay small. Of a model whose header
+says `split  date_key`, the native table `work.<name>` holds recent days (and rows whose date_key is null);
+`work.closed_days` names the file of each closed day; the view under the model's own name is both.
+A file is never changed: a day that must be is taken back (`reopen`) and written anew under another name when it is
+closed again. Files that no publication names any more are removed after a grace, so that readers can finish.
+"""
+
+import contextlib
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from warehouse.registry import Model
+from warehouse.storage.connection import columns_of, quoted
+
+FOLDER = "days"
+CREATE = "create table if not exists work.closed_days (name varchar, date_key integer, file varchar, rows bigint)"
+
+_COPY = "format parquet, compression snappy, parquet_version v2"
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedDays:
+    """Closed days of all tables that are split, below `folder`. Statements run in the caller's transaction."""
+
+    connection: duckdb.DuckDBPyConnection
+    folder: Path
+
+    def keys(self, name: str) -> set[int]:
+        """Days of the table that are closed."""
+        found = self.connection.execute("select date_key from work.closed_days where name = $1", [name]).fetchall()
+        return {key for (key,) in found}
+
+    def last_keys(self) -> dict[str, int]:
+        """The last closed day of each table that has one."""
+        return dict(
+            self.connection.execute("select name, max(date_key) from work.closed_days group by name").fetchall()
+        )
+
+    def reopen(self, model: Model, keys: Iterable[int]) -> int:
+        """Takes days back into the native table; returns how many were closed."""
+        wanted = sorted(set(keys) & self.keys(model.name))
+        for key, path in self._files(model.name, wanted):
+            self.connection.execute(
+                f"insert into work.{model.name} by name select *, {key}::integer as date_key"
+                f" from read_parquet('{quoted(path)}', hive_partitioning = false)"
+            )
+        if wanted:
+            self._forget(model.name, wanted)
+            self.show(model)
+        return len(wanted)
+
+    def close(self, model: Model, before: date, version: int) -> int:
+        """Writes native days before a day as files named by `version` and a token of their own; returns how many."""
+        name, run = model.name, self.connection.execute
+        key_before = key_of(before)
+        rows = run(
+            f"select date_key, count(*) from work.{name} where date_key < $1 group by all order by all", [key_before]
+        ).fetchall()
+        if not rows:
+            return 0
+        # Rows can be added to a closed day without reopening it; its file is rewritten with them.
+        self.reopen(model, [key for key, _ in rows])
+        # versions begin anew with a rebuild, and whoever reads an older publication must not find other rows
+        token = secrets.token_hex(4)
+        files = [f"{name}/date_key={key}/{version}-{token}.parquet" for key, _ in rows]
+        for (key, _), file in zip(rows, files, strict=True):
+            path = self.folder / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            run(
+                f"copy (select * exclude (date_key) from work.{name} where date_key = {key})"
+                f" to '{quoted(path)}' ({_COPY})"
+            )
+        run(f"delete from work.{name} where date_key < $1", [key_before])
+        run(
+            "insert into work.closed_days"
+            " select $1, unnest($2::integer[]), unnest($3::varchar[]), unnest($4::bigint[])",
+            [name, [key for key, _ in rows], files, [number for _, number in rows]],
+        )
+        self.show(model)
+        return len(rows)
+
+    def show(self, model: Model) -> None:
+        """Puts the view over native and closed days in place; paths in it are absolute."""
+        columns = ", ".join(columns_of(self.connection, f"work.{model.name}"))
+        paths = [path for _, path in self._files(model.name, sorted(self.keys(model.name)))]
+        sql = f"create or replace view {model.full_name} as select {columns} from work.{model.name}"
+        if paths:
+            files = ", ".join(f"'{quoted(path)}'" for path in paths)
+            # the day is in the path, so that a reader of one day opens one file
+            sql += (
+                f" union all select {columns} from read_parquet([{files}],"
+                " hive_partitioning = true, hive_types = {'date_key': integer})"
+            )
+        self.connection.execute(sql)
+
+    def let_go(self) -> None:
+        """Lets the grace of all files begin now: for what is published next without many that were published before."""
+        for path in self.folder.glob("*/*/*.parquet"):
+            path.touch()
+
+    def sweep(self, grace: float) -> int:
+        """Removes files that no closed day names and that are older than `grace` seconds; returns how many.
+
+        A file's age starts when it fell out of use: dropping a day touches its file.
+        """
+        if not self.folder.is_dir():
+            return 0
+        named = {file for (file,) in self.connection.execute("select file from work.closed_days").fetchall()}
+        removed = 0
+        for path in self.folder.glob("*/*/*.parquet"):
+            with contextlib.suppress(FileNotFoundError):
+                if str(path.relative_to(self.folder)) not in named and time.time() - path.stat().st_mtime > grace:
+                    path.unlink()
+                    removed += 1
+        return removed
+
+    def _files(self, name: str, keys: Sequence[int]) -> list[tuple[int, Path]]:
+        rows = self.connection.execute(
+            "select date_key, file from work.closed_days where name = $1 and date_key in (select unnest($2::integer[]))"
+            " order by date_key",
+            [name, list(keys)],
+        ).fetchall()
+        return [(key, self.folder / file) for key, file in rows]
+
+    def _forget(self, name: str, keys: Sequence[int]) -> None:
+        for _, path in self._files(name, keys):
+            path.touch()
+        self.connection.execute(
+            "delete from work.closed_days where name = $1 and date_key in (select unnest($2::integer[]))",
+            [name, list(keys)],
+        )
+
+
+def key_of(day: date) -> int:
+    """A day as a number, as `to_date_key` in SQL."""
+    return day.year * 10000 + day.month * 100 + day.day
+
+
+def is_split(model: Model) -> bool:
+    """Whether the model's days can be closed: what grows for ever."""
+    return "split" in model.header
+
+
+def table_of(model: Model) -> str:
+    """The native table that a model is kept in."""
+    return f"work.{model.name}" if is_split(model) else model.full_name

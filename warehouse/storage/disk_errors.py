@@ -1,0 +1,73 @@
+"""What the disk does to DuckDB, told as our error; and a warehouse that is opened anew after it."""
+
+import contextlib
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+import duckdb
+
+from pipelines.errors import StoreUnavailableError
+from pipelines.store_errors import store_error
+from warehouse.storage.connection import DAMAGED
+
+# FatalException: DuckDB trusts its memory no more once a write failed; ConnectionException: such a one was closed.
+_STORE = (
+    OSError,
+    duckdb.ConnectionException,
+    duckdb.FatalException,
+    duckdb.IOException,
+    duckdb.OutOfMemoryException,
+    duckdb.PermissionException,
+)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Guarded(Protocol):
+    """A holder of a DuckDB connection to `gold_dir`."""
+
+    gold_dir: Path
+    broken: bool
+
+    def reopen(self) -> None:
+        """Open the file anew: it holds the last commit."""
+
+
+G = TypeVar("G", bound=Guarded)
+
+
+def guarded(method: Callable[Concatenate[G, P], R]) -> Callable[Concatenate[G, P], R]:
+    """The method, but a failing disk raises StoreUnavailableError, and the next call begins with `reopen`."""
+
+    @functools.wraps(method)
+    def call(self: G, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            if self.broken:
+                self.reopen()
+            return method(self, *args, **kwargs)
+        except StoreUnavailableError:
+            self.broken = True
+            raise
+        except _STORE as error:
+            self.broken = True
+            raise store_error(f"writing gold in {self.gold_dir}", error) from error
+        except duckdb.Error as error:
+            cause = error.__context__
+            if isinstance(cause, _STORE):  # what broke first broke this, too
+                self.broken = True
+                raise store_error(f"writing gold in {self.gold_dir}", cause) from error
+            if str(error).startswith("Corrupt database file"):  # a block that opening did not read
+                self.broken = True
+                raise store_error(f"reading gold in {self.gold_dir}", error, DAMAGED) from error
+            raise
+
+    return call
+
+
+def close_quietly(connection: duckdb.DuckDBPyConnection) -> None:
+    """Close a connection that may be broken or closed already."""
+    with contextlib.suppress(duckdb.Error):
+        connection.close()
