@@ -1,5 +1,5 @@
-# The pipeline's image (target `runtime`), and one with JupyterLab beside it (target `notebooks`).
-# Python is the version the tests run with. Every package comes from a lock, by hash, as a wheel: nothing is compiled.
+# The image of the pipeline (target `runtime`), and one with JupyterLab (target `notebooks`).
+# Python has the version that the tests use. Every package is a wheel from the lock, verified by hash: nothing is compiled.
 FROM python:3.11.13-slim-bookworm AS python
 
 FROM python AS build
@@ -25,7 +25,7 @@ FROM build AS build-notebooks
 RUN python deploy/locked.py --extra notebooks > notebooks.lock \
     && python -m pip --python /opt/venv install --require-hashes --no-deps --only-binary :all: -r notebooks.lock
 
-# Python alone: no pip, no compiler, nobody to be root as.
+# Python only: no pip, no compiler, no root user at run time.
 FROM python AS bare
 RUN python -m pip uninstall --yes --root-user-action ignore setuptools wheel pip \
     && useradd --uid 10001 --create-home --shell /usr/sbin/nologin animeverse \
@@ -47,7 +47,7 @@ COPY --from=build-notebooks /opt/venv /opt/venv
 COPY --chown=10001:10001 README.md notebook[s] /home/animeverse/notebooks/
 CMD ["jupyter", "lab", "--no-browser"]
 
-# Flows and their deployments lie in /app, where `prefect deploy` and the worker look for them.
+# Flows and their deployments are in /app, where `prefect deploy` and the worker look for them.
 FROM bare AS runtime
 COPY --from=build /opt/venv /opt/venv
 COPY pyproject.toml prefect.yam[l] ./

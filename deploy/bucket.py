@@ -1,4 +1,4 @@
-"""Makes the bucket of ANIMEVERSE_LAKE_ROOT where it is not there, and proves that the store can be written and read."""
+"""Creates the bucket of ANIMEVERSE_LAKE_ROOT if it is missing, and checks that the store can be written and read."""
 
 import sys
 import uuid
@@ -9,7 +9,7 @@ from pipelines.config.settings import Settings, load_settings
 
 
 def store(settings: Settings) -> S3FileSystem:
-    """The store, as the settings name it."""
+    """Return the file system of the configured store."""
     s3 = settings.s3
     return S3FileSystem(
         endpoint_override=s3.get("s3.endpoint"),
@@ -21,7 +21,7 @@ def store(settings: Settings) -> S3FileSystem:
 
 
 def ensure(settings: Settings) -> str:
-    """The bucket's name, once an object in it could be written, read and deleted. Raises OSError."""
+    """Create the bucket, write, read and delete an object in it, and return its name. Raises OSError."""
     bucket = settings.lake_root.split("://", 1)[1].split("/", 1)[0]
     files = store(settings)
     files.create_dir(bucket, recursive=False)

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes what docker-compose.secure.yml needs for TLS: an authority of this machine's own and a certificate each for the
-# broker and the store, with openssl alone. What is there and still good for 30 days is left as it is.
-# The folder is closed to other users; the keys inside are readable, because each image runs as a user of its own.
+# Creates what docker-compose.secure.yml needs for TLS, with openssl: a local certificate authority, and one certificate
+# each for the broker and the store. Existing files that are valid for 30 more days stay as they are.
+# Other users cannot access the folder. The keys inside are readable, because each image runs as a different user.
 set -eu
 umask 077
 folder=${1:-deploy/certs}
@@ -18,7 +18,7 @@ if ! good ca.pem || [ ! -s ca.key ]; then
     echo "certs: made ca.pem" >&2
 fi
 
-# $1: the file's name, $2: the service's name on its network. Clients on this machine say localhost or 127.0.0.1.
+# $1: the file name, $2: the service name on its network. Clients on this machine use localhost or 127.0.0.1.
 certificate() {
     if good "$1.pem" && [ -s "$1.key" ] && openssl verify -CAfile ca.pem "$1.pem" > /dev/null 2>&1; then return; fi
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -sha256 -subj "/CN=$2" \

@@ -1,4 +1,4 @@
-"""Is the container doing its work? `health.py http URL`, `tcp HOST:PORT`, `writer`: exit 0 yes, 1 no."""
+"""Health check of a container. `health.py http URL`, `tcp HOST:PORT`, `writer`: exit 0 healthy, 1 not."""
 
 import os
 import socket
@@ -10,27 +10,27 @@ SECONDS = 5
 
 
 def answers(url: str) -> bool:
-    """An HTTP server says 200 there."""
+    """Whether an HTTP server answers the URL with status 200."""
     with urllib.request.urlopen(url, timeout=SECONDS) as answer:  # noqa: S310 - the compose file's own address
         return bool(answer.status == 200)
 
 
 def listens(address: str) -> bool:
-    """Something accepts connections there."""
+    """Whether the address accepts connections. Raises OSError if not."""
     host, port = address.rsplit(":", 1)
     with socket.create_connection((host, int(port)), timeout=SECONDS):
         return True
 
 
 def writes(home: Path, locks: Path = Path("/proc/locks")) -> bool:
-    """A living process of this container holds the lock of the home's writer. Looks without taking it."""
+    """Whether a live process of this container holds the write lock of the home. Does not take the lock."""
     inode = (home / "run.lock").stat().st_ino
     held = (line.split() for line in locks.read_text().splitlines())
     return any(line[1] == "FLOCK" and line[5].endswith(f":{inode}") for line in held if len(line) > 5)
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code."""
+    """Return the exit code."""
     try:
         match arguments:
             case ["http", url]:

@@ -1,11 +1,11 @@
-"""Prints those lines of requirements.lock, hashes and all, that an image needs.
+"""Prints the lines of requirements.lock, with hashes, that an image needs.
 
-    python deploy/locked.py                    what pyproject.toml's dependencies need
-    python deploy/locked.py --extra notebooks  those of an extra, too
-    python deploy/locked.py --only setuptools  one package and what it needs
+    python deploy/locked.py                    the dependencies of pyproject.toml
+    python deploy/locked.py --extra notebooks  also those of an extra
+    python deploy/locked.py --only setuptools  one package and its dependencies
 
-The lock holds everything, developers' tools as well, and says beside each package who needs it (`# via`); what can be
-reached from the roots is kept. Standard library only: it runs before anything is installed.
+The lock contains all packages, development tools included, and names the dependents of each (`# via`). Only packages
+that are reachable from the roots are printed. The script uses the standard library alone: it runs before any install.
 """
 
 import argparse
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def normal(name: str) -> str:
-    """A requirement's name as PEP 503 writes it, without extras, versions and markers."""
+    """Return the name of a requirement in PEP 503 form, without extras, versions and markers."""
     found = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", name.strip())
     if found is None:
         raise ValueError(f"not a requirement: {name!r}")
@@ -26,7 +26,7 @@ def normal(name: str) -> str:
 
 
 def blocks(lock: str) -> dict[str, tuple[str, set[str]]]:
-    """Package -> its lines (of all versions: one for each Python, say) and who needs it."""
+    """Return package -> its lines (of all versions, such as one per Python version) and its dependents."""
     found: dict[str, tuple[str, set[str]]] = {}
     for block in re.split(r"(?m)^(?=[A-Za-z0-9])", lock):
         if not re.match(r"[A-Za-z0-9]", block):
@@ -39,7 +39,7 @@ def blocks(lock: str) -> dict[str, tuple[str, set[str]]]:
 
 
 def reached(packages: dict[str, tuple[str, set[str]]], roots: set[str]) -> set[str]:
-    """The roots and all that they need, at any distance. Raises KeyError naming a root that the lock does not have."""
+    """Return the roots and their transitive dependencies. Raises KeyError with a root that the lock lacks."""
     for root in roots - packages.keys():
         raise KeyError(root)
     kept, grew = set(roots), True
@@ -51,7 +51,7 @@ def reached(packages: dict[str, tuple[str, set[str]]], roots: set[str]) -> set[s
 
 
 def main() -> int:
-    """Print them; the exit code."""
+    """Print the lines; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--extra", action="append", default=[])
     parser.add_argument("--only", action="append", default=[])

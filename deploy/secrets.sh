@@ -1,6 +1,6 @@
 #!/bin/sh
-# Gives each password of docker-compose.yml that .env does not have yet a random value; never changes one that is there.
-# None of the names is one that `animeverse` or Prefect reads, so a local `make demo` is as before.
+# Writes a random value into .env for each password of docker-compose.yml that it lacks; never changes an existing one.
+# Neither `animeverse` nor Prefect reads these names, so a local `make demo` is unaffected.
 set -eu
 umask 077
 file=${1:-.env}

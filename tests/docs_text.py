@@ -17,6 +17,7 @@ PAGES = sorted(
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<!`)\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.*?)\s*$", re.MULTILINE)
+_ANCHOR = re.compile(r"""<a id="([\w-]+)"></a>""")
 
 
 def name(page: Path) -> str:
@@ -35,8 +36,8 @@ def links(page: Path) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors that a page's headings get, as GitHub makes them."""
-    found: set[str] = set()
+    """The anchors that a page's headings get, as GitHub makes them, and those that it sets itself."""
+    found: set[str] = set(_ANCHOR.findall(prose(page)))
     for heading in _HEADING.findall(prose(page)):
         text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
         slug = re.sub(r"[^\w\- ]", "", text).replace(" ", "-")

@@ -157,3 +157,14 @@ def test_the_harmless_commands_run(tiny: Path) -> None:
             continue  # the table comes with the first gap
         if words != ("query",):
             ran(tiny, list(words))
+
+
+def test_every_rule_that_is_cited_is_published() -> None:
+    sources = [
+        path
+        for folder in ("animeverse", "flows", "pipelines", "producers", "tests", "warehouse")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".py", ".sql")
+    ]
+    cited = {rule for path in [*PAGES, *sources] for rule in re.findall(r"\bR([0-9]{1,2})\b", path.read_text("utf-8"))}
+    assert {f"r{number}" for number in cited} <= anchors(ROOT / "docs" / "rules.md")

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Starts the broker. Not with `--mode dev-container`, which turns fsync off and write caching on: here, what is
-# acknowledged is kept. rpk rewrites its configuration, so it gets a copy.
-# The user is made at the first start, also without the secure file: it can be switched on later over the same data.
+# Starts the broker without `--mode dev-container`, which disables fsync and enables write caching: acknowledged records
+# must be durable. rpk rewrites its configuration, so it gets a copy.
+# The first start creates the user, also without the secure file, which can then be added later over the same data.
 set -eu
 mkdir -p /tmp/redpanda
 cp /etc/stack/redpanda.yaml /tmp/redpanda/redpanda.yaml
