@@ -26,7 +26,7 @@ from pipelines.config.settings import load_settings
 from pipelines.contracts.registry import TOPICS
 from pipelines.contracts.tables import BRONZE
 from pipelines.lake.catalog import Lake, LakeTable, encode
-from pipelines.maintenance.background import Owned, Upkeep
+from pipelines.maintenance.background import BackgroundMaintenance, OwnedTable
 
 TOPIC = "inventory-updates"
 WINDOW = 50  # appends that a figure is the median of
@@ -61,7 +61,7 @@ def measure(home: Path, commits: int, *, months: float = 0, upkeep: bool = True)
     settings = load_settings(home=home)
     with closing(Lake.open(settings)) as lake:
         table = ensure_bronze(lake, TOPIC)
-        keeper = Upkeep(lake, settings, clock, print)
+        keeper = BackgroundMaintenance(lake, settings, clock, print)
         try:
             for n in range(1, commits + 1):
                 moment = began + timedelta(days=30 * months) * n / commits
@@ -72,7 +72,7 @@ def measure(home: Path, commits: int, *, months: float = 0, upkeep: bool = True)
                     start = time.perf_counter()
                     if upkeep:
                         keeper.expire([table])
-                        keeper.step([Owned(table, lambda work: work())])
+                        keeper.step([OwnedTable(table, lambda work: work())])
                     keeping += 1000 * (time.perf_counter() - start)
                 if n in wanted:
                     last = sorted(took[-WINDOW:])

@@ -58,11 +58,11 @@ def build(place: Place, settings: Settings, rows: int, days: int) -> int:
             events = _events(number, at)
             sales.items.append(_lines(number, events), {"consumed": "0"})
             stamp = {"consumed": "0", "state": encode({"-1": [int(at[-1]), int(at[-1])]}), "ledger": "[]"}
-            sales.anchor.append(events.to_arrow().select(silver_schema("pos-transactions").names), stamp)
+            sales.checkpoint_table.append(events.to_arrow().select(silver_schema("pos-transactions").names), stamp)
             say(f"history: {(number[-1] + 1) * _LINES:,} of {days * a_day * _LINES:,} lines")
             _work(settings, ("gold",))
     with closing(Warehouse(settings.published_path.parent)) as gold:
-        while gold.tidy():  # as a pipeline does that has nothing else to do
+        while gold.archive_closed_days():  # as a pipeline does that has nothing else to do
             pass
     return days * a_day * _LINES
 

@@ -14,7 +14,7 @@ from prefect.states import Completed
 
 from animeverse.services.loop import PATIENCE
 from pipelines.errors import AlreadyRunningError
-from pipelines.microbatch.handover import as_guest
+from pipelines.microbatch.handover import exclusive_access
 
 T = TypeVar("T")
 _LOOK_EVERY = 1.0
@@ -45,7 +45,7 @@ async def guest(home: Path) -> AsyncIterator[None]:
     stop = threading.Event()
     with ExitStack() as door:
         try:
-            await asyncio.to_thread(lambda: door.enter_context(as_guest(home, patience=PATIENCE, stop=stop)))
+            await asyncio.to_thread(lambda: door.enter_context(exclusive_access(home, patience=PATIENCE, stop=stop)))
             yield
         finally:
             stop.set()

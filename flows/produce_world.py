@@ -13,7 +13,7 @@ from flows.layers import RETRIES
 from pipelines.config.settings import load_settings
 from pipelines.contracts.registry import TOPICS
 from pipelines.log.open import open_log
-from producers.data_faults import Dirt
+from producers.data_faults import DataFaults
 from producers.live import live
 from producers.publish import publish_live
 
@@ -39,7 +39,9 @@ async def produce(rate: float, seconds: float, seed: int, clean: bool) -> int:
 
     def work(stop: threading.Event) -> int:
         until = time.monotonic() + seconds
-        batches = live(seed, rate, datetime.now(UTC), dirt=Dirt.none() if clean else Dirt(), clock=time.time)
+        batches = live(
+            seed, rate, datetime.now(UTC), dirt=DataFaults.none() if clean else DataFaults(), clock=time.time
+        )
         log = open_log(settings.log_url, kafka=settings.kafka, topic_prefix=settings.topic_prefix)
         try:
             log.ensure_topics(list(TOPICS), settings.partitions)

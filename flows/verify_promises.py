@@ -13,7 +13,7 @@ from flows.continuous import LAKEHOUSE
 from flows.execution import guest, in_thread, skipped
 from flows.layers import RETRIES
 from pipelines.config.settings import load_settings
-from pipelines.errors import AlreadyRunningError, BronzeCutError, CheckFailedError
+from pipelines.errors import AlreadyRunningError, BronzeTruncatedError, CheckFailedError
 from pipelines.home_lock import home_lock
 from pipelines.operations.check import Check
 from pipelines.operations.verify import verify
@@ -59,7 +59,7 @@ async def prove(rebuild: bool) -> list[Check]:
         with home_lock(settings.home):
             try:
                 return verify(settings, rebuild=rebuild, gold_checks=gold_checks)
-            except BronzeCutError as error:
+            except BronzeTruncatedError as error:
                 logger.warning("%s", error)
                 return verify(settings, gold_checks=gold_checks)
 

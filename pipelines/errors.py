@@ -13,7 +13,7 @@ LakehouseError               anything a user may see; its text says what was exp
     ├── LogIdentityError         the topic is not the one that bronze was read from, or offsets are gone
     ├── AlreadyRunningError      another process writes this home
     ├── DriftFrozenError         policy `freeze` met an unknown field
-    ├── BronzeCutError           silver cannot be made anew: retention removed bronze that it was made from
+    ├── BronzeTruncatedError           silver cannot be made anew: retention removed bronze that it was made from
     └── CheckFailedError         a check that must hold does not; nothing was published
 """
 
@@ -78,7 +78,7 @@ class DriftFrozenError(PermanentError):
     """A topic with drift policy `freeze` met an unknown field."""
 
 
-class BronzeCutError(PermanentError):
+class BronzeTruncatedError(PermanentError):
     """Retention has removed from bronze what silver would have to be made from."""
 
 

@@ -58,7 +58,7 @@ _WRONG_TYPE: dict[str, tuple[Any, ...]] = {
 }
 
 
-class Breach(NamedTuple):
+class ContractViolation(NamedTuple):
     """What to change in an event, or in its first line, to break one rule; a member that becomes None is taken away."""
 
     rule: str
@@ -89,21 +89,26 @@ def _field_breaches(field: Field, event_type: str | None, path: str) -> list[tup
     return found
 
 
-def breaches(contract: Contract, event: JsonObject) -> list[Breach]:
+def breaches(contract: Contract, event: JsonObject) -> list[ContractViolation]:
     """Everything that can be done to this event to break exactly one rule."""
     event_type = event["event_type"]
     names = contract.delete_fields if event_type == "delete" else tuple(field.name for field in contract.fields)
-    found: list[Breach] = []
+    found: list[ContractViolation] = []
     for field in (contract.field(name) for name in names if name not in contract.one_of):
-        found += [Breach(rule, {field.name: wrong}) for rule, wrong in _field_breaches(field, event_type, field.name)]
+        found += [
+            ContractViolation(rule, {field.name: wrong})
+            for rule, wrong in _field_breaches(field, event_type, field.name)
+        ]
         for line in field.lines:
             wrongs = _field_breaches(line, event_type, f"{field.name}.{line.name}")
-            found += [Breach(rule, {line.name: wrong}, in_line=True) for rule, wrong in wrongs]
+            found += [ContractViolation(rule, {line.name: wrong}, in_line=True) for rule, wrong in wrongs]
         if field.lines:
-            found.append(Breach("rule:line_number", {field.name: [*event[field.name], event[field.name][0]]}))
+            found.append(
+                ContractViolation("rule:line_number", {field.name: [*event[field.name], event[field.name][0]]})
+            )
     if contract.one_of:
-        found.append(Breach("rule:one_subject", dict.fromkeys(contract.one_of, "X-1")))
-        found.append(Breach("rule:one_subject", dict.fromkeys(contract.one_of)))
+        found.append(ContractViolation("rule:one_subject", dict.fromkeys(contract.one_of, "X-1")))
+        found.append(ContractViolation("rule:one_subject", dict.fromkeys(contract.one_of)))
     return found
 
 

@@ -14,7 +14,7 @@ from producers.text import DAY, HOUR, MINUTE, SECOND
 
 
 @dataclass(frozen=True, slots=True)
-class Dirt:
+class DataFaults:
     """Shares of a topic's events, each in 0..1. Copies come on top; all others exclude one another."""
 
     out_of_order: float = 0.03  # up to 10 minutes late
@@ -34,7 +34,7 @@ class Dirt:
             raise ValueError(f"each share of dirt lies in 0..1 and all together at most 1, found {shares}")
 
     @classmethod
-    def none(cls) -> "Dirt":
+    def none(cls) -> "DataFaults":
         """A clean world: every event arrives at once, in order, whole and only once."""
         return cls(**dict.fromkeys((part.name for part in fields(cls)), 0.0))
 
@@ -79,14 +79,14 @@ FACTS = {
 
 
 @dataclass(slots=True)
-class Spoiler:
+class FaultInjector:
     """Turns drafts into records: a frame of FACTS and `key`, `value`, one row a record, not yet in order.
 
     `end` is the end of the world, before which everything arrives; without one (live) lateness moves events back
     in time instead of delaying them. How many records get which treatment is exact over time, topic by topic.
     """
 
-    dirt: Dirt
+    dirt: DataFaults
     end: int | None
     _seen: dict[str, int] = field(default_factory=dict)
     _done: dict[tuple[str, Kind], int] = field(default_factory=dict)

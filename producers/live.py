@@ -6,7 +6,7 @@ from datetime import datetime
 import numpy as np
 
 from pipelines.contracts.registry import TOPICS
-from producers.data_faults import Dirt, Spoiler
+from producers.data_faults import DataFaults, FaultInjector
 from producers.draft import Draft
 from producers.engine import Engine, Quota, Sizes
 from producers.randomness import fingerprint
@@ -30,7 +30,7 @@ def live(
     rate: float,
     start: datetime,
     *,
-    dirt: Dirt | None = None,
+    dirt: DataFaults | None = None,
     topics: Sequence[str] = TOPICS,
     clock: Callable[[], float] | None = None,
 ) -> Iterator[Batch]:
@@ -40,14 +40,14 @@ def live(
     stock come first, at most half of each window. Pure without a `clock` (seconds since 1970); with one, a generator
     that has fallen behind leaves out the time it missed instead of sending old events.
     """
-    dirt = dirt or Dirt()
+    dirt = dirt or DataFaults()
     begin = int(start.timestamp() * 1_000)
     tag = fingerprint("live", seed, begin, rate, dirt, tuple(topics), digits=8)
     engine = Engine(seed, tag, _SIZES, begin // DAY, 30, per_day=rate * 86_400)
     if not {_POS, "cinema-sales"} & set(topics):
         engine.reviews.strangers = 1.0  # nobody buys anything here
     backlog = [draft for draft in engine.opening(begin, 1) if draft.topic in topics]
-    outbox = Outbox(Spoiler(dirt, None), seed)
+    outbox = Outbox(FaultInjector(dirt, None), seed)
     shares = {topic: share_of([topic]) / share_of(topics) if topic in topics else 0.0 for topic in TOPICS}
     length = int(np.clip(_FEW / rate, 0.5, 2.0) * SECOND)
     index, owed, day = 0, 0.0, -1

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipelines.contracts.registry import TOPICS
 from pipelines.log.interface import Log
-from producers.rate_limiter import Pace
+from producers.rate_limiter import RateLimiter
 from producers.resume import Run
 from producers.world import Batch, World
 
@@ -35,14 +35,14 @@ def publish(
     topics: Sequence[str] = TOPICS,
     progress: Progress = _nothing,
     stop: Callable[[], bool] = _never,
-    pace: Pace | None = None,
+    pace: RateLimiter | None = None,
 ) -> int:
     """Send the records of `topics` in order of arrival, at most `count`, at `rate` records a second; how many went.
 
     Every record counted is durable. `progress` gets the records sent since its last call. `stop` is asked between
     appends: a run that is stopped has sent whole appends only. The topics must exist.
     """
-    pace = pace or (Pace(rate) if rate else None)
+    pace = pace or (RateLimiter(rate) if rate else None)
     sent = 0
     for wave in _waves(batches, topics, CHUNK if pace is None else 1):
         queue = _Queue(wave)

@@ -18,7 +18,7 @@ from pipelines.errors import UsageError
 from pipelines.log.interface import EARLIEST_MICROS, LATEST_MICROS, OUTGOING, Log
 from pipelines.parsing.json_text import InvalidJsonError
 from pipelines.parsing.json_text import read as read_json
-from producers.rate_limiter import Pace
+from producers.rate_limiter import RateLimiter
 
 Timestamps = Literal["now", "event_time"]
 
@@ -42,7 +42,7 @@ def publish_file(
     partition: int | None = None,
     progress: Callable[[int], None] = lambda _records: None,
     stop: Callable[[], bool] = lambda: False,
-    pace: Pace | None = None,
+    pace: RateLimiter | None = None,
 ) -> int:
     """Send the lines of a file (`-`: standard input) in order; how many went. The file may be larger than memory.
 
@@ -51,7 +51,7 @@ def publish_file(
     that can be read and lies after 1970 and before 10000. Every record counted is durable. Raises UsageError when
     there is no such file.
     """
-    pace = pace or (Pace(rate) if rate else None)
+    pace = pace or (RateLimiter(rate) if rate else None)
     sent = 0
     with _opened(path) as file:
         for lines in _chunks(file, count):

@@ -7,7 +7,7 @@ _TICK = 0.04
 _MOST_BEHIND = 1.0  # seconds that are made up for; what a longer pause missed is not sent all at once
 
 
-class Pace:
+class RateLimiter:
     """Hands out records at `rate` a second, counted from the first call on."""
 
     def __init__(

@@ -75,7 +75,7 @@ class Receipts:
         return Receipts(**both, lines=lines)
 
 
-class Printer:
+class ReceiptBuilder:
     """Turns receipts into events."""
 
     def __init__(self, customers: Customers, products: Products) -> None:

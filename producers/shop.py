@@ -11,7 +11,7 @@ from producers.draft import Draft, Due, Ids
 from producers.places import places
 from producers.products import Products
 from producers.randomness import Bools, Floats, GroupedOdds, Ints, Odds, first_come, free_units
-from producers.receipts import MOST_LINES, PAYMENTS, Lines, Printer, Receipts
+from producers.receipts import MOST_LINES, PAYMENTS, Lines, ReceiptBuilder, Receipts
 from producers.seasons import Window, calendar_day, store_hours
 from producers.text import DAY
 
@@ -39,7 +39,7 @@ class Shop:
 
     def __init__(self, customers: Customers, products: Products) -> None:
         self.customers, self.products = customers, products
-        self._printer = Printer(customers, products)
+        self._printer = ReceiptBuilder(customers, products)
         self._returns = Due()
         self.purchases: Purchases | None = None
 

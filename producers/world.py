@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from pipelines.contracts.registry import TOPICS
 from pipelines.log.interface import HEADERS, OUTGOING
-from producers.data_faults import FACTS, Dirt, Spoiler
+from producers.data_faults import FACTS, DataFaults, FaultInjector
 from producers.draft import Draft
 from producers.engine import Engine, Quota, Sizes
 from producers.randomness import fingerprint, share_out, stream
@@ -47,7 +47,7 @@ class World:
     start: date
     days: int
     events: int
-    dirt: Dirt = field(default_factory=Dirt)
+    dirt: DataFaults = field(default_factory=DataFaults)
 
     def __post_init__(self) -> None:
         """Refuse a world without time or events."""
@@ -66,7 +66,7 @@ class World:
         events = self.events / (1.0 + self.dirt.copies)
         sizes = Sizes.for_history(events, self.days)
         engine = Engine(self.seed, self.name, sizes, first, self.days, per_day=events / self.days)
-        outbox = Outbox(Spoiler(self.dirt, end), self.seed)
+        outbox = Outbox(FaultInjector(self.dirt, end), self.seed)
         for draft in engine.opening(begin, 20 * MINUTE):
             outbox.add_clean(draft)
         for window, quota in _plan(self, engine):
@@ -112,11 +112,11 @@ def _plan(world: World, engine: Engine) -> Iterator[tuple[Window, Quota]]:
 class Outbox:
     """Records that have been sent and not yet arrived, by topic."""
 
-    def __init__(self, spoiler: Spoiler, seed: int) -> None:
+    def __init__(self, spoiler: FaultInjector, seed: int) -> None:
         self._spoiler, self._seed = spoiler, seed
         self._fresh: dict[str, list[pl.DataFrame]] = {topic: [] for topic in TOPICS}
         self._waiting: dict[str, pl.DataFrame | None] = dict.fromkeys(TOPICS)
-        self._clean = Spoiler(Dirt.none(), spoiler.end)
+        self._clean = FaultInjector(DataFaults.none(), spoiler.end)
 
     def add(self, draft: Draft, index: int) -> None:
         """Spoil and send."""

@@ -21,7 +21,7 @@ from warehouse.storage import fingerprint as origin
 from warehouse.storage import publish
 from warehouse.storage.closed_days import CREATE, FOLDER, ClosedDays, is_split
 from warehouse.storage.connection import connect
-from warehouse.storage.disk_errors import close_quietly, guarded
+from warehouse.storage.disk_errors import close_quietly, translate_disk_errors
 
 __all__ = ["Refreshed", "SilverChanges", "Warehouse", "rebuild"]
 
@@ -94,7 +94,7 @@ class Warehouse:
         if self._last and not self._is_behind:
             self._settle_at = time.monotonic() + patience
 
-    @guarded
+    @translate_disk_errors
     def _begin(self, anew: bool) -> None:
         self.gold_dir.mkdir(parents=True, exist_ok=True)
         if anew and (self.gold_dir / WORK).exists():
@@ -106,7 +106,7 @@ class Warehouse:
                 self._throw_away()
             else:
                 if self._last:
-                    self.reset()
+                    self.discard()
                 return
         self._open()
 
@@ -115,7 +115,7 @@ class Warehouse:
         """The file that readers open."""
         return self.gold_dir / publish.PUBLISHED
 
-    @guarded
+    @translate_disk_errors
     def reflected(self) -> Mapping[str, int]:
         """Silver snapshots of the last refresh; {} when there is none."""
         if self._last == 0:
@@ -125,7 +125,7 @@ class Warehouse:
         ).fetchall()
         return dict(rows[0][0])
 
-    @guarded
+    @translate_disk_errors
     def refresh(self, changes: SilverChanges, now: datetime) -> Refreshed:
         """Takes new silver rows into gold and publishes, unless they are many and the last copy is recent.
 
@@ -148,7 +148,7 @@ class Warehouse:
             refresh.run(changes)
             if refresh.refresh_id == 1:
                 origin.note(self._connection, self._seeds, self.gold_dir)
-                self._closed.let_go()
+                self._closed.restart_grace_period()
             if refresh.refresh_id % 1000 == 0:
                 self._forget_before(refresh.refresh_id - _KEEP_REFRESHES)
             committing = time.perf_counter()
@@ -176,8 +176,8 @@ class Warehouse:
         changed = {name: rows for name, rows in refresh.changed.items() if rows}
         return Refreshed(refresh.refresh_id, changed, refresh.restated, refresh.seconds, not self._is_unpublished)
 
-    @guarded
-    def settle(self, now: datetime) -> Refreshed | None:
+    @translate_disk_errors
+    def complete_deferred(self, now: datetime) -> Refreshed | None:
         """Brings up to date what `patience` let lag, and publishes; None when nothing lagged."""
         if not self._is_behind:
             self.publish()
@@ -186,8 +186,8 @@ class Warehouse:
         state = self._connection.sql("select * from work.partitions").to_arrow_table()
         return self.refresh(SilverChanges({}, self.reflected(), state), now)
 
-    @guarded
-    def tidy(self) -> bool:
+    @translate_disk_errors
+    def archive_closed_days(self) -> bool:
         """Closes some days that are old, and publishes that; False when there was nothing to do.
 
         For when a run is idle: what a catch-up left native is closed then, before anybody waits for a refresh.
@@ -197,20 +197,20 @@ class Warehouse:
         self.publish()
         return True
 
-    @guarded
+    @translate_disk_errors
     def publish(self) -> None:
         """Publishes what is committed and not published yet."""
         if self._is_unpublished:
             self._publish({})
 
-    @guarded
-    def reset(self) -> None:
+    @translate_disk_errors
+    def discard(self) -> None:
         """Forgets all, so that the next refresh builds from nothing. What is published stays until then; what is not
         yet is published first, as restatements go on from there.
         """
         with contextlib.suppress(StoreUnavailableError, duckdb.Error):
             if self._last and not publish.is_current(self._connection, self.published):
-                self._closed.let_go()
+                self._closed.restart_grace_period()
                 self._publish({})
         self._is_unpublished, self._publish_at = False, 0.0
         self.close()
@@ -253,7 +253,7 @@ class Warehouse:
         self._session = Session(self._connection, self._closed)
         self._last = origin.last_refresh(self._connection)
         if self._last and not origin.is_ours(self._connection, self._seeds):
-            self.reset()
+            self.discard()
             return
         origin.load_seeds(self._connection, self._seeds)
         self._is_behind = bool(self._last) and is_behind(self._connection)
@@ -261,7 +261,7 @@ class Warehouse:
             # a crash between commit and publication, or a home that was moved, is mended here
             has_moved = origin.has_moved(self._connection, self._closed, self.gold_dir)
             if has_moved or not publish.is_current(self._connection, self.published):
-                self._closed.let_go()  # until now readers opened what named other files than the new one
+                self._closed.restart_grace_period()  # until now readers opened what named other files than the new one
                 self._publish({})
             self._closed.sweep(self._grace)
 

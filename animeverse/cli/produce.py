@@ -81,7 +81,7 @@ def produce(
             start=date_of(start),
             days=days,
             events=events,
-            dirt=producing.parse_dirt(dirt or [], clean),
+            dirt=producing.parse_faults(dirt or [], clean),
             file=file,
             timestamps=timestamps,
             partition=partition,

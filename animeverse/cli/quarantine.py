@@ -34,17 +34,17 @@ Until = Annotated[str | None, typer.Option(help="Only records before this date o
 OneTopic = Annotated[str | None, typer.Option(help="Only this topic's.")]
 
 
-def wanted_of(
+def filter_of(
     topic: str | None, reason: list[str] | None, offset: list[str] | None, since: str | None, until: str | None
 ) -> Any:
     """The filter that the options describe. Raises UsageError."""
-    from pipelines.bronze.record_ref import parse_place
-    from pipelines.quarantine.records import Wanted, parse_moment
+    from pipelines.bronze.record_ref import parse_record_ref
+    from pipelines.quarantine.records import QuarantineFilter, parse_moment
 
-    return Wanted(
+    return QuarantineFilter(
         topic=topics_of([topic])[0] if topic is not None else None,
         reasons=frozenset(reason or ()),
-        places=frozenset(map(parse_place, offset or ())),
+        places=frozenset(map(parse_record_ref, offset or ())),
         since=parse_moment("--since", since),
         until=parse_moment("--until", until),
     )
@@ -70,7 +70,7 @@ def quarantine_list(
     from pipelines.lake.catalog import open_lakehouse
     from pipelines.quarantine.records import count_by_rule
 
-    wanted = wanted_of(topic, reason, offset, since, until)
+    wanted = filter_of(topic, reason, offset, since, until)
     lake = open_lakehouse(settings_of(context))
     try:
         rules = count_by_rule(lake, wanted)
@@ -99,12 +99,12 @@ def quarantine_show(
     """Show quarantined records whole, and what became of them since."""
     from animeverse.terminal import quarantine as quarantining
     from pipelines.lake.catalog import open_lakehouse
-    from pipelines.quarantine.records import whole_records
+    from pipelines.quarantine.records import full_records
 
-    wanted = wanted_of(topic, reason, offset, since, until)
+    wanted = filter_of(topic, reason, offset, since, until)
     lake = open_lakehouse(settings_of(context))
     try:
-        records, count = whole_records(lake, wanted, limit)
+        records, count = full_records(lake, wanted, limit)
     finally:
         lake.close()
     if as_json:
@@ -145,13 +145,13 @@ def quarantine_release(
     from pipelines.clock import utc_now
     from pipelines.quarantine.fixes import load_fix
 
-    settings, wanted = settings_of(context), wanted_of(topic, reason, offset, since, until)
+    settings, wanted = settings_of(context), filter_of(topic, reason, offset, since, until)
     chosen = load_fix(fix) if fix is not None else None
     if dry_run:
-        from pipelines.quarantine.dry_run import rehearse
+        from pipelines.quarantine.dry_run import dry_run_release
 
-        found = rehearse(settings, wanted, chosen, utc_now())
-        print_json(found.to_dict()) if as_json else quarantining.print_rehearsal(found)
+        found = dry_run_release(settings, wanted, chosen, utc_now())
+        print_json(found.to_dict()) if as_json else quarantining.print_dry_run(found)
     else:
         from pipelines.quarantine.release import release
 

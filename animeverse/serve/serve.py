@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from animeverse.serve.prefect_api import Api
 from animeverse.serve.processes import Child, descendants, signal_group
-from animeverse.serve.watchdog import Watch
+from animeverse.serve.watchdog import Watchdog
 from pipelines.config.settings import Settings
 from pipelines.errors import AlreadyRunningError, PermanentError, RetryableError, StoreUnavailableError, UsageError
 from pipelines.home_lock import home_lock
@@ -74,9 +74,9 @@ def serve(settings: Settings, *, port: int, schedules: bool, say: Say, show: Say
             say(f"Prefect's UI is at {ui}; logs are in {folder}. Ctrl-C ends all of it.")
         ours = (server, worker) if is_ours else (worker,)
         # that somebody else's server does not answer is for them to mend
-        watch = Watch(lambda: api.due(POOL, datetime.now(UTC)), minds_silence=is_ours)
+        watch = Watchdog(lambda: api.due(POOL, datetime.now(UTC)), minds_silence=is_ours)
         while not stop.wait(_LOOK_EVERY):
-            told = watch.stuck()
+            told = watch.problem()
             if stop.is_set():  # while it looked
                 break
             if told:

@@ -10,7 +10,7 @@ _PATIENCE, _MOST_PATIENCE = 60.0, 1800.0  # seconds that a run may be due; each 
 _SILENCE = "no answer"
 
 
-class Watch:
+class Watchdog:
     """Looks now and then at what is due. `due` returns the runs that a worker is to start by now, or raises a
     LakehouseError when the server does not tell, which counts with `minds_silence`; `clock` is in seconds and does not
     count those that the machine slept. Where some of what was due is not any more, there is progress, and all is well.
@@ -28,7 +28,7 @@ class Watch:
         self._patience = _PATIENCE
         self._next_look = clock() + _LOOK_EVERY
 
-    def stuck(self) -> str:
+    def problem(self) -> str:
         """What has been waiting for too long, in words; empty when all is well. Then the wait begins anew."""
         began = self._clock()
         if began < self._next_look:

@@ -9,7 +9,7 @@ from animeverse.services.run import gold_writer
 from pipelines.clock import utc_now
 from pipelines.config.settings import Settings
 from pipelines.errors import NoLakehouseError, RetryableError
-from pipelines.microbatch.handover import Ended, in_turns
+from pipelines.microbatch.handover import Ended, run_until_succeeded
 from pipelines.microbatch.loop import run
 from pipelines.microbatch.report import LAYERS, Progress, RunReport
 from pipelines.operations.status import status
@@ -50,7 +50,7 @@ class Loop:
 
     def _in_turns(self, work: Callable[[threading.Event], None], stop: threading.Event) -> Ended:
         seconds = max(0.0, self._over - time.monotonic())
-        return in_turns(self.home, work, seconds=seconds, patience=PATIENCE, stop=stop)
+        return run_until_succeeded(self.home, work, seconds=seconds, patience=PATIENCE, stop=stop)
 
     def end(self) -> None:
         """Let it end after the round that is under way."""

@@ -16,7 +16,7 @@ from pipelines.contracts.registry import TOPICS
 from pipelines.errors import UsageError
 from pipelines.log.interface import Log
 from pipelines.log.open import open_log
-from producers.data_faults import Dirt
+from producers.data_faults import DataFaults
 from producers.live import live, share_of
 from producers.publish import publish, publish_history, publish_live
 from producers.publish_file import Timestamps, publish_file
@@ -41,7 +41,7 @@ class Request:
     start: date | None = None
     days: int | None = None
     events: int | None = None
-    dirt: Dirt | None = None
+    dirt: DataFaults | None = None
     file: str | None = None
     timestamps: Timestamps = "now"
     partition: int | None = None
@@ -56,9 +56,9 @@ class Sent:
     is_all: bool
 
 
-def parse_dirt(shares: Sequence[str], clean: bool) -> Dirt:
+def parse_faults(shares: Sequence[str], clean: bool) -> DataFaults:
     """`late=0.1` and the like, over the defaults or over nothing. Raises UsageError."""
-    base = Dirt.none() if clean else Dirt()
+    base = DataFaults.none() if clean else DataFaults()
     known = asdict(base)
     for text in shares:
         name, _, share = text.partition("=")
@@ -70,7 +70,7 @@ def parse_dirt(shares: Sequence[str], clean: bool) -> Dirt:
         except ValueError:
             raise UsageError(f"--dirt {text}: expected NAME=SHARE, NAME one of {', '.join(known)}") from None
     try:
-        return Dirt(**known)
+        return DataFaults(**known)
     except ValueError as error:
         raise UsageError(f"--dirt: {error}") from None
 
@@ -86,7 +86,7 @@ def produce(settings: Settings, request: Request, stop: threading.Event) -> Sent
         return (_live if request.count is None or request.rate is not None else _some)(settings, request, seed, stop)
     days = request.days or DEFAULT_DAYS
     start = request.start or datetime.now(UTC).date() - timedelta(days=days)
-    world = World(seed, start, days, request.events or DEFAULT_EVENTS, request.dirt or Dirt())
+    world = World(seed, start, days, request.events or DEFAULT_EVENTS, request.dirt or DataFaults())
     return history(settings, world, stop, rate=request.rate, count=request.count, topics=request.topics)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from animeverse.services.query import Session
 from pipelines.config.settings import Settings
 from pipelines.operations.reconcile import count_topics
-from pipelines.operations.record_counts import TopicCount
+from pipelines.operations.record_counts import TopicReconciliation
 
 _KPIS = {"net_sales_amount": "net sales", "admissions": "admissions"}  # those shown to people
 _OTHER_KPIS = {  # where none of those changed
@@ -42,7 +42,7 @@ class Change:
 class Reconciliation:
     """All topics with a bronze table, all days that late data changed, and ended ones that anything else did."""
 
-    topics: list[TopicCount]
+    topics: list[TopicReconciliation]
     late: list[Change]
     other: list[Change]
 

@@ -77,22 +77,22 @@ class _Gold:
         """As Warehouse.refresh."""
         return self._warehouse().refresh(changes, now)
 
-    def settle(self, now: datetime) -> Refreshed | None:
+    def complete_deferred(self, now: datetime) -> Refreshed | None:
         """As Warehouse.settle."""
-        return self._warehouse().settle(now)
+        return self._warehouse().complete_deferred(now)
 
-    def tidy(self) -> bool:
+    def archive_closed_days(self) -> bool:
         """As Warehouse.tidy."""
-        return self._warehouse().tidy()
+        return self._warehouse().archive_closed_days()
 
     def publish(self) -> None:
         """As Warehouse.publish."""
         if self.opened is not None:
             self.opened.publish()
 
-    def reset(self) -> None:
+    def discard(self) -> None:
         """As Warehouse.reset."""
-        self._warehouse().reset()
+        self._warehouse().discard()
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from rich.markup import escape
 
 from animeverse.terminal import console
 from animeverse.terminal.summary import meaning
-from pipelines.bronze.record_ref import place_text
+from pipelines.bronze.record_ref import ref_text
 from pipelines.clock import instant
-from pipelines.quarantine.dry_run import Rehearsal
+from pipelines.quarantine.dry_run import DryRun
 from pipelines.quarantine.records import QuarantinedRecord, RuleCount
 from pipelines.quarantine.release import Released
 
@@ -36,7 +36,7 @@ def print_rules(rules: Sequence[RuleCount]) -> None:
             console.count(rule.released) if rule.released else "",
             instant(rule.first_at)[:19] + "Z" if rule.first_at else "",
             instant(rule.last_at)[:19] + "Z" if rule.last_at else "",
-            place_text((rule.sample["partition"], rule.sample["offset"])),
+            ref_text((rule.sample["partition"], rule.sample["offset"])),
             (rule.sample["detail"] or meaning(rule.rule))[:80],
         )
         for rule in rules
@@ -73,8 +73,8 @@ def print_records(records: Sequence[QuarantinedRecord], count: int) -> None:
             ("value", _text(record.value)),
         ]
         if record.origin is not None:
-            rows.append(("released from", place_text(record.origin)))
-        rows += [("released as", place_text(copy)) for copy in record.released_as]
+            rows.append(("released from", ref_text(record.origin)))
+        rows += [("released as", ref_text(copy)) for copy in record.released_as]
         console.put(console.table(("", ""), rows))
     if count > len(records):
         console.say(f"{len(records):,} of {count:,} records; --limit shows more")
@@ -94,7 +94,7 @@ def print_released(done: Released) -> None:
         console.put(line)
 
 
-def print_rehearsal(found: Rehearsal) -> None:
+def print_dry_run(found: DryRun) -> None:
     """What a release would do, with a few records before and after, on stdout."""
     total = found.would_pass + found.duplicates + found.again
     console.put(f"{found.would_pass:,} of {total:,} records of {found.topic} would pass; nothing was released")
@@ -107,7 +107,7 @@ def print_rehearsal(found: Rehearsal) -> None:
         console.put(line)
     for example in found.examples:
         detail = f" ({example.detail})" if example.detail else ""
-        console.put(f"\n[bold]{place_text(example.place)}[/bold]  {escape(example.verdict + detail)}")
+        console.put(f"\n[bold]{ref_text(example.place)}[/bold]  {escape(example.verdict + detail)}")
         if example.before == example.after:
             console.put(f"  as it is  {escape(_text(example.after)[:_SHOWN])}")
         else:

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from animeverse.services.reconcile import _CAUSES, _KPIS, _OTHER_KPIS, Change, Reconciliation
 from animeverse.terminal import console
-from pipelines.operations.record_counts import Tally, TopicCount
+from pipelines.operations.record_counts import RecordCounts, TopicReconciliation
 
 _DAYS_SHOWN = 14
 
@@ -43,12 +43,12 @@ def print_reconciliation(found: Reconciliation) -> None:
     _print_changes("What else changed days that had ended", found.other)
 
 
-def _counts(tally: Tally) -> list[str]:
+def _counts(tally: RecordCounts) -> list[str]:
     numbers = (tally.received, tally.on_time, tally.late, tally.duplicates, tally.quarantined)
     return [console.count(number) for number in numbers]
 
 
-def _print_days(topics: list[TopicCount]) -> None:
+def _print_days(topics: list[TopicReconciliation]) -> None:
     days = sorted({day for topic in topics for day in topic.days})
     if not days:
         return
@@ -61,23 +61,23 @@ def _print_days(topics: list[TopicCount]) -> None:
         if (tally := topic.days.get(day)) is not None
     ]
     console.put(console.table(_DAY_HEADS, rows, right=range(2, 7)))
-    happened: dict[date, Tally] = {}
+    happened: dict[date, RecordCounts] = {}
     for topic in topics:
         for day, tally in topic.events.items():
-            happened.setdefault(day, Tally()).add(tally)
+            happened.setdefault(day, RecordCounts()).add(tally)
     last = sorted(happened)[-_DAYS_SHOWN:]
     console.put(f"\n[bold]Accepted, by day of event[/bold] [dim](the last {len(last)} of {len(happened)} days)[/dim]")
     counts = [(day, console.count(happened[day].on_time), console.count(happened[day].late)) for day in last]
     console.put(console.table(("happened on", "on time", "late"), counts, right=(1, 2)))
 
 
-def _reasons(tally: Tally, most: int = 4) -> str:
+def _reasons(tally: RecordCounts, most: int = 4) -> str:
     found = sorted(tally.quarantined_by_reason.items(), key=lambda item: (-item[1], item[0]))
     more = f", {len(found) - most} more" if len(found) > most else ""
     return ", ".join(f"{reason} {rows:,}" for reason, rows in found[:most]) + more
 
 
-def _releases(topics: list[TopicCount]) -> Iterator[str]:
+def _releases(topics: list[TopicReconciliation]) -> Iterator[str]:
     for topic in topics:
         if (of := topic.releases) is not None:
             other = f", {of.other:,} duplicates or not judged yet" if of.other else ""

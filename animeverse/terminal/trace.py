@@ -9,7 +9,7 @@ from rich.markup import escape
 from animeverse.services.trace import GoldRow
 from animeverse.terminal import console
 from animeverse.terminal.formats import to_text
-from pipelines.bronze.record_ref import place_text
+from pipelines.bronze.record_ref import ref_text
 from pipelines.clock import instant
 from pipelines.operations.trace import Trace, TracedRecord
 
@@ -51,7 +51,7 @@ def print_trace(found: Trace, gold: list[GoldRow]) -> None:
         if len(rows) > _ROWS_SHOWN:
             console.put(f"and {console.count(len(rows) - _ROWS_SHOWN)} more: --json has them all")
     for topic, place in found.unreadable:
-        console.say(f"{topic} {place_text(place)} holds this text, but carries no event_id that can be read")
+        console.say(f"{topic} {ref_text(place)} holds this text, but carries no event_id that can be read")
     for note in found.notes:
         console.say(note)
 
@@ -74,7 +74,7 @@ def _verdict(record: TracedRecord) -> str:
             late = f", {record.lateness_seconds:,.0f} s behind" if record.arrival == "late" else ""
             return f"accepted, {(record.arrival or '').replace('_', ' ')}{late}{snapshot}"
         case "duplicate":
-            of = f" of {place_text(record.duplicate_of)}" if record.duplicate_of else ""
+            of = f" of {ref_text(record.duplicate_of)}" if record.duplicate_of else ""
             return f"duplicate{of}: it adds nothing"
         case "quarantined":
             return f"quarantined: {', '.join(record.reasons)} ({record.detail})"
@@ -83,5 +83,5 @@ def _verdict(record: TracedRecord) -> str:
 
 
 def _releases(record: TracedRecord) -> list[str]:
-    found = [f"released from {place_text(record.released_from)}"] if record.released_from else []
-    return found + [f"released as {place_text(copy)}" for copy in record.released_as]
+    found = [f"released from {ref_text(record.released_from)}"] if record.released_from else []
+    return found + [f"released as {ref_text(copy)}" for copy in record.released_as]

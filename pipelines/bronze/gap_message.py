@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 from pipelines.bronze.incarnations import STRIDE
 from pipelines.bronze.position import Position
-from pipelines.bronze.topic_identity import Gap, Look
+from pipelines.bronze.topic_identity import Gap, TopicComparison
 
 _SHOWN = 8
 
 
-def told(topic: str, table: str, position: "Position", log_id: str, seen: Look) -> str:
+def gap_message(topic: str, table: str, position: "Position", log_id: str, seen: TopicComparison) -> str:
     """The gaps as a message: what was expected, what was found, what is lost, and the ways on."""
     found, state = seen.gaps, seen.state
     lost = sum(gap.records_lost or 0 for gap in found)

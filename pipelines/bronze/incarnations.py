@@ -53,7 +53,7 @@ def in_log(partition: int) -> int:
     return partition % STRIDE if partition >= 0 else partition
 
 
-class NumberedLog:
+class RenumberedLog:
     """A log as bronze numbers its partitions: every number that goes in or comes out is bronze's. A `Log` itself."""
 
     def __init__(self, log: Log, incarnations: Mapping[str, Incarnation]) -> None:

@@ -15,7 +15,7 @@ from pipelines.contracts.tables import LANDING_FILES
 from pipelines.lake.catalog import Lake, LakeTable
 
 
-class Intake:
+class LandingIngestor:
     """The landing folder beside the writers of bronze. Use it from the thread that writes bronze."""
 
     def __init__(self, lake: Lake, root: Path, writers: Sequence[BronzeWriter], say: Callable[[str], None]) -> None:
@@ -36,7 +36,7 @@ class Intake:
         """The list of files ingested."""
         return self._table
 
-    def take(self, clock: Clock) -> dict[str, int]:
+    def ingest(self, clock: Clock) -> dict[str, int]:
         """Ingest what has settled; topic -> records. A file that cannot be read is moved away and the rest goes on."""
         files, self.settling = self._landing.settled(list(self._writers))
         for name in self._landing.strays():

@@ -43,7 +43,7 @@ class Position:
     @classmethod
     def of(cls, table: LakeTable) -> "Position":
         """As the table's newest stamped snapshot says; the beginning for an empty table."""
-        stamp = table.stamp()
+        stamp = table.checkpoint()
         if "offsets" not in stamp:
             return cls(0, {}, None, None)
         return cls(
@@ -57,7 +57,7 @@ class Position:
             tuple(json.loads(stamp.get("gaps", "[]"))),
         )
 
-    def stamp(self) -> dict[str, str]:
+    def checkpoint(self) -> dict[str, str]:
         """The position as a snapshot's summary holds it."""
         found = {
             "batch-id": str(self.batch_id),

@@ -6,33 +6,34 @@ from typing import Any
 from pipelines.errors import UsageError
 from pipelines.lake.catalog import LakeTable
 
-Place = tuple[int, int]  # partition, offset
+RecordRef = tuple[int, int]  # partition, offset
 
 
-def read_places(bronze: LakeTable, places: Sequence[Place], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+def read_records(bronze: LakeTable, places: Sequence[RecordRef], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Bronze rows of these (partition, offset)."""
     if places:
         bronze.reload()  # others write it: what is held may be old, and its files compacted away
-    for partition, offsets in _by_partition(places).items():
+    for partition, offsets in by_partition(places).items():
         yield from bronze.read_in("offset", offsets, columns, {"partition": partition})
 
 
-def _by_partition(places: Sequence[Place]) -> Mapping[int, list[int]]:
+def by_partition(places: Sequence[RecordRef]) -> Mapping[int, list[int]]:
+    """Sorted offsets by partition."""
     found: dict[int, list[int]] = {}
     for partition, offset in sorted(places):
         found.setdefault(partition, []).append(offset)
     return found
 
 
-_PLACE = ["partition", "offset"]
+_REF = ["partition", "offset"]
 
 
-def place_text(place: Place) -> str:
+def ref_text(place: RecordRef) -> str:
     """`partition/offset`."""
     return f"{place[0]}/{place[1]}"
 
 
-def parse_place(text: str) -> Place:
+def parse_record_ref(text: str) -> RecordRef:
     """A place as `--offset` takes it. Raises UsageError."""
     partition, slash, offset = text.partition("/")
     try:

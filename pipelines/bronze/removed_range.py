@@ -12,16 +12,16 @@ from typing import Self
 
 import polars as pl
 
-from pipelines.errors import BronzeCutError
+from pipelines.errors import BronzeTruncatedError
 from pipelines.lake.catalog import LakeTable, encode
 
 PROPERTY = "cut"
 KEYS = ["batch_id", "partition"]
-_PLACE = ["partition", "offset"]
+_REF = ["partition", "offset"]
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class RemovedRange:
     """Removed are all batches up to `through`: of each partition, all that lies before an offset."""
 
     through: int = 0  # 0: nothing was ever removed
@@ -36,12 +36,12 @@ class Cut:
         offsets, rows = ({int(p): n for p, n in found.get(name, {}).items()} for name in ("offsets", "rows"))
         return cls(found.get("through", 0), found.get("before", ""), offsets, rows)
 
-    def extended(self, through: int, before: date, removed: pl.DataFrame) -> "Cut":
+    def extended(self, through: int, before: date, removed: pl.DataFrame) -> "RemovedRange":
         """The cut once these places (partition, offset), too, are gone."""
         more = removed.group_by("partition").agg(pl.col("offset").max() + 1, pl.len()).rows()
         offsets = dict(self.offsets) | {partition: offset for partition, offset, _ in more}
         rows = dict(self.rows) | {partition: self.rows.get(partition, 0) + count for partition, _, count in more}
-        return Cut(through, before.isoformat(), offsets, rows)
+        return RemovedRange(through, before.isoformat(), offsets, rows)
 
     def properties(self) -> dict[str, str]:
         """For the table."""
@@ -78,11 +78,11 @@ class Cut:
         return f"{sum(self.rows.values()):,} records of batches up to {self.through}, ingested before {self.before}"
 
 
-def refuse_cut(bronze: LakeTable, consumed: int) -> None:
-    """Raise BronzeCutError where silver has not consumed, or is to be built without, what was removed."""
-    cut = Cut.of(bronze)
+def refuse_truncated(bronze: LakeTable, consumed: int) -> None:
+    """Raise BronzeTruncatedError where silver has not consumed, or is to be built without, what was removed."""
+    cut = RemovedRange.of(bronze)
     if consumed < cut.through:
-        raise BronzeCutError(
+        raise BronzeTruncatedError(
             f"{bronze.name}: ANIMEVERSE_BRONZE_RETENTION has removed {cut}, and silver that has consumed batches up to "
             f"{consumed} cannot be made from what is left: watermarks and duplicates depend on all before. Silver that "
             "is there goes on and `animeverse verify` without --rebuild checks it; gold is built from silver, by "
@@ -101,7 +101,7 @@ def with_batch(places: pl.DataFrame, entries: pl.DataFrame) -> pl.DataFrame:
         check_sortedness=False,
     )
     inside = pl.col("offset") <= pl.col("offset_to")
-    own = [name for name in entries.columns if name not in _PLACE]
+    own = [name for name in entries.columns if name not in _REF]
     return found.with_columns(pl.when(inside).then(pl.col(name)).alias(name) for name in own)
 
 
@@ -114,7 +114,7 @@ def recount(entries: pl.DataFrame, accepted: pl.DataFrame, stopped: pl.DataFrame
         "quarantined": stopped,
     }
     for name, places in counts.items():
-        counted = with_batch(places.select(_PLACE), entries).group_by(KEYS).agg(pl.len().cast(pl.Int64).alias(name))
+        counted = with_batch(places.select(_REF), entries).group_by(KEYS).agg(pl.len().cast(pl.Int64).alias(name))
         found = found.join(counted, on=KEYS, how="left", maintain_order="left").with_columns(pl.col(name).fill_null(0))
     duplicates = pl.col("polled") - pl.sum_horizontal(*counts)
     return found.select(

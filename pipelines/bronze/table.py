@@ -62,7 +62,7 @@ class BatchCommit:
 def batch_commits(table: LakeTable) -> dict[int, BatchCommit]:
     """Batch id -> its commit, for the snapshots that are retained."""
     found: dict[int, BatchCommit] = {}
-    for snapshot_id, committed_at, stamp in table.stamps():
+    for snapshot_id, committed_at, stamp in table.checkpoints():
         if "batch-id" in stamp:
             started = stamp.get("started-at")
             found.setdefault(

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.bronze.incarnations import STRIDE, Incarnation, NumberedLog, in_log
+from pipelines.bronze.incarnations import STRIDE, Incarnation, RenumberedLog, in_log
 from pipelines.log.interface import Log, TopicState
 
 if TYPE_CHECKING:
@@ -38,20 +38,20 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class TopicComparison:
     """A topic as it is now, in bronze's numbers, and what stands between it and bronze; no gaps: reading can go on."""
 
     state: TopicState
     gaps: tuple[Gap, ...]
 
 
-def look(table: "LakeTable", log: Log, topic: str, position: "Position") -> Look:
+def compare_with_log(table: "LakeTable", log: Log, topic: str, position: "Position") -> TopicComparison:
     """Compare. The log's records are read only where it has offsets again that were gone: an older copy, perhaps."""
-    state = numbered(log, topic, position.incarnation).topic_state(topic)
+    state = with_bronze_partitions(log, topic, position.incarnation).topic_state(topic)
     found = _gaps(position, log.identity, state)
     if not is_other(found) and _went_back(position, state):
         found = restored(position, shared_until(table, log, topic, position)) + found
-    return Look(state, tuple(found))
+    return TopicComparison(state, tuple(found))
 
 
 def _gaps(position: "Position", log_id: str, state: TopicState) -> list[Gap]:
@@ -159,7 +159,7 @@ RECORDS_LIKE = pa.schema(
 
 
 def _digests(records: pa.Table) -> pl.DataFrame:
-    """Place, and one digest of all that a record says."""
+    """RecordRef, and one digest of all that a record says."""
     plain = pa.Table.from_arrays(
         [pc.cast(records.column(field.name), field.type) for field in RECORDS_LIKE], schema=RECORDS_LIKE
     )
@@ -167,7 +167,7 @@ def _digests(records: pa.Table) -> pl.DataFrame:
     return frame.select("partition", "offset", digest=pl.struct("timestamp", "key", "value").hash(seed=11))
 
 
-def numbered(log: Log, topic: str, incarnation: Incarnation) -> NumberedLog:
+def with_bronze_partitions(log: Log, topic: str, incarnation: Incarnation) -> RenumberedLog:
     """The log in bronze's numbers, for one topic."""
     incarnations: Mapping[str, Incarnation] = {topic: incarnation}
-    return NumberedLog(log, incarnations)
+    return RenumberedLog(log, incarnations)

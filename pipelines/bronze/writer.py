@@ -9,12 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.bronze.gap_message import told
+from pipelines.bronze.gap_message import gap_message
 from pipelines.bronze.landing_files import LANDING_PARTITION
 from pipelines.bronze.landing_files import records as landing_records
 from pipelines.bronze.position import Position
 from pipelines.bronze.table import BronzeBatch, bronze_rows, ensure_bronze
-from pipelines.bronze.topic_identity import look, numbered
+from pipelines.bronze.topic_identity import compare_with_log, with_bronze_partitions
 from pipelines.clock import Clock
 from pipelines.errors import CommitConflictError, LogIdentityError
 from pipelines.fault_points import fault_point
@@ -41,10 +41,10 @@ class BronzeWriter:
         """Where to read each partition. Raises LogIdentityError where this is not the topic that bronze was read from,
         or where records are gone that bronze has not read."""
         at = self.position
-        self._log: Log = numbered(self._raw, self.topic, at.incarnation)
-        seen = look(self.table, self._raw, self.topic, at)
+        self._log: Log = with_bronze_partitions(self._raw, self.topic, at.incarnation)
+        seen = compare_with_log(self.table, self._raw, self.topic, at)
         if seen.gaps:
-            raise LogIdentityError(told(self.topic, self.table.name, at, self._raw.identity, seen))
+            raise LogIdentityError(gap_message(self.topic, self.table.name, at, self._raw.identity, seen))
         state = seen.state
         self._topic_id, self._first_offsets = state.topic_id, state.first_offsets
         self._positions = {
@@ -100,7 +100,7 @@ class BronzeWriter:
         batch_id = self.position.batch_id + 1
         position = self._moved(batch_id, next_offsets, self.position.landed)
         rows = bronze_rows(records, ingested_at, batch_id)
-        snapshot_id = self.table.append(rows, position.stamp() | {"started-at": started_at.isoformat()})
+        snapshot_id = self.table.append(rows, position.checkpoint() | {"started-at": started_at.isoformat()})
         self.position = position
         self._positions = dict(next_offsets)
         committed_at = self.table.committed_at()
@@ -141,7 +141,7 @@ class BronzeWriter:
                 # Only the last piece brings the file's identity: a foreign reader sees the commit as a whole anyway.
                 landed = self.position.landed if following is not None else (*self.position.landed, entry)
                 last = self._moved(batch_id, {LANDING_PARTITION: first_offset + entry["rows"]}, landed)
-                yield bronze_rows(piece, now, batch_id), last.stamp() | {"started-at": now.isoformat()}
+                yield bronze_rows(piece, now, batch_id), last.checkpoint() | {"started-at": now.isoformat()}
                 piece = following
 
         self.table.append_parts(parts())

@@ -210,6 +210,6 @@ QUARANTINE_NAME = "silver.quarantine"
 RELEASES_NAME = "silver.releases"
 
 
-def anchor_name(topic: str) -> str:
+def checkpoint_table(topic: str) -> str:
     """`silver.<topic_with_underscores>`."""
     return f"silver.{CONTRACTS[topic].table}"

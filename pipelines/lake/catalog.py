@@ -21,7 +21,7 @@ from pyiceberg.transforms import DayTransform
 
 from pipelines.config.settings import Settings
 from pipelines.errors import NoLakehouseError, PermanentError
-from pipelines.lake.commits import encode, told
+from pipelines.lake.commits import encode, translate_store_errors
 from pipelines.lake.open_catalog import open_catalog
 from pipelines.lake.reader import FileRange
 from pipelines.lake.table import LakeTable
@@ -57,7 +57,7 @@ class Lake:
     def open(cls, settings: "Settings") -> "Lake":
         """Connect to the catalog of the settings; makes nothing. Raises StoreUnavailableError."""
         properties = catalog_properties(settings)
-        with told(f"opening the catalog {properties['uri']}"):
+        with translate_store_errors(f"opening the catalog {properties['uri']}"):
             if properties["type"] == "sql":
                 Path(properties["uri"].removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
             return cls(open_catalog(CATALOG_NAME, properties), properties)
@@ -70,7 +70,7 @@ class Lake:
 
     def names(self) -> list[str]:
         """Full names of all tables, sorted."""
-        with told("listing tables"):
+        with translate_store_errors("listing tables"):
             found: list[str] = []
             for namespace in self.catalog.list_namespaces():
                 with contextlib.suppress(NoSuchNamespaceError):
@@ -79,7 +79,7 @@ class Lake:
 
     def find(self, name: str) -> LakeTable | None:
         """The table, freshly loaded, or None where it does not exist."""
-        with told(f"loading table {name}"):
+        with translate_store_errors(f"loading table {name}"):
             try:
                 return LakeTable(self, name, self.catalog.load_table(name))
             except NoSuchTableError:
@@ -104,7 +104,7 @@ class Lake:
         found = self.find(name)
         if found is not None:
             return found
-        with self._making, told(f"making table {name}"):
+        with self._making, translate_store_errors(f"making table {name}"):
             with contextlib.suppress(NamespaceAlreadyExistsError):
                 self.catalog.create_namespace(name.split(".")[0])
             with contextlib.suppress(TableAlreadyExistsError):

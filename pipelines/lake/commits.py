@@ -17,12 +17,12 @@ from pyiceberg.table.update import update_table_metadata
 
 from pipelines.store_errors import store_error
 
-STAMP = "animeverse."  # what we write into snapshot summaries and table properties begins with it
-COMMIT = STAMP + "commit"  # tells our commits apart
+KEY_PREFIX = "animeverse."  # what we write into snapshot summaries and table properties begins with it
+COMMIT = KEY_PREFIX + "commit"  # tells our commits apart
 # A compaction says whose rows it holds anew; and of the stamp that it carries on, which commit wrote it and when.
-ROWS_OF = STAMP + "rows-of"
-STAMPED_BY, STAMPED_AT = STAMP + "stamped-by", STAMP + "stamped-at"
-_NOT_STAMP = (COMMIT, ROWS_OF, STAMPED_BY, STAMPED_AT)
+ROWS_OF = KEY_PREFIX + "rows-of"
+CHECKPOINT_SNAPSHOT, CHECKPOINT_AT = KEY_PREFIX + "stamped-by", KEY_PREFIX + "stamped-at"
+_NOT_CHECKPOINT = (COMMIT, ROWS_OF, CHECKPOINT_SNAPSHOT, CHECKPOINT_AT)
 
 
 # PyIceberg copies all metadata, to the last snapshot's summary, thrice a commit. These are frozen: nobody changes them.
@@ -62,7 +62,7 @@ def _machinery_errors() -> tuple[type[BaseException], ...]:
 
 
 @contextlib.contextmanager
-def told(what: str) -> Iterator[None]:
+def translate_store_errors(what: str) -> Iterator[None]:
     """Errors of disk, store and catalog become ours, with what was being done."""
     try:
         yield
@@ -75,10 +75,10 @@ def summary_of(snapshot: Snapshot) -> dict[str, str]:
     return snapshot.summary.additional_properties if snapshot.summary else {}
 
 
-def stamp_of(snapshot: Snapshot) -> dict[str, str]:
+def checkpoint_of(snapshot: Snapshot) -> dict[str, str]:
     """What we wrote into the snapshot's summary, keys without the prefix; {} where it is no commit of ours."""
     found = summary_of(snapshot)
-    return {k[len(STAMP) :]: v for k, v in found.items() if k.startswith(STAMP) and k not in _NOT_STAMP}
+    return {k[len(KEY_PREFIX) :]: v for k, v in found.items() if k.startswith(KEY_PREFIX) and k not in _NOT_CHECKPOINT}
 
 
 def literal(value: Any) -> Any:

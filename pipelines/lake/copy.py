@@ -12,7 +12,7 @@ Why so (the choice of `animeverse migrate`):
   all files takes their place, so time travel begins anew. It has the id of the snapshot that the rows came with, which
   gold says it reflects: so gold, which stays in the home, goes on, too.
 - A table is put together in a catalog of its own (`staging`, a local file), whose files lie where they will stay. Then
-  the real catalog is told of it in one step: there it is whole or not there.
+  the real catalog is translate_store_errors of it in one step: there it is whole or not there.
 """
 
 import copy
@@ -34,7 +34,15 @@ from pyiceberg.serializers import ToOutputFile
 from pipelines.errors import CommitConflictError, PermanentError
 from pipelines.fault_points import fault_point
 from pipelines.lake.catalog import Lake, LakeTable
-from pipelines.lake.commits import COMMIT, STAMP, STAMPED_AT, STAMPED_BY, summary_of, told, transaction
+from pipelines.lake.commits import (
+    CHECKPOINT_AT,
+    CHECKPOINT_SNAPSHOT,
+    COMMIT,
+    KEY_PREFIX,
+    summary_of,
+    transaction,
+    translate_store_errors,
+)
 from pipelines.lake.reader import TableReader
 
 _AT_ONCE = 8  # files under way
@@ -84,7 +92,7 @@ def stage(
     kept = {key: value for key, value in old.properties.items() if key not in _SOURCE_PLACES}
     changed = {"location": location, "properties": kept, "current_snapshot_id": None, "refs": {}, **nothing}
     path = f"{location}/metadata/00000-{uuid.uuid4()}.metadata.json"
-    with told(f"copying table {source.name}"):
+    with translate_store_errors(f"copying table {source.name}"):
         ToOutputFile.table_metadata(old.model_copy(update=changed), io.new_output(path))
         with suppress(NamespaceAlreadyExistsError):
             staging.catalog.create_namespace(source.name.split(".")[0])
@@ -101,9 +109,9 @@ def stage(
 
 def _marks(source: TableReader) -> dict[str, str]:
     """The stamp, carried on as a compaction does; and which snapshot this is a copy of."""
-    marked = {STAMP + key: value for key, value in source.stamp().items()} | {COMMIT: _copy_of(source)}
-    if (stamped := source.stamped()) is not None:
-        marked |= {STAMPED_BY: str(stamped[0]), STAMPED_AT: stamped[1].isoformat()}
+    marked = {KEY_PREFIX + key: value for key, value in source.checkpoint().items()} | {COMMIT: _copy_of(source)}
+    if (stamped := source.checkpoint_commit()) is not None:
+        marked |= {CHECKPOINT_SNAPSHOT: str(stamped[0]), CHECKPOINT_AT: stamped[1].isoformat()}
     return marked
 
 
@@ -142,7 +150,7 @@ def _copy(source: TableReader, io: FileIO, paths: dict[str, str], trust: bool, s
             copyfileobj(read, write, _PIECE)
         fault_point(f"{source.name}.file_copied")
 
-    with told(f"copying files of {source.name}"), ThreadPoolExecutor(_AT_ONCE) as pool:
+    with translate_store_errors(f"copying files of {source.name}"), ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(one, paths.keys(), paths.values()))
     if stopped():
         raise CommitConflictError("the migration was stopped; the same command goes on from here")
@@ -164,7 +172,7 @@ def has_origin(found: TableReader, source: TableReader) -> bool:
 def publish(staged: LakeTable, target: Lake) -> LakeTable:
     """Tell the target's catalog of the table, in the place of an older copy that an unfinished migration left."""
     name = staged.name
-    with told(f"registering table {name}"):
+    with translate_store_errors(f"registering table {name}"):
         with suppress(NamespaceAlreadyExistsError):
             target.catalog.create_namespace(name.split(".")[0])
         if target.find(name) is not None:

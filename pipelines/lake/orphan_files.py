@@ -8,7 +8,7 @@ import pyarrow.fs as pafs
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.manifest import ManifestFile
 
-from pipelines.lake.commits import told
+from pipelines.lake.commits import translate_store_errors
 from pipelines.lake.reader import TableReader
 
 
@@ -27,7 +27,7 @@ def unreferenced(table: TableReader, before: datetime, expired: Collection[int] 
     `expired` are snapshots to be taken as gone already. Files are listed before the table is read, so that what a
     commit adds meanwhile is either not listed or referred to. A file that a commit under way has written is young.
     """
-    with told(f"listing the files of {table.name}"):
+    with translate_store_errors(f"listing the files of {table.name}"):
         stored = list(_listed(table))
         table.reload()
         wanted = _referenced(table, expired)
@@ -41,7 +41,7 @@ def delete(table: TableReader, files: Iterable[StoredFile]) -> int:
     """Delete the files; how many were still there."""
     count = 0
     filesystem = _filesystem(table)
-    with told(f"deleting files of {table.name}"):
+    with translate_store_errors(f"deleting files of {table.name}"):
         for file in files:
             try:
                 filesystem.delete_file(file.path)

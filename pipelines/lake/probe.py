@@ -12,7 +12,7 @@ from pyiceberg.io import load_file_io
 
 from pipelines.errors import StoreUnavailableError
 from pipelines.lake.catalog import catalog_properties
-from pipelines.lake.commits import told
+from pipelines.lake.commits import translate_store_errors
 
 if TYPE_CHECKING:
     from pipelines.config.settings import Settings
@@ -29,7 +29,7 @@ def probe_store(settings: "Settings") -> None:
     """Write, read, delete, by the way that tables take. Raises StoreUnavailableError."""
     limits = {"s3.connect-timeout": _SECONDS, "s3.request-timeout": _SECONDS, "s3.region": "us-east-1"}
     io, place = load_file_io({**limits, **catalog_properties(settings)}, settings.lake_root), _name(settings)
-    with told(f"probing the store {settings.lake_root}"):
+    with translate_store_errors(f"probing the store {settings.lake_root}"):
         try:
             with io.new_output(place).create() as out:
                 out.write(_CONTENT)

@@ -15,7 +15,16 @@ from pyiceberg.table import FileScanTask, Table
 from pyiceberg.table.snapshots import Operation, Snapshot, ancestors_of
 
 from pipelines.config.policies import Retention
-from pipelines.lake.commits import ROWS_OF, STAMP, STAMPED_AT, STAMPED_BY, literal, stamp_of, summary_of, told
+from pipelines.lake.commits import (
+    CHECKPOINT_AT,
+    CHECKPOINT_SNAPSHOT,
+    KEY_PREFIX,
+    ROWS_OF,
+    checkpoint_of,
+    literal,
+    summary_of,
+    translate_store_errors,
+)
 from pipelines.lake.snapshot_retention import SnapshotLine, expendable
 
 if TYPE_CHECKING:
@@ -76,42 +85,46 @@ class TableReader:
 
     def reload(self) -> None:
         """Load the table's newest state from the catalog."""
-        with told(f"reading table {self.name}"):
+        with translate_store_errors(f"reading table {self.name}"):
             self._table = self._lake.catalog.load_table(self.name)
 
-    def stamp(self) -> Mapping[str, str]:
+    def checkpoint(self) -> Mapping[str, str]:
         """What our newest stamped commit wrote, keys without the prefix; {} where there is none.
 
         Walks back over snapshots of other writers (a foreign compaction, say), which carry no stamp.
         """
         carrier = self._carrier()
-        return {} if carrier is None else stamp_of(carrier)
+        return {} if carrier is None else checkpoint_of(carrier)
 
-    def stamped(self) -> tuple[int, datetime] | None:
+    def checkpoint_commit(self) -> tuple[int, datetime] | None:
         """Snapshot id and time of the commit that wrote `stamp`: a compaction carries it on, but did not write it."""
         carrier = self._carrier()
         if carrier is None:
             return None
         by = summary_of(carrier)
-        if STAMPED_BY in by:
-            return int(by[STAMPED_BY]), datetime.fromisoformat(by[STAMPED_AT])
+        if CHECKPOINT_SNAPSHOT in by:
+            return int(by[CHECKPOINT_SNAPSHOT]), datetime.fromisoformat(by[CHECKPOINT_AT])
         return carrier.snapshot_id, _moment(carrier)
 
     def _carrier(self) -> Snapshot | None:
         metadata = self._table.metadata
-        return next((found for found in ancestors_of(metadata.current_snapshot(), metadata) if stamp_of(found)), None)
+        return next(
+            (found for found in ancestors_of(metadata.current_snapshot(), metadata) if checkpoint_of(found)), None
+        )
 
-    def stamps(self) -> list[tuple[int, datetime, Mapping[str, str]]]:
+    def checkpoints(self) -> list[tuple[int, datetime, Mapping[str, str]]]:
         """(snapshot id, committed at, stamp) of every retained snapshot that wrote a stamp, oldest first."""
         return [
             (snapshot.snapshot_id, _moment(snapshot), stamp)
             for snapshot in self._table.metadata.snapshots
-            if (stamp := stamp_of(snapshot)) and STAMPED_BY not in summary_of(snapshot)
+            if (stamp := checkpoint_of(snapshot)) and CHECKPOINT_SNAPSHOT not in summary_of(snapshot)
         ]
 
     def properties(self) -> Mapping[str, str]:
         """Table properties of ours, keys without the prefix."""
-        return {key[len(STAMP) :]: value for key, value in self._table.properties.items() if key.startswith(STAMP)}
+        return {
+            key[len(KEY_PREFIX) :]: value for key, value in self._table.properties.items() if key.startswith(KEY_PREFIX)
+        }
 
     def committed_at(self) -> datetime | None:
         """When the current snapshot was committed."""
@@ -129,7 +142,7 @@ class TableReader:
         if self.snapshot_id is None:
             schema = self._table.schema().as_arrow()
             return schema.empty_table().select(list(columns) if columns else schema.names)
-        with told(f"reading table {self.name}"):
+        with translate_store_errors(f"reading table {self.name}"):
             return self._table.scan(
                 row_filter=where if where is not None else AlwaysTrue(),
                 selected_fields=tuple(columns) if columns else ("*",),
@@ -165,7 +178,7 @@ class TableReader:
         metadata = self._table.metadata
         if not any(s.snapshot_id == after_snapshot_id for s in ancestors_of(metadata.current_snapshot(), metadata)):
             return None  # expired, or what came after it is: then the chain to it is broken
-        with told(f"reading table {self.name}"):
+        with translate_store_errors(f"reading table {self.name}"):
             return self._table.incremental_append_scan(from_snapshot_id_exclusive=after_snapshot_id).to_arrow()
 
     def _read_all(self) -> pa.Table:
@@ -175,7 +188,7 @@ class TableReader:
         """
         if not self._table.location().startswith(("file:", "/")):
             return self.read()
-        with told(f"reading table {self.name}"):
+        with translate_store_errors(f"reading table {self.name}"):
             return self.scan().collect().to_arrow()
 
     def read_streamed(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -183,7 +196,7 @@ class TableReader:
         if self.snapshot_id is None:
             return
         scan = self._table.scan(selected_fields=tuple(columns))
-        with told(f"reading table {self.name}"):
+        with translate_store_errors(f"reading table {self.name}"):
             for task in scan.plan_files():
                 yield from self.read_files([task], columns)
 
@@ -214,7 +227,7 @@ class TableReader:
         """The current data files, as PyIceberg plans them."""
         if self.snapshot_id is None:
             return []
-        with told(f"planning table {self.name}"):
+        with translate_store_errors(f"planning table {self.name}"):
             return list(self._table.scan().plan_files())
 
     def file_ranges(self, column: str, most_rows: int | None = None) -> list[FileRange]:
@@ -237,7 +250,7 @@ class TableReader:
         return found
 
     def _row_groups(self, file: FileRange, column: str) -> list[FileRange]:
-        with told(f"reading table {self.name}"), self._table.io.new_input(file.path).open() as stream:
+        with translate_store_errors(f"reading table {self.name}"), self._table.io.new_input(file.path).open() as stream:
             footer = pq.ParquetFile(stream).metadata
         if column not in footer.schema.names:
             return [file]
@@ -286,7 +299,7 @@ class TableReader:
                 snapshot.snapshot_id,
                 snapshot.parent_snapshot_id,
                 _moment(snapshot),
-                bool(stamp_of(snapshot)),
+                bool(checkpoint_of(snapshot)),
                 snapshot.summary is not None and snapshot.summary.operation == Operation.OVERWRITE,
             )
             for snapshot in ordered

@@ -24,7 +24,7 @@ from pyiceberg.types import IntegerType, LongType, TimestampType, TimestamptzTyp
 
 from pipelines.errors import PermanentError
 from pipelines.fault_points import fault_point
-from pipelines.lake.commits import literal, told
+from pipelines.lake.commits import literal, translate_store_errors
 from pipelines.lake.compaction import FileLine, Group
 from pipelines.lake.data_files import DataFileWriter
 from pipelines.lake.reader import TableReader
@@ -85,7 +85,7 @@ def write_anew(
     old = tuple(task.file for task in tasks)
     out = _Writer(table, old[0], -(-group.rows // group.into))
     try:
-        with told(f"compacting table {table.name}"):
+        with translate_store_errors(f"compacting table {table.name}"):
             for rows in _sorted_slices(table, tasks, group, sort):
                 if stopped():
                     out.abandon()

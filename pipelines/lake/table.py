@@ -19,16 +19,16 @@ from pyiceberg.types import StringType
 from pipelines.errors import CommitConflictError, PermanentError, StoreUnavailableError
 from pipelines.fault_points import fault_point
 from pipelines.lake.commits import (
+    CHECKPOINT_AT,
+    CHECKPOINT_SNAPSHOT,
     COMMIT,
+    KEY_PREFIX,
     ROWS_OF,
-    STAMP,
-    STAMPED_AT,
-    STAMPED_BY,
     LeanTransaction,
     fitted,
     summary_of,
-    told,
     transaction,
+    translate_store_errors,
 )
 from pipelines.lake.data_files import write_files
 from pipelines.lake.reader import TableReader
@@ -70,10 +70,10 @@ class LakeTable(TableReader):
                     for column in new_text_columns:
                         update.add_column(column, StringType())
             if properties:
-                changes.set_properties({STAMP + key: value for key, value in properties.items()})
+                changes.set_properties({KEY_PREFIX + key: value for key, value in properties.items()})
             schema = changes.table_metadata.schema().as_arrow()
             for rows, stamp in parts:
-                marked = {STAMP + key: value for key, value in stamp.items()} | {COMMIT: commit_id}
+                marked = {KEY_PREFIX + key: value for key, value in stamp.items()} | {COMMIT: commit_id}
                 files = write_files(changes.table_metadata, table.io, fitted(rows, schema))
                 with changes._append_snapshot_producer(marked) as append:
                     for file in files:
@@ -92,7 +92,7 @@ class LakeTable(TableReader):
 
         def work(table: Table) -> None:
             changes = transaction(table)
-            changes.set_properties({STAMP + key: value for key, value in properties.items()})
+            changes.set_properties({KEY_PREFIX + key: value for key, value in properties.items()})
             changes.commit_transaction()
 
         self._commit(work, None)
@@ -141,14 +141,14 @@ class LakeTable(TableReader):
         """Files in the place of others, in one overwrite snapshot that carries the stamp on; its id."""
         commit_id = uuid.uuid4().hex
         marked = {COMMIT: commit_id, **marks}
-        if (stamped := self.stamped()) is not None:
-            marked |= {STAMP + key: value for key, value in self.stamp().items()}
-            marked |= {STAMPED_BY: str(stamped[0]), STAMPED_AT: stamped[1].isoformat()}
+        if (stamped := self.checkpoint_commit()) is not None:
+            marked |= {KEY_PREFIX + key: value for key, value in self.checkpoint().items()}
+            marked |= {CHECKPOINT_SNAPSHOT: str(stamped[0]), CHECKPOINT_AT: stamped[1].isoformat()}
 
         def work(table: Table) -> None:
             changes = transaction(table)
             if properties:
-                changes.set_properties({STAMP + key: value for key, value in properties.items()})
+                changes.set_properties({KEY_PREFIX + key: value for key, value in properties.items()})
             with changes.update_snapshot(snapshot_properties=marked).overwrite() as overwrite:
                 for file in old:
                     overwrite.delete_data_file(file)
@@ -171,7 +171,7 @@ class LakeTable(TableReader):
 
         looked = False
         try:
-            with told(f"writing table {self.name}"):
+            with translate_store_errors(f"writing table {self.name}"):
                 try:
                     work(self._table)
                 except (CommitStateUnknownException, RequestException):

@@ -17,7 +17,7 @@ from pipelines.lake.catalog import Lake, LakeTable
 from pipelines.lake.compaction import under_way
 from pipelines.lake.orphan_files import delete, unreferenced
 from pipelines.lake.rewrite import Rewrite, discard, file_lines, write_anew
-from pipelines.maintenance.bronze_retention import Cutting, to_cut
+from pipelines.maintenance.bronze_retention import RetentionPlan, plan_retention
 from pipelines.maintenance.maintain import PORTION, replace, sort_of
 
 _EVERY = 20  # commits after which a table is looked at again
@@ -27,7 +27,7 @@ Commit = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Owned:
+class OwnedTable:
     """A table and a way to have something done by the thread that holds it."""
 
     table: LakeTable
@@ -36,11 +36,11 @@ class Owned:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    owned: Owned
-    work: "Future[Rewrite | Cutting | None]"
+    owned: OwnedTable
+    work: "Future[Rewrite | RetentionPlan | None]"
 
 
-class Upkeep:
+class BackgroundMaintenance:
     """What is under way. `expire` belongs to the thread that holds the tables, the rest to the one that is idle."""
 
     def __init__(
@@ -73,7 +73,7 @@ class Upkeep:
                     table.expire(old[:PORTION])
                 return
 
-    def step(self, owned: Sequence[Owned]) -> None:
+    def step(self, owned: Sequence[OwnedTable]) -> None:
         """Begin a piece of work, or end the one that is done; returns at once but for a commit."""
         if self._job is not None:
             if self._job.work.done():
@@ -83,7 +83,7 @@ class Upkeep:
             self._paused_until = time.monotonic() + _PAUSE
             self._begin(owned)
 
-    def _begin(self, owned: Sequence[Owned]) -> None:
+    def _begin(self, owned: Sequence[OwnedTable]) -> None:
         for one in owned:
             name, sequence = one.table.name, one.table.sequence
             if sequence - self._planned_at.get(name, 0) >= _EVERY:
@@ -108,10 +108,10 @@ class Upkeep:
             self._planned_at[name] = -_EVERY  # its turn again
         return write_anew(table, groups[0], sort, lambda: self._closing)
 
-    def _sweep(self, name: str, now: datetime) -> Cutting | None:
+    def _sweep(self, name: str, now: datetime) -> RetentionPlan | None:
         table = self._lake.table(name)
         delete(table, unreferenced(table, now - self._retention.grace))
-        return to_cut(self._lake, name, self._settings, now)
+        return plan_retention(self._lake, name, self._settings, now)
 
     def _finish(self, job: _Job) -> None:
         try:

@@ -11,36 +11,36 @@ from datetime import UTC, date, datetime, time, timedelta
 import polars as pl
 import pyarrow.compute as pc
 
-from pipelines.bronze.removed_range import KEYS, Cut, recount
+from pipelines.bronze.removed_range import KEYS, RemovedRange, recount
 from pipelines.clock import from_micros
 from pipelines.config.settings import Settings
 from pipelines.contracts.registry import CONTRACTS, TOPICS
-from pipelines.contracts.tables import anchor_name, bronze_name
+from pipelines.contracts.tables import bronze_name, checkpoint_table
 from pipelines.errors import CheckFailedError
 from pipelines.lake.catalog import FileRange, Lake, LakeTable
 from pipelines.lake.rewrite import file_lines
-from pipelines.quarantine.records import LIGHT, Wanted, read_rows
+from pipelines.quarantine.records import KEY_COLUMNS, QuarantineFilter, read_rows
 from pipelines.silver.ledger import entries_of
 from pipelines.silver.state import consumed_through, read_state
-from pipelines.silver.watermark import NO_FLOOR, horizon
+from pipelines.silver.watermark import UNBOUNDED, horizon
 
-_PLACE = ["partition", "offset"]
+_REF = ["partition", "offset"]
 
 
 @dataclass(frozen=True, slots=True)
-class Cutting:
+class RetentionPlan:
     """Data files of a bronze table that may go, and what the table has to say then."""
 
     paths: frozenset[str]
     rows: int
-    cut: Cut
+    cut: RemovedRange
 
     def commit(self, table: LakeTable) -> None:
         """Remove them. Raises CommitConflictError where the table is another by now."""
         table.remove_files(self.paths, self.cut.properties())
 
 
-def to_cut(lake: Lake, bronze: str, settings: Settings, now: datetime) -> Cutting | None:
+def plan_retention(lake: Lake, bronze: str, settings: Settings, now: datetime) -> RetentionPlan | None:
     """What may go of the table of this name; None: nothing, or it is no bronze table of a business topic.
 
     Raises CheckFailedError where ledger, silver and bronze do not agree on it: then it is needed to find out why.
@@ -62,11 +62,11 @@ def to_cut(lake: Lake, bronze: str, settings: Settings, now: datetime) -> Cuttin
         return None
     paths = frozenset(file.path for file in gone)
     tasks = [task for task in table.tasks() if task.file.file_path in paths]
-    parts = [pl.DataFrame(pl.from_arrow(batch)) for batch in table.read_files(tasks, [*_PLACE, "batch_id"])]
-    places, known = pl.concat(parts), Cut.of(table)
+    parts = [pl.DataFrame(pl.from_arrow(batch)) for batch in table.read_files(tasks, [*_REF, "batch_id"])]
+    places, known = pl.concat(parts), RemovedRange.of(table)
     cut = known.extended(through, max(days[path] for path in paths) + timedelta(days=1), places)
     _check(lake, topic, places, cut, known.through)
-    return Cutting(paths, len(places), cut)
+    return RetentionPlan(paths, len(places), cut)
 
 
 def _needed_from(lake: Lake, topic: str, settings: Settings) -> date | None:
@@ -76,8 +76,8 @@ def _needed_from(lake: Lake, topic: str, settings: Settings) -> date | None:
         return None
     state, recorded = known
     floor = min(horizon(state, policy) for policy in (recorded, settings.policy(topic)))
-    near = lake.table(anchor_name(topic)).read_between(
-        "event_time", None if floor == NO_FLOOR else from_micros(floor), None, ["_ingested_at"]
+    near = lake.table(checkpoint_table(topic)).read_between(
+        "event_time", None if floor == UNBOUNDED else from_micros(floor), None, ["_ingested_at"]
     )
     first: datetime | None = pc.min(near.column("_ingested_at")).as_py()
     return None if first is None else first.astimezone(UTC).date()
@@ -94,14 +94,14 @@ def _whole_batches(files: Sequence[FileRange], old: set[str], consumed: int) -> 
         through = first - 1
 
 
-def _check(lake: Lake, topic: str, places: pl.DataFrame, cut: Cut, known: int) -> None:
+def _check(lake: Lake, topic: str, places: pl.DataFrame, cut: RemovedRange, known: int) -> None:
     """The ledger, silver and the quarantine account for every record that is to go."""
     entries = entries_of(lake, topic).filter(pl.col("batch_id").is_between(known + 1, cut.through))
     until = datetime.combine(date.fromisoformat(cut.before), time(), UTC)
     columns = ["_partition", "_offset", "_arrival"]
-    anchor = lake.table(anchor_name(topic)).read_between("_ingested_at", None, until, columns)
+    anchor = lake.table(checkpoint_table(topic)).read_between("_ingested_at", None, until, columns)
     accepted = pl.DataFrame(pl.from_arrow(anchor)).rename({"_partition": "partition", "_offset": "offset"})
-    counted = recount(entries, accepted, read_rows(lake, Wanted(topic), LIGHT))
+    counted = recount(entries, accepted, read_rows(lake, QuarantineFilter(topic), KEY_COLUMNS))
     held = places.group_by(KEYS).agg(pl.len().cast(pl.Int64).alias("polled"))
     same = counted.join(entries, on=counted.columns, how="semi").join(held, on=held.columns, how="semi")
     if not len(same) == len(entries) == len(held):

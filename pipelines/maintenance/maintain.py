@@ -22,7 +22,7 @@ from pipelines.lake.catalog import Lake, LakeTable, open_lakehouse
 from pipelines.lake.compaction import Group, at_rest
 from pipelines.lake.orphan_files import delete, unreferenced
 from pipelines.lake.rewrite import Rewrite, discard, file_lines, write_anew
-from pipelines.maintenance.bronze_retention import to_cut
+from pipelines.maintenance.bronze_retention import plan_retention
 from pipelines.silver.rebuild import LOCK, PREFIX
 
 # The rows of a compacted file lie in this order, the first of these that the table has, so that its parts have narrow
@@ -123,7 +123,7 @@ def _foreseen(lake: Lake, table: LakeTable, settings: Settings, pinned: Collecti
     report = TableReport(table.name)
     gone: Collection[str] = ()
     try:
-        if (cutting := to_cut(lake, table.name, settings, now)) is not None:
+        if (cutting := plan_retention(lake, table.name, settings, now)) is not None:
             report.removed, gone = cutting.rows, cutting.paths
     except CheckFailedError as error:
         report.note = str(error)
@@ -153,7 +153,7 @@ def _table(
 ) -> TableReport:
     report = TableReport(table.name)
     try:
-        if (cutting := to_cut(lake, table.name, settings, clock())) is not None:
+        if (cutting := plan_retention(lake, table.name, settings, clock())) is not None:
             cutting.commit(table)
             report.removed = cutting.rows
     except (CheckFailedError, CommitConflictError) as error:

@@ -29,16 +29,16 @@ class GoldWriter(Protocol):
     def refresh(self, changes: SilverChanges, now: datetime) -> Refresh:
         """One refresh, committed, and published unless a catch-up has just published another."""
 
-    def settle(self, now: datetime) -> Refresh | None:
+    def complete_deferred(self, now: datetime) -> Refresh | None:
         """Bring up to date what refreshes left for later, and publish; None when there was no refresh to do."""
 
-    def tidy(self) -> bool:
+    def archive_closed_days(self) -> bool:
         """A piece of what makes later refreshes cheaper; False when there is nothing left to do."""
 
     def publish(self) -> None:
         """Publish what refreshes have committed."""
 
-    def reset(self) -> None:
+    def discard(self) -> None:
         """Forget all, so that the next refresh builds from nothing."""
 
 

@@ -37,7 +37,7 @@ class Ended(StrEnum):
 
 
 @contextmanager
-def as_guest(home: Path, *, patience: float, stop: threading.Event) -> Iterator[None]:
+def exclusive_access(home: Path, *, patience: float, stop: threading.Event) -> Iterator[None]:
     """The home without a writer that looks at the doors, for as long as the block lasts. The block takes the home's
     lock itself where it writes, since there are writers that don't look.
 
@@ -50,13 +50,13 @@ def as_guest(home: Path, *, patience: float, stop: threading.Event) -> Iterator[
         yield
 
 
-def in_turns(
+def run_until_succeeded(
     home: Path, work: Callable[[threading.Event], object], *, seconds: float, patience: float, stop: threading.Event
 ) -> Ended:
     """Call `work` once whoever writes the home has left, and again after each guest, until it ends by itself, the
     time is over, a successor is at the door, or `stop` is set.
 
-    `work` gets an event that tells it to end, and takes the home's lock itself. Raises as `as_guest` does.
+    `work` gets an event that tells it to end, and takes the home's lock itself. Raises as `exclusive_access` does.
     """
     deadline = time.monotonic() + patience
     with _taken(home, deadline, stop, (SUCCESSOR,)):

@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.bronze.landing_ingest import Intake
+from pipelines.bronze.landing_ingest import LandingIngestor
 from pipelines.bronze.log_gaps import note_gaps
 from pipelines.bronze.table import BronzeBatch
 from pipelines.bronze.writer import BronzeWriter
@@ -34,12 +34,12 @@ from pipelines.home_lock import home_lock
 from pipelines.lake.catalog import Lake, LakeTable, refuse_unfinished
 from pipelines.log.interface import Log
 from pipelines.log.open import open_log
-from pipelines.maintenance.background import Owned, Upkeep
+from pipelines.maintenance.background import BackgroundMaintenance, OwnedTable
 from pipelines.microbatch.gold_stage import _MOST_WAITING, GoldWriter, _Appended
-from pipelines.microbatch.pacing import Pace
+from pipelines.microbatch.pacing import BatchPacer
 from pipelines.microbatch.report import Progress, RunReport
 from pipelines.silver.batch import Outcome
-from pipelines.silver.changes import SilverChanges, SnapshotGoneError, _fed, silver_changes
+from pipelines.silver.changes import SilverChanges, SnapshotGoneError, gold_sources, silver_changes
 from pipelines.silver.ledger import Ledger
 from pipelines.silver.quarantine_table import Quarantine
 from pipelines.silver.topic import SilverTopic
@@ -78,7 +78,7 @@ def run(
         while True:
             began = report.rounds
             try:
-                _Run(settings, layers, follow, gold, clock, progress, stop, report).until_done()
+                _RunLoop(settings, layers, follow, gold, clock, progress, stop, report).until_done()
                 return report
             except RetryableError as error:
                 conflicts = conflicts + 1 if isinstance(error, CommitConflictError) and report.rounds == began else 0
@@ -93,7 +93,7 @@ def run(
                     return report
 
 
-class _Run:
+class _RunLoop:
     """One attempt: everything it holds is loaded from the tables, so a new one goes on after any error."""
 
     def __init__(
@@ -115,7 +115,7 @@ class _Run:
         self._frozen: dict[str, DriftFrozenError] = {}
         self._lost: dict[str, LogIdentityError] = {}  # topics whose log is not the one that was read
         self._appended: dict[str, _Appended] = {}
-        self._pace = Pace(settings.freshness_target.total_seconds())
+        self._pace = BatchPacer(settings.freshness_target.total_seconds())
         self._refreshing: Future[datetime | None] | None = None
         self._in_refresh: dict[str, int] = {}  # topic -> last batch that the refresh under way covers
         self._gold_asked = self._is_ending = False
@@ -132,7 +132,7 @@ class _Run:
         log: Log | None = None
         readers, refreshers = ThreadPoolExecutor(1, "bronze"), ThreadPoolExecutor(1, "gold")
         self._refreshers = refreshers
-        self._upkeep = Upkeep(self._lake, self._settings, self._clock, self._say)
+        self._upkeep = BackgroundMaintenance(self._lake, self._settings, self._clock, self._say)
         try:
             writers: list[BronzeWriter] = []
             if "bronze" in self._layers:
@@ -146,7 +146,7 @@ class _Run:
             self._finish_gold()
             self._flush(force=True)
             if self._gold is not None and not self._silver:
-                self._expire_fed([table for name in _fed() if (table := self._lake.find(name)) is not None])
+                self._expire_fed([table for name in gold_sources() if (table := self._lake.find(name)) is not None])
         finally:
             self._is_ending = True
             self._upkeep.close()
@@ -184,7 +184,7 @@ class _Run:
             except LogIdentityError as error:
                 self._lose(topic, error)
         note_gaps(self._lake, writers)
-        self._intake = Intake(self._lake, self._settings.home / "landing", writers, self._say)
+        self._intake = LandingIngestor(self._lake, self._settings.home / "landing", writers, self._say)
         if not self._follow:
             self._ends = {writer.topic: writer.end_offsets() for writer in writers}
             self._total = sum(writer.lag(self._ends[writer.topic]) for writer in writers)
@@ -228,7 +228,9 @@ class _Run:
                 reading = readers.submit(self._read_round, writers, wait)
             self._flush(force=False)
             if not batches and time.monotonic() - idle_since > _IDLE_AFTER:
-                self._maintain([Owned(table, lambda work: readers.submit(work).result()) for table in self._read_into])
+                self._maintain(
+                    [OwnedTable(table, lambda work: readers.submit(work).result()) for table in self._read_into]
+                )
         if "silver" in self._layers:
             self._judge_round(batches)
             self._judge_files()
@@ -304,7 +306,7 @@ class _Run:
         while True:
             self._landed_at = time.monotonic()
             with self._report.timed("bronze"):
-                taken = self._intake.take(self._clock)
+                taken = self._intake.ingest(self._clock)
             for topic, rows in taken.items():
                 self._report.topics[topic].polled += rows
                 self._landed.add(topic)
@@ -453,9 +455,9 @@ class _Run:
             if self._stop.is_set():
                 gold.publish()
             else:
-                gold.settle(self._clock())
+                gold.complete_deferred(self._clock())
             published_at = self._clock()
-            while self._follow and not self._gold_asked and not self._stop.is_set() and gold.tidy():
+            while self._follow and not self._gold_asked and not self._stop.is_set() and gold.archive_closed_days():
                 pass
         return published_at
 
@@ -486,7 +488,7 @@ class _Run:
         try:
             changes = silver_changes(self._lake, reflected, at_hand, state)
         except SnapshotGoneError:
-            gold.reset()
+            gold.discard()
             changes = silver_changes(self._lake, {}, None, state)
         if not changes.snapshots:  # an empty warehouse is one that readers can open
             return None if self._settings.published_path.exists() else changes
@@ -522,7 +524,7 @@ class _Run:
         if self._gold is not None and self._refreshing is None:
             self._upkeep.expire(tables, set(self._gold.reflected().values()))
 
-    def _maintain(self, others: list[Owned]) -> None:
+    def _maintain(self, others: list[OwnedTable]) -> None:
         """A piece of maintenance, unless there is something better to do."""
         is_gold_behind = self._gold is not None and (self._gold_asked or self._refreshing is not None)
         if is_gold_behind or self._stop.is_set():
@@ -534,4 +536,4 @@ class _Run:
         if self._silver:
             own += (*self._quarantine.tables, *self._ledger.tables)
             own += (table for silver in self._silver.values() for table in silver.tables)
-        self._upkeep.step([*others, *(Owned(table, lambda work: work()) for table in own)])
+        self._upkeep.step([*others, *(OwnedTable(table, lambda work: work()) for table in own)])

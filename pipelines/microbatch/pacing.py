@@ -12,7 +12,7 @@ _NEWEST = 0.3  # weight of the newest measurement
 _MOST = 2.0  # seconds between two rounds, whatever was measured, unless the target asks for more
 
 
-class Pace:
+class BatchPacer:
     """Measured times of rounds and refreshes, in seconds. Each is noted by one thread; any may ask how long to wait."""
 
     def __init__(self, target: float) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipelines.bronze.record_ref import _PLACE
+from pipelines.bronze.record_ref import _REF
 
 _SHOWN = 5  # offenders named in a line
 
@@ -21,7 +21,7 @@ class Check:
 def _offenders(name: str, rows: pl.DataFrame, detail: str = "") -> Check:
     if not len(rows):
         return Check(name, True, detail)
-    shown = ", ".join(f"{p}/{o}" for p, o in rows.select(_PLACE).sort(_PLACE).head(_SHOWN).iter_rows())
+    shown = ", ".join(f"{p}/{o}" for p, o in rows.select(_REF).sort(_REF).head(_SHOWN).iter_rows())
     more = f" and {len(rows) - _SHOWN:,} more" if len(rows) > _SHOWN else ""
     return Check(
         name, False, f"{len(rows):,} off, at partition/offset {shown}{more}" + (f" ({detail})" if detail else "")

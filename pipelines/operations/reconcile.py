@@ -11,32 +11,32 @@ from datetime import date
 import polars as pl
 
 from pipelines.bronze.position import Position
-from pipelines.bronze.removed_range import KEYS, Cut, with_batch
-from pipelines.bronze.topic_identity import numbered
+from pipelines.bronze.removed_range import KEYS, RemovedRange, with_batch
+from pipelines.bronze.topic_identity import with_bronze_partitions
 from pipelines.config.settings import Settings
 from pipelines.contracts.registry import TOPICS
-from pipelines.contracts.tables import anchor_name, bronze_name
+from pipelines.contracts.tables import bronze_name, checkpoint_table
 from pipelines.errors import LogRefusedError, LogUnavailableError
 from pipelines.lake.catalog import Lake, LakeTable, open_lakehouse
 from pipelines.log.interface import Log, TopicState
 from pipelines.log.open import open_log
-from pipelines.operations.record_counts import Releases, Tally, TopicCount
-from pipelines.quarantine.records import LIGHT, Wanted, read_rows
-from pipelines.quarantine.release_log import ReleaseBook
+from pipelines.operations.record_counts import RecordCounts, Releases, TopicReconciliation
+from pipelines.quarantine.records import KEY_COLUMNS, QuarantineFilter, read_rows
+from pipelines.quarantine.release_log import ReleaseHistory
 from pipelines.silver.ledger import read_ledger
 
 _CHUNK = 200_000  # records read from the log at a time
-_PLACE = ["partition", "offset"]
+_REF = ["partition", "offset"]
 
 
-def count_topics(settings: Settings) -> list[TopicCount]:
+def count_topics(settings: Settings) -> list[TopicReconciliation]:
     """Every topic that bronze has a table of. Raises NoLakehouseError where there is nothing to count."""
     lake = open_lakehouse(settings)
     try:
         # In this order each holds at least what the ones before it count, also while a run goes on.
-        anchors = {topic: lake.find(anchor_name(topic)) for topic in TOPICS}
+        anchors = {topic: lake.find(checkpoint_table(topic)) for topic in TOPICS}
         ledger = pl.DataFrame(pl.from_arrow(read_ledger(lake).drop_columns(["quarantined_by_reason"])))
-        book = ReleaseBook.read(lake)
+        book = ReleaseHistory.read(lake)
         log, unreachable = _open(settings)
         try:
             return [
@@ -67,18 +67,18 @@ def _topic(
     unreachable: str,
     topic: str,
     ledger: pl.DataFrame,
-    book: ReleaseBook,
-) -> TopicCount:
-    consumed = int(anchor.stamp().get("consumed", 0)) if anchor is not None else 0
+    book: ReleaseHistory,
+) -> TopicReconciliation:
+    consumed = int(anchor.checkpoint().get("consumed", 0)) if anchor is not None else 0
     ledger = ledger.filter(pl.col("batch_id") <= consumed)
-    stopped = read_rows(lake, Wanted(topic), LIGHT).select(*_PLACE, "reasons")
+    stopped = read_rows(lake, QuarantineFilter(topic), KEY_COLUMNS).select(*_REF, "reasons")
     bronze = lake.table(bronze_name(topic))
     position = Position.of(bronze)
-    log = None if log is None else numbered(log, topic, position.incarnation)
+    log = None if log is None else with_bronze_partitions(log, topic, position.incarnation)
     state, fault = _state(log, unreachable, topic, position)
-    counted = TopicCount(topic, None, Tally(), {}, {}, None, [])
+    counted = TopicReconciliation(topic, None, RecordCounts(), {}, {}, None, [])
 
-    cut = Cut.of(bronze)
+    cut = RemovedRange.of(bronze)
     day = pl.coalesce("bronze_at", "silver_at").dt.date().alias("day")
     removed = ledger.filter(pl.col("batch_id") <= cut.through).select(*KEYS, "offset_from", "offset_to", "polled", day)
     first_offsets = cut.first_held(state.first_offsets) if state is not None else {}
@@ -91,7 +91,7 @@ def _topic(
     for tally in counted.days.values():
         counted.tally.add(tally)
     if len(copies):
-        again = len(copies.join(stopped, on=_PLACE, how="semi", maintain_order="left"))
+        again = len(copies.join(stopped, on=_REF, how="semi", maintain_order="left"))
         counted.releases = Releases(len(copies), accepted_copies, again, len(copies) - accepted_copies - again)
     if log is not None and state is not None:
         elsewhere = counted.tally.received - sum(held.values())  # from files, or gone by now
@@ -123,7 +123,7 @@ def _frames(table: LakeTable | None, columns: Sequence[str]) -> Iterator[pl.Data
 
 
 def _count_bronze(
-    counted: TopicCount,
+    counted: TopicReconciliation,
     bronze: LakeTable,
     consumed: int,
     stopped: pl.DataFrame,
@@ -136,13 +136,13 @@ def _count_bronze(
     """
     batch_days: dict[int, date] = {}
     held, known = dict.fromkeys(first_offsets, 0), 0
-    for raw in _frames(bronze, [*_PLACE, "ingested_at", "batch_id"]):
+    for raw in _frames(bronze, [*_REF, "ingested_at", "batch_id"]):
         frame = raw.with_columns(day=pl.col("ingested_at").dt.date())
         batch_days.update(frame.select("batch_id", "day").unique().iter_rows())
         by_day = frame.group_by("day").agg(pl.len(), (pl.col("batch_id") > consumed).sum())
         for day, rows, waiting in by_day.iter_rows():
-            counted.days.setdefault(day, Tally()).add(Tally(received=rows, waiting=waiting))
-        found = frame.join(stopped, on=_PLACE, how="inner", maintain_order="left")
+            counted.days.setdefault(day, RecordCounts()).add(RecordCounts(received=rows, waiting=waiting))
+        found = frame.join(stopped, on=_REF, how="inner", maintain_order="left")
         known += len(found)
         caught = found.filter(pl.col("batch_id") <= consumed)
         for day, rows in caught.group_by("day").len().iter_rows():
@@ -155,10 +155,10 @@ def _count_bronze(
     return batch_days, held, known
 
 
-def _count_removed(counted: TopicCount, removed: pl.DataFrame, stopped: pl.DataFrame) -> int:
+def _count_removed(counted: TopicReconciliation, removed: pl.DataFrame, stopped: pl.DataFrame) -> int:
     """Records that retention removed from bronze, by the ledger; those in quarantine; how many those are."""
     for day, rows in removed.group_by("day").agg(pl.col("polled").sum()).iter_rows():
-        counted.days.setdefault(day, Tally()).add(Tally(received=rows))
+        counted.days.setdefault(day, RecordCounts()).add(RecordCounts(received=rows))
     caught = with_batch(stopped, removed).drop_nulls("day")
     for day, rows in caught.group_by("day").len().iter_rows():
         counted.days[day].quarantined += rows
@@ -167,12 +167,14 @@ def _count_removed(counted: TopicCount, removed: pl.DataFrame, stopped: pl.DataF
     return len(caught)
 
 
-def _copies(book: ReleaseBook, topic: str) -> pl.DataFrame:
+def _copies(book: ReleaseHistory, topic: str) -> pl.DataFrame:
     mine = book.rows.filter(pl.col("topic") == topic)
     return mine.select(partition="release_partition", offset="release_offset").unique(maintain_order=True)
 
 
-def _count_accepted(counted: TopicCount, anchor: LakeTable | None, copies: pl.DataFrame, removed: pl.DataFrame) -> int:
+def _count_accepted(
+    counted: TopicReconciliation, anchor: LakeTable | None, copies: pl.DataFrame, removed: pl.DataFrame
+) -> int:
     """Accepted events by day of ingestion and day of event_time; how many of them are released copies."""
     released = 0
     for raw in _frames(anchor, ["_partition", "_offset", "_arrival", "event_time", "_ingested_at"]):
@@ -183,14 +185,14 @@ def _count_accepted(counted: TopicCount, anchor: LakeTable | None, copies: pl.Da
         for day_of, days in ((arrived, counted.days), (pl.col("event_time").dt.date(), counted.events)):
             by_day = frame.group_by(day_of.alias("on"), "_arrival").len()
             for day, arrival, rows in by_day.iter_rows():
-                tally = days.setdefault(day, Tally())
+                tally = days.setdefault(day, RecordCounts())
                 name = "on_time" if arrival == "on_time" else "late"
                 setattr(tally, name, getattr(tally, name) + rows)
-        released += len(copies.join(frame.select(_PLACE), on=_PLACE, how="semi", maintain_order="left"))
+        released += len(copies.join(frame.select(_REF), on=_REF, how="semi", maintain_order="left"))
     return released
 
 
-def _count_duplicates(counted: TopicCount, ledger: pl.DataFrame, batch_days: Mapping[int, date]) -> None:
+def _count_duplicates(counted: TopicReconciliation, ledger: pl.DataFrame, batch_days: Mapping[int, date]) -> None:
     """Duplicates leave no row: they are what the ledger says. Batches that bronze does not hold are a fault."""
     names = {"polled": "received", "accepted_on_time": "on_time", "accepted_late": "late", "quarantined": "quarantined"}
     said: dict[date, dict[str, int]] = {}
@@ -237,7 +239,7 @@ def _records_held(
         yield found
 
 
-def _faults(counted: TopicCount, foreign: int) -> Iterator[str]:
+def _faults(counted: TopicReconciliation, foreign: int) -> Iterator[str]:
     tally = counted.tally
     if counted.log is not None and counted.log != tally.received:
         yield f"the log holds {counted.log:,} records up to where bronze has read, bronze {tally.received:,}"

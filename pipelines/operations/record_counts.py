@@ -9,7 +9,7 @@ VERDICTS = ("on_time", "late", "duplicates", "quarantined")
 
 
 @dataclass(slots=True)
-class Tally:
+class RecordCounts:
     """Records by what became of them. `quarantined_by_reason` may add up to more: a record may break several rules."""
 
     received: int = 0
@@ -20,7 +20,7 @@ class Tally:
     waiting: int = 0  # in bronze, not judged yet
     quarantined_by_reason: dict[str, int] = field(default_factory=dict)
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "RecordCounts") -> None:
         """Count the other's records, too."""
         for name in ("received", "waiting", *VERDICTS):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -53,14 +53,14 @@ class Releases:
 
 
 @dataclass(slots=True)
-class TopicCount:
+class TopicReconciliation:
     """One topic: what the log holds, what became of it, and what does not add up."""
 
     topic: str
     log: int | None  # records up to where bronze has read, with those from files; None: the log cannot be asked
-    tally: Tally
-    days: dict[date, Tally]  # by day of ingestion
-    events: dict[date, Tally]  # accepted events by day of event_time
+    tally: RecordCounts
+    days: dict[date, RecordCounts]  # by day of ingestion
+    events: dict[date, RecordCounts]  # accepted events by day of event_time
     releases: Releases | None
     faults: list[str]
 

@@ -14,7 +14,7 @@ from pipelines.bronze.incarnations import Incarnation
 from pipelines.bronze.log_gaps import _write
 from pipelines.bronze.position import Position
 from pipelines.bronze.table import ensure_bronze
-from pipelines.bronze.topic_identity import Gap, is_other, look, restored, shared_until
+from pipelines.bronze.topic_identity import Gap, compare_with_log, is_other, restored, shared_until
 from pipelines.clock import Clock
 from pipelines.config.settings import Settings
 from pipelines.contracts.registry import TOPICS
@@ -64,7 +64,7 @@ def resume(settings: Settings, topics: Sequence[str], clock: Clock) -> list[Resu
 def _resume(lake: Lake, log: Log, topic: str, clock: Clock) -> Resumed:
     table = ensure_bronze(lake, topic)
     at = Position.of(table)
-    seen = look(table, log, topic, at)
+    seen = compare_with_log(table, log, topic, at)
     state, found = seen.state, list(seen.gaps)
     if not found:
         own = {p: at.next_offsets.get(p, first) for p, first in state.first_offsets.items()}
@@ -76,7 +76,7 @@ def _resume(lake: Lake, log: Log, topic: str, clock: Clock) -> Resumed:
         position = replace(at, next_offsets={**at.next_offsets, **moved}, first_offsets=state.first_offsets)
     rows = [_row(topic, gap, at, position, clock()) for gap in found]
     position = replace(position, gaps=(*at.gaps, *rows))
-    table.append(BRONZE.empty_table(), position.stamp())
+    table.append(BRONZE.empty_table(), position.checkpoint())
     fault_point("resume.committed")
     _write(lake, rows)
     own = {p: offset for p, offset in position.next_offsets.items() if position.incarnation.owns(p)}

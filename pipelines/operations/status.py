@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipelines.bronze.position import Position
-from pipelines.bronze.topic_identity import numbered
+from pipelines.bronze.topic_identity import with_bronze_partitions
 from pipelines.clock import micros
 from pipelines.config.settings import Settings
 from pipelines.contracts.registry import BUSINESS_TOPICS, TOPICS
@@ -68,7 +68,7 @@ def _table(table: LakeTable) -> dict[str, Any]:
 def _topic(lake: Lake, log: Log | None, topic: str, tables: dict[str, Any]) -> dict[str, Any]:
     found = lake.find(bronze_name(topic))
     position = Position.of(found) if found is not None else Position(0, {}, None, None)
-    state = None if log is None else _topic_state(numbered(log, topic, position.incarnation), topic)
+    state = None if log is None else _topic_state(with_bronze_partitions(log, topic, position.incarnation), topic)
     stored = read_state(lake, topic)
     report: dict[str, Any] = {
         "bronze_rows": tables.get(bronze_name(topic), {}).get("rows", 0),

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.bronze.position import Position
-from pipelines.bronze.record_ref import Place, place_text
-from pipelines.bronze.removed_range import Cut, with_batch
+from pipelines.bronze.record_ref import RecordRef, ref_text
+from pipelines.bronze.removed_range import RemovedRange, with_batch
 from pipelines.bronze.table import batch_commits
-from pipelines.bronze.topic_identity import numbered
+from pipelines.bronze.topic_identity import with_bronze_partitions
 from pipelines.config.settings import Settings
 from pipelines.contracts.registry import TOPICS
-from pipelines.contracts.tables import QUARANTINE, anchor_name, bronze_name
+from pipelines.contracts.tables import QUARANTINE, bronze_name, checkpoint_table
 from pipelines.errors import LakehouseError, LogIdentityError
 from pipelines.lake.catalog import Lake, open_lakehouse
 from pipelines.log.interface import Log
@@ -28,8 +28,8 @@ from pipelines.log.open import open_log
 from pipelines.parsing.exact_path import canonical
 from pipelines.parsing.json_text import InvalidJsonError
 from pipelines.parsing.json_text import read as read_json
-from pipelines.quarantine.records import LIGHT, Wanted, named_origins, read_rows, shown
-from pipelines.quarantine.release_log import ReleaseBook
+from pipelines.quarantine.records import KEY_COLUMNS, QuarantineFilter, named_origins, read_rows, shown
+from pipelines.quarantine.release_log import ReleaseHistory
 from pipelines.silver.ledger import read_ledger
 
 _CHUNK = 50_000  # records read from the log at a time
@@ -57,11 +57,11 @@ class TracedRecord:
     arrival: str | None = None
     lateness_seconds: float | None = None
     event_time: datetime | None = None
-    duplicate_of: Place | None = None
+    duplicate_of: RecordRef | None = None
     reasons: Sequence[str] = ()
     detail: str | None = None
-    released_from: Place | None = None
-    released_as: Sequence[Place] = ()
+    released_from: RecordRef | None = None
+    released_as: Sequence[RecordRef] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; times in ISO 8601, places as P/O."""
@@ -71,8 +71,8 @@ class TracedRecord:
             "key": shown(self.key),
             "value": shown(self.value),
             "headers": [{"key": name, "value": shown(value)} for name, value in self.headers],
-            **{name: None if found[name] is None else place_text(found[name]) for name in places},
-            "released_as": [place_text(place) for place in self.released_as],
+            **{name: None if found[name] is None else ref_text(found[name]) for name in places},
+            "released_as": [ref_text(place) for place in self.released_as],
             **{
                 name: None if found[name] is None else found[name].isoformat().replace("+00:00", "Z")
                 for name in ("timestamp", "ingested_at", "event_time")
@@ -86,7 +86,9 @@ class Trace:
 
     event_id: str
     records: list[TracedRecord] = field(default_factory=list)
-    unreadable: list[tuple[str, Place]] = field(default_factory=list)  # hold the id's text, but carry no readable id
+    unreadable: list[tuple[str, RecordRef]] = field(
+        default_factory=list
+    )  # hold the id's text, but carry no readable id
     notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,7 +96,7 @@ class Trace:
         return {
             "event_id": self.event_id,
             "records": [record.to_dict() for record in self.records],
-            "unreadable": [{"topic": topic, "record": place_text(place)} for topic, place in self.unreadable],
+            "unreadable": [{"topic": topic, "record": ref_text(place)} for topic, place in self.unreadable],
             "notes": list(self.notes),
         }
 
@@ -104,7 +106,7 @@ def trace(settings: Settings, event_id: str, topics: Sequence[str] = TOPICS) -> 
     lake = open_lakehouse(settings)
     found = Trace(event_id)
     try:
-        book = ReleaseBook.read(lake)
+        book = ReleaseHistory.read(lake)
         ledger = pl.DataFrame(pl.from_arrow(read_ledger(lake).drop_columns(["quarantined_by_reason"])))
         log = open_log(settings.log_url, kafka=settings.kafka, topic_prefix=settings.topic_prefix)
         try:
@@ -117,11 +119,11 @@ def trace(settings: Settings, event_id: str, topics: Sequence[str] = TOPICS) -> 
     return found
 
 
-def _trace_topic(found: Trace, lake: Lake, log: Log, topic: str, book: ReleaseBook, ledger: pl.DataFrame) -> None:
+def _trace_topic(found: Trace, lake: Lake, log: Log, topic: str, book: ReleaseHistory, ledger: pl.DataFrame) -> None:
     bronze = lake.find(bronze_name(topic))
     if bronze is None:
         return
-    records = list(_removed(found, lake, topic, Cut.of(bronze), ledger))
+    records = list(_removed(found, lake, topic, RemovedRange.of(bronze), ledger))
     for batch in bronze.read_streamed([*_COLUMNS, "ingested_at", "batch_id"]):
         records += _carriers(found, topic, pa.Table.from_batches([batch]))
     try:
@@ -150,9 +152,9 @@ def _trace_topic(found: Trace, lake: Lake, log: Log, topic: str, book: ReleaseBo
     found.records += records
 
 
-def _removed(found: Trace, lake: Lake, topic: str, cut: Cut, ledger: pl.DataFrame) -> Iterator[TracedRecord]:
+def _removed(found: Trace, lake: Lake, topic: str, cut: RemovedRange, ledger: pl.DataFrame) -> Iterator[TracedRecord]:
     """What silver and the quarantine hold of records that retention removed from bronze."""
-    anchor = lake.find(anchor_name(topic))
+    anchor = lake.find(checkpoint_table(topic))
     if anchor is None or not cut.through:
         return
     found.notes.append(f"{topic}: retention removed {cut} from bronze; duplicates among them left no row to be found")
@@ -162,9 +164,9 @@ def _removed(found: Trace, lake: Lake, topic: str, cut: Cut, ledger: pl.DataFram
         for row in anchor.read_in("event_id", [found.event_id], columns)
         for partition, offset, recorded_at, ingested_at in [map(row.__getitem__, columns)]
     ]
-    light = read_rows(lake, Wanted(topic), LIGHT).filter(pl.col("event_id") == found.event_id)
+    light = read_rows(lake, QuarantineFilter(topic), KEY_COLUMNS).filter(pl.col("event_id") == found.event_id)
     if places := frozenset(light.select("partition", "offset").iter_rows()):
-        stopped = read_rows(lake, Wanted(topic, places=places), QUARANTINE.names)
+        stopped = read_rows(lake, QuarantineFilter(topic, places=places), QUARANTINE.names)
         records += _carriers(found, topic, stopped.select(_COLUMNS).to_arrow())
     for record in records:
         if cut.has(record.partition, record.offset):
@@ -202,7 +204,7 @@ def _event_id(value: bytes) -> str | None:
 
 def _not_read_yet(log: Log, topic: str, position: Position) -> Iterator[pa.Table]:
     """What the log holds beyond bronze, by bronze's numbers."""
-    log = numbered(log, topic, position.incarnation)
+    log = with_bronze_partitions(log, topic, position.incarnation)
     state = log.topic_state(topic)
     if position.topic_id not in (None, state.topic_id):
         raise LogIdentityError(f"bronze was read from topic {position.topic_id}, the log's is {state.topic_id}")
@@ -216,16 +218,16 @@ def _not_read_yet(log: Log, topic: str, position: Position) -> Iterator[pa.Table
 
 
 def _add_verdicts(lake: Lake, topic: str, event_id: str, records: list[TracedRecord]) -> None:
-    anchor = lake.find(anchor_name(topic))
+    anchor = lake.find(checkpoint_table(topic))
     if anchor is None:
         return
-    consumed = int(anchor.stamp().get("consumed", 0))
+    consumed = int(anchor.checkpoint().get("consumed", 0))
     columns = ["event_time", "_partition", "_offset", "_arrival", "_lateness_seconds"]
     accepted = {(row["_partition"], row["_offset"]): row for row in anchor.read_in("event_id", [event_id], columns)}
-    wanted = Wanted(topic, places=frozenset((record.partition, record.offset) for record in records))
+    wanted = QuarantineFilter(topic, places=frozenset((record.partition, record.offset) for record in records))
     columns = [name for name in QUARANTINE.names if name not in ("key", "headers", "value")]
     stopped = {(row["partition"], row["offset"]): row for row in read_rows(lake, wanted, columns).iter_rows(named=True)}
-    owners: list[tuple[object, Place]] = []
+    owners: list[tuple[object, RecordRef]] = []
     for record in records:
         place = record.partition, record.offset
         if record.batch_id is None or record.batch_id > consumed:
@@ -243,7 +245,7 @@ def _add_verdicts(lake: Lake, topic: str, event_id: str, records: list[TracedRec
             record.duplicate_of = equal[-1] if equal else None
 
 
-def _add_releases(lake: Lake, topic: str, records: list[TracedRecord], book: ReleaseBook) -> None:
+def _add_releases(lake: Lake, topic: str, records: list[TracedRecord], book: ReleaseHistory) -> None:
     headers = [[{"key": name, "value": value} for name, value in record.headers] for record in records]
     rows = pl.DataFrame(
         {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipelines.bronze.removed_range import refuse_cut
+from pipelines.bronze.removed_range import refuse_truncated
 from pipelines.config.settings import Settings
 from pipelines.contracts.registry import TOPICS
 from pipelines.contracts.tables import bronze_name
@@ -31,13 +31,13 @@ GoldChecks = Callable[[Path, SilverChanges, bool], list[tuple[str, bool, str]]]
 
 
 def verify(settings: Settings, *, rebuild: bool = False, gold_checks: GoldChecks | None = None) -> list[Check]:
-    """All checks. Raises NoLakehouseError where there is nothing to check, BronzeCutError where `rebuild` cannot be
+    """All checks. Raises NoLakehouseError where there is nothing to check, BronzeTruncatedError where `rebuild` cannot be
     done, since retention has removed what silver was made from."""
     lake = open_lakehouse(settings)
     try:
         for topic in TOPICS if rebuild else ():
             if (bronze := lake.find(bronze_name(topic))) is not None:
-                refuse_cut(bronze, 0)
+                refuse_truncated(bronze, 0)
         checks = list(_files(lake))
         if not all(check.ok for check in checks):
             return checks  # what cannot be read cannot be recounted

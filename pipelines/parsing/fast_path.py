@@ -17,7 +17,7 @@ from pipelines.contracts.fields import Field
 from pipelines.contracts.registry import Contract
 from pipelines.parsing.columns import events_schema, frame
 from pipelines.parsing.exact_path import ExactReader, Rejected
-from pipelines.parsing.layouts import Layouts, Screen
+from pipelines.parsing.layouts import CompiledLayout, Layouts
 from pipelines.parsing.values import ParseRules, microseconds
 
 _TRIES = 24  # samples looked at in a batch
@@ -56,12 +56,12 @@ def read_plain(contract: Contract, texts: pl.DataFrame, rules: ParseRules, layou
 
 def _screened(
     contract: Contract, texts: pl.DataFrame, rules: ParseRules, layouts: Layouts
-) -> list[tuple[Screen, pl.DataFrame]]:
+) -> list[tuple[CompiledLayout, pl.DataFrame]]:
     """Rows by the layout that they match; learns layouts while too many match none."""
     left = texts.filter(pl.col("value").is_not_null())
-    found: list[tuple[Screen, pl.DataFrame]] = []
+    found: list[tuple[CompiledLayout, pl.DataFrame]] = []
 
-    def try_out(screen: Screen) -> None:
+    def try_out(screen: CompiledLayout) -> None:
         nonlocal left
         hits = left["value"].str.contains(screen.pattern)
         rows = left.filter(hits)

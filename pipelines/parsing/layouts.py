@@ -221,7 +221,7 @@ def _integer(low: int | None, high: int | None) -> str | None:
 
 
 @dataclass(slots=True)
-class Screen:
+class CompiledLayout:
     """A layout in use: its pattern and how many records it let through."""
 
     layout: Layout
@@ -235,10 +235,10 @@ class Screen:
         return bool(pl.Series([value]).str.contains(self.pattern).item())
 
 
-def _screen(contract: Contract, rules: ParseRules, layout: Layout) -> Screen | None:
+def _screen(contract: Contract, rules: ParseRules, layout: Layout) -> CompiledLayout | None:
     text = pattern(contract, rules, layout)
     unrounded = pattern(contract, rules, replace(layout, rounds=False)) if layout.rounds else None
-    return None if text is None else Screen(layout, text, layout.extras(contract), unrounded)
+    return None if text is None else CompiledLayout(layout, text, layout.extras(contract), unrounded)
 
 
 class Layouts:
@@ -248,16 +248,16 @@ class Layouts:
     """
 
     def __init__(self) -> None:
-        self._screens: dict[tuple[str, str], list[Screen]] = {}
+        self._screens: dict[tuple[str, str], list[CompiledLayout]] = {}
         self._lock = Lock()
 
-    def screens(self, contract: Contract, rules: ParseRules) -> list[Screen]:
+    def screens(self, contract: Contract, rules: ParseRules) -> list[CompiledLayout]:
         """Screens of the topic, the most used first, but those that round after all that do not."""
         with self._lock:
             known = self._screens.get((contract.topic, rules.currency), [])
             return sorted(known, key=lambda screen: (screen.layout.rounds, -screen.hits))
 
-    def learn(self, contract: Contract, rules: ParseRules, value: str) -> Screen | None:
+    def learn(self, contract: Contract, rules: ParseRules, value: str) -> CompiledLayout | None:
         """A screen for a valid event that no known one matches, kept from now on; None where no pattern does.
 
         It covers what it can of the known ones, which are forgotten; where there are too many, the least used one is.
@@ -277,7 +277,7 @@ class Layouts:
                     return new
         return None
 
-    def _keep(self, contract: Contract, rules: ParseRules, screen: Screen) -> None:
+    def _keep(self, contract: Contract, rules: ParseRules, screen: CompiledLayout) -> None:
         with self._lock:
             known = self._screens.setdefault((contract.topic, rules.currency), [])
             known[:] = [old for old in known if not screen.layout.covers(old.layout, contract)]
@@ -285,7 +285,7 @@ class Layouts:
                 known.remove(min(known, key=lambda old: old.hits))
             known.append(screen)
 
-    def note(self, screen: Screen, hits: int) -> None:
+    def note(self, screen: CompiledLayout, hits: int) -> None:
         """Count records that a screen let through; what is long ago counts less and less."""
         with self._lock:
             screen.hits = screen.hits * 7 // 8 + hits

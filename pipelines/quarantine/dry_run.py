@@ -13,24 +13,24 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from pipelines.bronze.record_ref import Place, place_text
+from pipelines.bronze.record_ref import RecordRef, ref_text
 from pipelines.bronze.table import ensure_bronze
 from pipelines.clock import from_micros
 from pipelines.config.policies import Policy
 from pipelines.config.settings import Settings
 from pipelines.contracts.registry import CONTRACTS
-from pipelines.contracts.tables import RELEASES, TIMESTAMP, anchor_name
+from pipelines.contracts.tables import RELEASES, RELEASES_NAME, TIMESTAMP, checkpoint_table
 from pipelines.lake.catalog import Lake, open_lakehouse
 from pipelines.parsing.parse import Layouts, Parsed, ParseRules, parse
 from pipelines.quarantine.fixes import Fix
-from pipelines.quarantine.records import Wanted, shown
+from pipelines.quarantine.records import QuarantineFilter, shown
 from pipelines.quarantine.release import in_bronze_numbers, opened_log, outgoing, unnoted
-from pipelines.quarantine.release_log import RELEASES_NAME, ReleaseBook, ReleaseTable
+from pipelines.quarantine.release_log import ReleaseHistory, ReleaseTable
 from pipelines.quarantine.selection import choose, one_topic
-from pipelines.silver.accepted_ids import SeenIds
+from pipelines.silver.accepted_ids import AcceptedIdIndex
 from pipelines.silver.state import read_state
-from pipelines.silver.verdicts import Judged, judge
-from pipelines.silver.watermark import NO_FLOOR
+from pipelines.silver.verdicts import BatchVerdicts, assign_verdicts
+from pipelines.silver.watermark import UNBOUNDED
 
 _PASSING, _FAILING = 3, 3  # examples shown of each
 _FAR = 2**62  # a floor above all times: every id is looked up in silver
@@ -48,7 +48,7 @@ _NO_IDS = pl.DataFrame(
 class Example:
     """One record before and after the fix, and what would become of it."""
 
-    place: Place
+    place: RecordRef
     before: bytes | None
     after: bytes | None
     verdict: str  # accepted, duplicate or the reasons
@@ -57,7 +57,7 @@ class Example:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "record": place_text(self.place),
+            "record": ref_text(self.place),
             "before": shown(self.before),
             "after": shown(self.after),
             "verdict": self.verdict,
@@ -66,7 +66,7 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class DryRun:
     """How many of the wanted records would pass."""
 
     topic: str
@@ -92,28 +92,28 @@ class Rehearsal:
         }
 
 
-def rehearse(settings: Settings, wanted: Wanted, fix: Fix | None, now: datetime) -> Rehearsal:
+def dry_run_release(settings: Settings, wanted: QuarantineFilter, fix: Fix | None, now: datetime) -> DryRun:
     """What `release` of the same would come to under the policy of the settings. Writes nothing."""
     lake = open_lakehouse(settings)
     try:
         with opened_log(settings) as opened:
-            book = ReleaseBook.read(lake)
+            book = ReleaseHistory.read(lake)
             topic = one_topic(wanted)
             log = in_bronze_numbers(lake, opened, topic)
             if lake.find(RELEASES_NAME) is not None and (intent := ReleaseTable(lake).intent(topic)):
                 cut_short = unnoted(lake, log, topic, intent, book)
                 more = pl.DataFrame(pl.from_arrow(pa.Table.from_pylist(cut_short, schema=RELEASES)))
-                book = ReleaseBook(pl.concat([book.rows, more]))
+                book = ReleaseHistory(pl.concat([book.rows, more]))
             chosen = choose(lake, wanted, book, fix)
             partitions = len(log.topic_state(topic).end_offsets)
         if not len(chosen.rows):
-            return Rehearsal(topic, 0, 0, 0, {}, chosen.already, chosen.left, [])
+            return DryRun(topic, 0, 0, 0, {}, chosen.already, chosen.left, [])
         records = outgoing(topic, chosen.rows, partitions)
         judged = _judged(lake, topic, records, settings.policy(topic), now)
         reasons = (
             judged.quarantined.explode("reasons").group_by("reasons").len().sort("len", "reasons", descending=True)
         )
-        return Rehearsal(
+        return DryRun(
             topic,
             len(judged.accepted),
             len(judged.duplicates),
@@ -127,7 +127,7 @@ def rehearse(settings: Settings, wanted: Wanted, fix: Fix | None, now: datetime)
         lake.close()
 
 
-def _judged(lake: Lake, topic: str, records: pa.Table, policy: Policy, now: datetime) -> Judged:
+def _judged(lake: Lake, topic: str, records: pa.Table, policy: Policy, now: datetime) -> BatchVerdicts:
     contract, count = CONTRACTS[topic], records.num_rows
     values = records.column("value").combine_chunks()
     parsed = parse(contract, values, ParseRules(policy.currency, policy.min_event_time), Layouts())
@@ -136,10 +136,10 @@ def _judged(lake: Lake, topic: str, records: pa.Table, policy: Policy, now: date
     bronze = ensure_bronze(lake, topic)
 
     def ids(event_ids: Sequence[str] | None, since: int, before: int | None) -> pl.DataFrame:
-        anchor = lake.find(anchor_name(topic))
+        anchor = lake.find(checkpoint_table(topic))
         if event_ids is None or anchor is None:
             return _NO_IDS
-        low = None if since == NO_FLOOR else from_micros(since)
+        low = None if since == UNBOUNDED else from_micros(since)
         found = pl.DataFrame(pl.from_arrow(anchor.read_between("event_time", low, None, _NO_IDS.columns)))
         return found.cast(_NO_IDS.schema).filter(pl.col("event_id").is_in(list(event_ids)))
 
@@ -161,7 +161,9 @@ def _judged(lake: Lake, topic: str, records: pa.Table, policy: Policy, now: date
     )
     stored = read_state(lake, topic)
     state = stored[0] if stored is not None else {}
-    return judge(contract, rows, parsed, state, policy, SeenIds(ids, _FAR), fetch, np.ones(count, bool))
+    return assign_verdicts(
+        contract, rows, parsed, state, policy, AcceptedIdIndex(ids, _FAR), fetch, np.ones(count, bool)
+    )
 
 
 def _known_fields_only(parsed: Parsed, drift: str) -> Parsed:
@@ -176,7 +178,7 @@ def _known_fields_only(parsed: Parsed, drift: str) -> Parsed:
     return Parsed(parsed.events.filter(pl.col("_extra").is_null()), pl.concat([parsed.rejects, rejects]).sort("row"))
 
 
-def _examples(rows: pl.DataFrame, judged: Judged) -> list[Example]:
+def _examples(rows: pl.DataFrame, judged: BatchVerdicts) -> list[Example]:
     passing = [(row, "accepted", None) for row in judged.accepted["row"].head(_PASSING)]
     same = [(row, "duplicate", None) for row in judged.duplicates["row"].head(1)]
     failing = [

@@ -10,24 +10,24 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.bronze.record_ref import Place, place_text
+from pipelines.bronze.record_ref import RecordRef, ref_text
 from pipelines.contracts.tables import QUARANTINE, QUARANTINE_NAME
 from pipelines.errors import UsageError
 from pipelines.lake.catalog import Lake
-from pipelines.quarantine.release_log import ReleaseBook
+from pipelines.quarantine.release_log import ReleaseHistory
 from pipelines.silver.release_header import origins, release_mask
 
-LIGHT = ["topic", "partition", "offset", "timestamp", "event_id", "reasons", "detail", "quarantined_at"]
-_PLACE = ["topic", "partition", "offset"]
+KEY_COLUMNS = ["topic", "partition", "offset", "timestamp", "event_id", "reasons", "detail", "quarantined_at"]
+_REF = ["topic", "partition", "offset"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class QuarantineFilter:
     """Which quarantined records; nothing given: all. Several reasons or places: any of them."""
 
     topic: str | None = None
     reasons: Collection[str] = ()  # rule names; `missing` stands for every `missing:<path>`
-    places: Collection[Place] = ()
+    places: Collection[RecordRef] = ()
     since: datetime | None = None  # by the record's timestamp, or when it was quarantined where it has none
     until: datetime | None = None  # exclusive
 
@@ -83,8 +83,8 @@ class QuarantinedRecord:
     reasons: Sequence[str]
     detail: str | None
     quarantined_at: datetime
-    origin: Place | None = None  # of a released copy: the record it was released from
-    released_as: Sequence[Place] = field(default=())
+    origin: RecordRef | None = None  # of a released copy: the record it was released from
+    released_as: Sequence[RecordRef] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: bytes as text, or as {"base64": …} where they are not UTF-8; places as P/O."""
@@ -93,25 +93,25 @@ class QuarantinedRecord:
             "key": shown(self.key),
             "value": shown(self.value),
             "headers": [{"key": name, "value": shown(value)} for name, value in self.headers],
-            "origin": None if self.origin is None else place_text(self.origin),
-            "released_as": [place_text(place) for place in self.released_as],
+            "origin": None if self.origin is None else ref_text(self.origin),
+            "released_as": [ref_text(place) for place in self.released_as],
         }
 
 
-def read_rows(lake: Lake, wanted: Wanted, columns: Sequence[str]) -> pl.DataFrame:
-    """The wanted rows of `silver.quarantine` in (topic, partition, offset) order; those columns must hold LIGHT's."""
+def read_rows(lake: Lake, wanted: QuarantineFilter, columns: Sequence[str]) -> pl.DataFrame:
+    """The wanted rows of `silver.quarantine` in (topic, partition, offset) order; those columns must hold KEY_COLUMNS's."""
     table = lake.find(QUARANTINE_NAME)
     empty = pl.DataFrame(pl.from_arrow(QUARANTINE.empty_table())).select(columns)
     batches = table.read_streamed(columns) if table is not None else ()
     parts = (wanted.filter(pl.DataFrame(pl.from_arrow(batch))).cast(empty.schema) for batch in batches)
-    return pl.concat([empty, *parts]).sort(_PLACE)
+    return pl.concat([empty, *parts]).sort(_REF)
 
 
-def count_by_rule(lake: Lake, wanted: Wanted) -> list[RuleCount]:
+def count_by_rule(lake: Lake, wanted: QuarantineFilter) -> list[RuleCount]:
     """What is in quarantine, by topic and rule, the busiest rule of a topic first."""
-    rows = read_rows(lake, wanted, LIGHT)
-    released = ReleaseBook.read(lake).rows.select(_PLACE).unique()
-    rows = rows.join(released.with_columns(released=True), on=_PLACE, how="left", maintain_order="left")
+    rows = read_rows(lake, wanted, KEY_COLUMNS)
+    released = ReleaseHistory.read(lake).rows.select(_REF).unique()
+    rows = rows.join(released.with_columns(released=True), on=_REF, how="left", maintain_order="left")
     grouped = (
         rows.with_columns(at=pl.coalesce("timestamp", "quarantined_at"))
         .explode("reasons")
@@ -128,15 +128,15 @@ def count_by_rule(lake: Lake, wanted: Wanted) -> list[RuleCount]:
     return [RuleCount(rule=row.pop("reasons"), **row) for row in grouped.iter_rows(named=True)]
 
 
-def whole_records(lake: Lake, wanted: Wanted, limit: int | None = None) -> tuple[list[QuarantinedRecord], int]:
+def full_records(lake: Lake, wanted: QuarantineFilter, limit: int | None = None) -> tuple[list[QuarantinedRecord], int]:
     """The first `limit` wanted records in (topic, partition, offset) order, and how many there are in all."""
-    light = read_rows(lake, wanted, LIGHT)
+    light = read_rows(lake, wanted, KEY_COLUMNS)
     found: list[QuarantinedRecord] = []
-    book = ReleaseBook.read(lake)
+    book = ReleaseHistory.read(lake)
     for (topic,), part in light.head(limit if limit is not None else len(light)).group_by("topic", maintain_order=True):
         assert isinstance(topic, str)
         places = frozenset(part.select("partition", "offset").iter_rows())
-        rows = read_rows(lake, Wanted(topic, places=places), QUARANTINE.names)
+        rows = read_rows(lake, QuarantineFilter(topic, places=places), QUARANTINE.names)
         named = named_origins(lake, topic, rows)
         for index, row in enumerate(rows.iter_rows(named=True)):
             headers = [(header["key"], header["value"]) for header in row.pop("headers") or ()]
@@ -146,17 +146,17 @@ def whole_records(lake: Lake, wanted: Wanted, limit: int | None = None) -> tuple
     return found, len(light)
 
 
-def named_origins(lake: Lake, topic: str, rows: pl.DataFrame) -> dict[int, Place]:
+def named_origins(lake: Lake, topic: str, rows: pl.DataFrame) -> dict[int, RecordRef]:
     """Row -> the quarantined record that its release headers name; headers that name none are left out (R27)."""
     records = rows.select("headers").to_arrow()
     mask = release_mask(records)
     if not mask.any():
         return {}
     claimed = origins(topic, records, mask)
-    wanted = Wanted(topic, places=frozenset(place for places in claimed.values() for place in places))
-    held = set(read_rows(lake, wanted, LIGHT).select("partition", "offset").iter_rows())
+    wanted = QuarantineFilter(topic, places=frozenset(place for places in claimed.values() for place in places))
+    held = set(read_rows(lake, wanted, KEY_COLUMNS).select("partition", "offset").iter_rows())
     own = dict(enumerate(rows.select("partition", "offset").iter_rows()))
-    found: dict[int, Place] = {}
+    found: dict[int, RecordRef] = {}
     for row, places in claimed.items():
         partition, offset = own[row]
         # A record of its own partition that comes later cannot be its origin.

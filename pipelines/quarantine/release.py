@@ -18,9 +18,9 @@ import pyarrow as pa
 
 from pipelines.bronze.incarnations import in_log
 from pipelines.bronze.position import Position
-from pipelines.bronze.record_ref import Place, place_text
+from pipelines.bronze.record_ref import RecordRef, ref_text
 from pipelines.bronze.table import ensure_bronze
-from pipelines.bronze.topic_identity import numbered
+from pipelines.bronze.topic_identity import with_bronze_partitions
 from pipelines.config.settings import Settings
 from pipelines.contracts.tables import bronze_name
 from pipelines.errors import LakehouseError, LogUnavailableError, PermanentError
@@ -31,9 +31,15 @@ from pipelines.log.interface import OUTGOING, Log
 from pipelines.log.open import open_log
 from pipelines.log.outgoing import assigned
 from pipelines.quarantine.fixes import Fix
-from pipelines.quarantine.records import Wanted
-from pipelines.quarantine.release_log import Intent, ReleaseBook, ReleaseTable, copies_in_bronze, copies_in_log
-from pipelines.quarantine.selection import choose, one_topic, quarantined_places
+from pipelines.quarantine.records import QuarantineFilter
+from pipelines.quarantine.release_log import (
+    PendingRelease,
+    ReleaseHistory,
+    ReleaseTable,
+    copies_in_bronze,
+    copies_in_log,
+)
+from pipelines.quarantine.selection import choose, one_topic, quarantined_refs
 from pipelines.silver.release_header import RELEASE_HEADER, origins
 
 _CHUNK_RECORDS, _CHUNK_BYTES = 20_000, 16 << 20  # sent at a time: one transaction of the embedded log
@@ -45,7 +51,7 @@ class Released:
     """What a release did."""
 
     topic: str
-    copies: Sequence[tuple[Place, Place]]  # record and copy
+    copies: Sequence[tuple[RecordRef, RecordRef]]  # record and copy
     recovered: int  # copies that a release which was cut short had sent, noted now
     already: int  # selected, and released before
     left: int  # selected, and the fix gave null
@@ -58,11 +64,11 @@ class Released:
             "recovered": self.recovered,
             "already_released": self.already,
             "left_by_fix": self.left,
-            "copies": [{"record": place_text(record), "copy": place_text(copy)} for record, copy in self.copies],
+            "copies": [{"record": ref_text(record), "copy": ref_text(copy)} for record, copy in self.copies],
         }
 
 
-def release(settings: Settings, wanted: Wanted, fix: Fix | None, say: Callable[[str], None]) -> Released:
+def release(settings: Settings, wanted: QuarantineFilter, fix: Fix | None, say: Callable[[str], None]) -> Released:
     """Send the wanted records of one topic to the log, each once however often this is repeated or killed.
 
     Nothing is sent unless the fix works for all. Raises LogRefusedError or LogUnavailableError when the log does not
@@ -74,14 +80,14 @@ def release(settings: Settings, wanted: Wanted, fix: Fix | None, say: Callable[[
         with home_lock(settings.home, "release"), opened_log(settings) as opened:
             opened.ensure_topics([topic], settings.partitions)
             log = in_bronze_numbers(lake, opened, topic)
-            table, book = ReleaseTable(lake), ReleaseBook.read(lake)
+            table, book = ReleaseTable(lake), ReleaseHistory.read(lake)
             intent = table.intent(topic)
             found = unnoted(lake, log, topic, intent, book) if intent else []
             if intent is not None:
                 table.note(topic, found, finished=True)
                 if found:
                     say(f"{len(found):,} records were sent by a release that was cut short: they are noted now")
-            chosen = choose(lake, wanted, ReleaseBook.read(lake), fix)
+            chosen = choose(lake, wanted, ReleaseHistory.read(lake), fix)
             sent = _send(lake, log, table, topic, chosen.rows, fix.name if fix else None)
             return Released(topic, [_link(row) for row in sent], len(found), chosen.already, chosen.left)
     finally:
@@ -99,9 +105,9 @@ def opened_log(settings: Settings) -> Iterator[Log]:
 
 
 def in_bronze_numbers(lake: Lake, log: Log, topic: str) -> Log:
-    """The log with partitions numbered as bronze numbers those of the topic that it reads now."""
+    """The log with partitions with_bronze_partitions as bronze numbers those of the topic that it reads now."""
     bronze = lake.find(bronze_name(topic))
-    return log if bronze is None else numbered(log, topic, Position.of(bronze).incarnation)
+    return log if bronze is None else with_bronze_partitions(log, topic, Position.of(bronze).incarnation)
 
 
 def outgoing(topic: str, rows: pl.DataFrame, partitions: int) -> pa.Table:
@@ -134,13 +140,13 @@ def _send(
     if not len(rows):
         return []
     state = log.topic_state(topic)
-    intent = Intent(log.identity, state.topic_id, dict(state.end_offsets), fix)
+    intent = PendingRelease(log.identity, state.topic_id, dict(state.end_offsets), fix)
     table.intend(topic, intent)
     fault_point("release.intended")
     done: list[dict[str, Any]] = []
     chunks = list(_chunks(rows))
     for number, chunk in enumerate(chunks, 1):
-        here = Intent(intent.log_id, intent.topic_id, dict(log.topic_state(topic).end_offsets), fix)
+        here = PendingRelease(intent.log_id, intent.topic_id, dict(log.topic_state(topic).end_offsets), fix)
         try:
             log.append(topic, outgoing(topic, chunk, len(state.end_offsets)))
         except LakehouseError as error:
@@ -172,7 +178,7 @@ def _chunks(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
     yield rows[start:]
 
 
-def _found_all(lake: Lake, log: Log, topic: str, since: Intent, chunk: pl.DataFrame) -> list[dict[str, Any]]:
+def _found_all(lake: Lake, log: Log, topic: str, since: PendingRelease, chunk: pl.DataFrame) -> list[dict[str, Any]]:
     deadline = time.monotonic() + _PATIENCE
     while len(found := _copies(lake, log, topic, since, chunk)) < len(chunk):
         if time.monotonic() > deadline:
@@ -184,14 +190,16 @@ def _found_all(lake: Lake, log: Log, topic: str, since: Intent, chunk: pl.DataFr
     return found
 
 
-def _copies(lake: Lake, log: Log, topic: str, since: Intent, chunk: pl.DataFrame) -> list[dict[str, Any]]:
+def _copies(lake: Lake, log: Log, topic: str, since: PendingRelease, chunk: pl.DataFrame) -> list[dict[str, Any]]:
     """Those of the chunk's copies that the log holds: the same value under a header that names the record."""
     sent = set(chunk.select("partition", "offset", "sha256").iter_rows())
     rows = unnoted(lake, log, topic, since, None)
     return [row for row in rows if (row["partition"], row["offset"], row["value_sha256"]) in sent]
 
 
-def unnoted(lake: Lake, log: Log, topic: str, since: Intent, book: ReleaseBook | None) -> list[dict[str, Any]]:
+def unnoted(
+    lake: Lake, log: Log, topic: str, since: PendingRelease, book: ReleaseHistory | None
+) -> list[dict[str, Any]]:
     """Rows of `ops.releases` for copies from an intent on that the book does not have: by the headers in the log.
 
     A header counts as it does in silver: when it names a quarantined record.
@@ -206,7 +214,7 @@ def unnoted(lake: Lake, log: Log, topic: str, since: Intent, book: ReleaseBook |
         parts += copies_in_bronze(ensure_bronze(lake, topic), gone)
     if same:
         parts += copies_in_log(log, topic, since.offsets)
-    claims: dict[Place, tuple[list[Place], dict[str, Any]]] = {}
+    claims: dict[RecordRef, tuple[list[RecordRef], dict[str, Any]]] = {}
     for part in parts:
         for row, places in origins(topic, part, np.ones(part.num_rows, bool)).items():
             copy = part.column("partition")[row].as_py(), part.column("offset")[row].as_py()
@@ -223,7 +231,7 @@ def unnoted(lake: Lake, log: Log, topic: str, since: Intent, book: ReleaseBook |
                 },
             )
     named = {place for places, _ in claims.values() for place in places}
-    held = set(quarantined_places(lake, topic, named)) if named else set()
+    held = set(quarantined_refs(lake, topic, named)) if named else set()
     found = []
     for copy, (places, noted) in sorted(claims.items()):
         origin = next((place for place in places if place in held), None)
@@ -232,5 +240,5 @@ def unnoted(lake: Lake, log: Log, topic: str, since: Intent, book: ReleaseBook |
     return found
 
 
-def _link(row: dict[str, Any]) -> tuple[Place, Place]:
+def _link(row: dict[str, Any]) -> tuple[RecordRef, RecordRef]:
     return (row["partition"], row["offset"]), (row["release_partition"], row["release_offset"])

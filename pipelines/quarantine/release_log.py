@@ -14,15 +14,13 @@ from typing import Any, Self
 import polars as pl
 import pyarrow as pa
 
+from pipelines.bronze.record_ref import RecordRef
 from pipelines.config.policies import Retention
-from pipelines.contracts.tables import RELEASES
+from pipelines.contracts.tables import RELEASES, RELEASES_NAME
 from pipelines.errors import CommitConflictError
 from pipelines.lake.catalog import Lake, LakeTable, encode
 from pipelines.log.interface import Log
 from pipelines.silver.release_header import release_mask
-
-RELEASES_NAME = "ops.releases"
-Place = tuple[int, int]  # partition, offset
 
 _ATTEMPTS = 5  # against somebody else's commit, say a compaction
 _KEEP_SNAPSHOTS, _EXPIRE_ABOVE = 30, 60
@@ -30,7 +28,7 @@ _CHUNK = 50_000  # records read from the log at a time
 
 
 @dataclass(frozen=True)
-class ReleaseBook:
+class ReleaseHistory:
     """All releases noted, in the order in which the log got them."""
 
     rows: pl.DataFrame
@@ -44,30 +42,30 @@ class ReleaseBook:
         return cls(rows.sort("released_at", "topic", "release_partition", "release_offset", maintain_order=True))
 
     @cached_property
-    def _links(self) -> tuple[dict[tuple[str, Place], list[Place]], dict[tuple[str, Place], Place]]:
-        copies: dict[tuple[str, Place], list[Place]] = {}
-        origins: dict[tuple[str, Place], Place] = {}
+    def _links(self) -> tuple[dict[tuple[str, RecordRef], list[RecordRef]], dict[tuple[str, RecordRef], RecordRef]]:
+        copies: dict[tuple[str, RecordRef], list[RecordRef]] = {}
+        origins: dict[tuple[str, RecordRef], RecordRef] = {}
         names = ("topic", "partition", "offset", "release_partition", "release_offset")
         for topic, partition, offset, release_partition, release_offset in self.rows.select(names).iter_rows():
             copies.setdefault((topic, (partition, offset)), []).append((release_partition, release_offset))
             origins[topic, (release_partition, release_offset)] = partition, offset
         return copies, origins
 
-    def copies(self, topic: str, place: Place) -> Sequence[Place]:
+    def copies(self, topic: str, place: RecordRef) -> Sequence[RecordRef]:
         """Where the copies of a record lie that were released from it."""
         return self._links[0].get((topic, place), [])
 
-    def origin(self, topic: str, place: Place) -> Place | None:
+    def origin(self, topic: str, place: RecordRef) -> RecordRef | None:
         """The record that a copy was released from."""
         return self._links[1].get((topic, place))
 
-    def root(self, topic: str, place: Place) -> Place:
+    def root(self, topic: str, place: RecordRef) -> RecordRef:
         """The record at the beginning of a chain of releases; the place itself where it is no copy."""
         while (origin := self.origin(topic, place)) is not None:
             place = origin
         return place
 
-    def generation(self, topic: str, place: Place) -> int:
+    def generation(self, topic: str, place: RecordRef) -> int:
         """How many releases lie between a record and its root."""
         count = 0
         while (origin := self.origin(topic, place)) is not None:
@@ -76,7 +74,7 @@ class ReleaseBook:
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
+class PendingRelease:
     """A release under way: whose log, where each partition ended before it, and by which fix."""
 
     log_id: str
@@ -105,12 +103,12 @@ class ReleaseTable:
         found: dict[str, Any] = json.loads(self._table.properties().get("pending", "{}"))
         return found
 
-    def intent(self, topic: str) -> Intent | None:
+    def intent(self, topic: str) -> PendingRelease | None:
         """The release of the topic that was begun and not finished."""
         found = self._pending().get(topic)
-        return None if found is None else Intent.from_dict(found)
+        return None if found is None else PendingRelease.from_dict(found)
 
-    def intend(self, topic: str, intent: Intent) -> None:
+    def intend(self, topic: str, intent: PendingRelease) -> None:
         """Write down that a release begins, in a commit of its own."""
         for attempt in range(_ATTEMPTS):
             try:

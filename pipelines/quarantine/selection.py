@@ -7,13 +7,13 @@ from itertools import compress
 
 import polars as pl
 
-from pipelines.bronze.record_ref import Place, place_text
+from pipelines.bronze.record_ref import RecordRef, ref_text
 from pipelines.contracts.tables import QUARANTINE
 from pipelines.errors import UsageError
 from pipelines.lake.catalog import Lake
 from pipelines.quarantine.fixes import Fix
-from pipelines.quarantine.records import LIGHT, Wanted, read_rows
-from pipelines.quarantine.release_log import ReleaseBook
+from pipelines.quarantine.records import KEY_COLUMNS, QuarantineFilter, read_rows
+from pipelines.quarantine.release_log import ReleaseHistory
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,14 @@ class Chosen:
     left: int
 
 
-def one_topic(wanted: Wanted) -> str:
+def one_topic(wanted: QuarantineFilter) -> str:
     """The topic of a release. Raises UsageError where none is named."""
     if wanted.topic is None:
         raise UsageError("a release is of one topic: expected --topic")
     return wanted.topic
 
 
-def choose(lake: Lake, wanted: Wanted, book: ReleaseBook, fix: Fix | None) -> Chosen:
+def choose(lake: Lake, wanted: QuarantineFilter, book: ReleaseHistory, fix: Fix | None) -> Chosen:
     """The wanted records that are not released yet. Raises UsageError for a place that is not in quarantine.
 
     Of a chain of releases that all failed again only the last is chosen, and not with a value or a fix that was tried;
@@ -40,13 +40,13 @@ def choose(lake: Lake, wanted: Wanted, book: ReleaseBook, fix: Fix | None) -> Ch
     """
     topic = one_topic(wanted)
     rows = read_rows(lake, wanted, QUARANTINE.names)
-    places: list[Place] = list(rows.select("partition", "offset").iter_rows())
+    places: list[RecordRef] = list(rows.select("partition", "offset").iter_rows())
     if absent := sorted(set(wanted.places) - set(places)):
-        raise UsageError(f"{topic} has no record at {', '.join(map(place_text, absent[:5]))} in quarantine that fits")
+        raise UsageError(f"{topic} has no record at {', '.join(map(ref_text, absent[:5]))} in quarantine that fits")
     tried = _Tried(lake, topic, book)
     roots = [book.root(topic, place) for place in places]
     generations = [book.generation(topic, place) for place in places]
-    last: dict[Place, int] = {}
+    last: dict[RecordRef, int] = {}
     for root, generation in zip(roots, generations, strict=True):
         last[root] = max(last.get(root, 0), generation)
     is_open = [
@@ -72,21 +72,21 @@ def choose(lake: Lake, wanted: Wanted, book: ReleaseBook, fix: Fix | None) -> Ch
 class _Tried:
     """What was sent from each record before, and which came through."""
 
-    def __init__(self, lake: Lake, topic: str, book: ReleaseBook) -> None:
-        self._by_root: dict[Place, set[tuple[str, str | None]]] = {}
-        self._by_place: dict[Place, set[str | None]] = {}
-        copies: dict[Place, Place] = {}
+    def __init__(self, lake: Lake, topic: str, book: ReleaseHistory) -> None:
+        self._by_root: dict[RecordRef, set[tuple[str, str | None]]] = {}
+        self._by_place: dict[RecordRef, set[str | None]] = {}
+        copies: dict[RecordRef, RecordRef] = {}
         for row in book.rows.filter(pl.col("topic") == topic).iter_rows(named=True):
             place, copy = (row["partition"], row["offset"]), (row["release_partition"], row["release_offset"])
             root = book.root(topic, place)
             copies[copy] = root
             self._by_root.setdefault(root, set()).update((("fix", row["fix"]), ("value", row["value_sha256"])))
             self._by_place.setdefault(place, set()).add(row["value_sha256"])
-        stopped = set(quarantined_places(lake, topic, copies)) if copies else set()
+        stopped = set(quarantined_refs(lake, topic, copies)) if copies else set()
         # Released: some copy is not in quarantine. One that silver has not judged yet counts.
         self.through = {root for copy, root in copies.items() if copy not in stopped}
 
-    def has(self, root: Place, place: Place, fix: str | None, digest: str | None, *, by_place: bool) -> bool:
+    def has(self, root: RecordRef, place: RecordRef, fix: str | None, digest: str | None, *, by_place: bool) -> bool:
         """Whether this value was sent from the very place, or this value or this fix for the root."""
         if by_place:
             return digest in self._by_place.get(place, ())
@@ -94,6 +94,10 @@ class _Tried:
         return ("fix", fix) in tried or ("value", digest) in tried
 
 
-def quarantined_places(lake: Lake, topic: str, places: Collection[Place]) -> Iterator[Place]:
+def quarantined_refs(lake: Lake, topic: str, places: Collection[RecordRef]) -> Iterator[RecordRef]:
     """Those of the places whose records are in quarantine."""
-    yield from read_rows(lake, Wanted(topic, places=frozenset(places)), LIGHT).select("partition", "offset").iter_rows()
+    yield from (
+        read_rows(lake, QuarantineFilter(topic, places=frozenset(places)), KEY_COLUMNS)
+        .select("partition", "offset")
+        .iter_rows()
+    )

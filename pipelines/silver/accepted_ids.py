@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pipelines.silver.watermark import NO_FLOOR
+from pipelines.silver.watermark import UNBOUNDED
 
 _EVICT_AT_LEAST = 50_000
 
-# (event ids or None for all, from, before; microseconds, NO_FLOOR is open) -> event_id, event_time, _partition, _offset
+# (event ids or None for all, from, before; microseconds, UNBOUNDED is open) -> event_id, event_time, _partition, _offset
 Loader = Callable[[Sequence[str] | None, int, int | None], pl.DataFrame]
 
 
@@ -69,10 +69,10 @@ def value_digests(values: pl.Series) -> npt.NDArray[np.uint64]:
 _SEED = int(np.random.default_rng().integers(1, 2**62))
 
 
-class SeenIds:
+class AcceptedIdIndex:
     """Accepted events with event_time >= `floor`. Loads itself from silver at first use."""
 
-    def __init__(self, load: Loader, floor: int = NO_FLOOR) -> None:
+    def __init__(self, load: Loader, floor: int = UNBOUNDED) -> None:
         self._load = load
         self._runs: list[_Run] = []
         self.floor = floor
@@ -96,7 +96,7 @@ class SeenIds:
                 np.zeros(len(rows), np.uint64),
             )
 
-    def maybe(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    def might_contain(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
         """Which of these are surely known or collide with one that is."""
         self._ensure_loaded()
         hit = np.zeros(len(hashes), bool)
@@ -110,7 +110,7 @@ class SeenIds:
             hit[order] |= run.ids[at] == wanted
         return hit
 
-    def owners(self, hashed: int) -> list[Owner]:
+    def candidates(self, hashed: int) -> list[Owner]:
         """Known events with this hash, oldest event_time first."""
         found = []
         for run in self._runs:
@@ -148,7 +148,7 @@ class SeenIds:
             run = _merged(self._runs.pop(), run)
         self._runs.append(run)
 
-    def raise_floor(self, floor: int) -> None:
+    def evict_before(self, floor: int) -> None:
         """Forget what lies before `floor`, when that is much; never raises it without forgetting."""
         if floor <= self.floor or not self._runs:
             return

@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from pipelines.bronze.removed_range import Cut
+from pipelines.bronze.removed_range import RemovedRange
 from pipelines.bronze.table import ensure_bronze
 from pipelines.clock import to_micros
-from pipelines.contracts.tables import QUARANTINE_NAME, RELEASES_NAME, anchor_name
+from pipelines.contracts.tables import QUARANTINE_NAME, RELEASES_NAME, checkpoint_table
 from pipelines.lake.catalog import Lake
 from pipelines.silver.changes import SilverChanges, partition_rows, silver_changes, stored_state
 from pipelines.silver.watermark import PartitionState
@@ -34,7 +34,7 @@ def silver_as_of(lake: Lake, moment: datetime) -> SilverChanges:
 def _state(lake: Lake, topic: str, moment: datetime) -> dict[int, PartitionState]:
     """`high` from the events that moved it: accepted ones and conflicting copies, but no released ones (R14)."""
     arrived = pl.col("_recorded_at") <= moment
-    events = lake.scan(anchor_name(topic)).filter(arrived).select("_partition", "_offset", "event_time").collect()
+    events = lake.scan(checkpoint_table(topic)).filter(arrived).select("_partition", "_offset", "event_time").collect()
     if lake.find(RELEASES_NAME) is not None:
         released = lake.scan(RELEASES_NAME).filter(pl.col("topic") == topic).collect()
         places = released.select(_partition="release_partition", _offset="release_offset")
@@ -52,9 +52,9 @@ def _state(lake: Lake, topic: str, moment: datetime) -> dict[int, PartitionState
 def _timestamps(lake: Lake, topic: str) -> pl.LazyFrame:
     """Of all records; of those that retention removed from bronze only what left a row: of duplicates nobody knows."""
     bronze, names = ensure_bronze(lake, topic), ["partition", "timestamp"]
-    if not Cut.of(bronze).through:
+    if not RemovedRange.of(bronze).through:
         return lake.scan(bronze.name).select(names)
-    accepted = lake.scan(anchor_name(topic)).select(partition="_partition", timestamp="_recorded_at")
+    accepted = lake.scan(checkpoint_table(topic)).select(partition="_partition", timestamp="_recorded_at")
     stopped = lake.scan(QUARANTINE_NAME).filter(pl.col("topic") == topic).select(names)
     return pl.concat([lake.scan(bronze.name).select(names), accepted, stopped])
 

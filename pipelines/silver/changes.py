@@ -66,7 +66,7 @@ def silver_changes(
             raise SnapshotGoneError(f"snapshot {reflected.get(name)} of {name} is expired")
         return rows, table.rows_snapshot_id
 
-    names = _fed()
+    names = gold_sources()
     if reflected:
         found = [read(name) for name in names]
     else:  # all of each: reading one waits for the disk while another is decoded
@@ -80,7 +80,7 @@ def silver_changes(
     return SilverChanges(tables, snapshots, partition_rows(state if state is not None else stored_state(lake)))
 
 
-def _fed() -> list[str]:
+def gold_sources() -> list[str]:
     """The silver tables that gold is fed from."""
     return [name for topic in TOPICS for name in silver_tables(topic)]
 

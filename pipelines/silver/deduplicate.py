@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from pipelines.parsing.exact_path import canonical
-from pipelines.silver.accepted_ids import Owner, SeenIds, id_hashes, value_digests
+from pipelines.silver.accepted_ids import AcceptedIdIndex, Owner, id_hashes, value_digests
 
 # Records' bytes by (partition, offset), from bronze; without those that retention removed.
 Fetch = Callable[[Sequence[tuple[int, int]]], Mapping[tuple[int, int], bytes]]
@@ -17,8 +17,8 @@ Fetch = Callable[[Sequence[tuple[int, int]]], Mapping[tuple[int, int], bytes]]
 ACCEPTED, DUPLICATE, CONFLICT, UNKNOWN = 0, 1, 2, 3
 
 
-def _copies(
-    candidates: pl.DataFrame, events: pl.DataFrame, values: pa.ChunkedArray, seen: SeenIds, fetch: Fetch
+def find_duplicates(
+    candidates: pl.DataFrame, events: pl.DataFrame, values: pa.ChunkedArray, seen: AcceptedIdIndex, fetch: Fetch
 ) -> npt.NDArray[np.uint8]:
     """One verdict a candidate: the first copy of an id wins, an identical one is a duplicate, another conflicts.
 
@@ -34,7 +34,7 @@ def _copies(
     rows = candidates["row"].to_numpy()
     digests = value_digests(pl.Series(pl.from_arrow(values))[candidates["row"]])
     repeated = candidates["repeated"].to_numpy()
-    suspects = seen.maybe(hashes) | pl.Series(hashes).is_duplicated().to_numpy() | repeated
+    suspects = seen.might_contain(hashes) | pl.Series(hashes).is_duplicated().to_numpy() | repeated
     older: dict[str, list[Owner]] = {}
     below = bounds < seen.floor
     if below.any():
@@ -77,7 +77,7 @@ def _settle(
     repeated: npt.NDArray[np.bool_],
     older: Mapping[str, list[Owner]],
     values: pa.ChunkedArray,
-    seen: SeenIds,
+    seen: AcceptedIdIndex,
     fetch: Fetch,
 ) -> None:
     known: dict[str, list[_Known]] = {}
@@ -85,7 +85,7 @@ def _settle(
     wanted: set[tuple[int, int]] = set()
     for position, event_id in suspects:
         if event_id not in known:
-            owners = older.get(event_id, []) + seen.owners(int(hashes[position]))
+            owners = older.get(event_id, []) + seen.candidates(int(hashes[position]))
             known[event_id] = [_Known(o.event_time, o.digest, (o.partition, o.offset), None) for o in owners]
         wanted.update(
             entry.place for entry in known[event_id] if entry.place and entry.digest != int(digests[position])

@@ -20,14 +20,14 @@ from pipelines.silver.schema_evolution import drifts
 
 if TYPE_CHECKING:
     from pipelines.bronze.table import BatchCommit
-    from pipelines.silver.verdicts import Judged
+    from pipelines.silver.verdicts import BatchVerdicts
 
 ON_TIME, LATE, DUPLICATE, QUARANTINED, NONE = range(5)
 _COUNTS = ("accepted_on_time", "accepted_late", "duplicates", "quarantined")
 
 
 def entries(
-    piece: pa.Table, judged: "Judged", warned: pl.DataFrame, commits: Mapping[int, "BatchCommit"]
+    piece: pa.Table, judged: "BatchVerdicts", warned: pl.DataFrame, commits: Mapping[int, "BatchCommit"]
 ) -> list[dict[str, Any]]:
     """One entry a batch of these bronze rows. Fails if a record has no verdict: nothing may fall through."""
     verdicts = np.full(piece.num_rows, NONE, np.uint8)
@@ -82,7 +82,7 @@ def _entry(batch_id: int, commit: "BatchCommit | None") -> dict[str, Any]:
     }
 
 
-def _add_drift(found: Mapping[int, dict[str, Any]], judged: "Judged", piece: pa.Table) -> None:
+def _add_drift(found: Mapping[int, dict[str, Any]], judged: "BatchVerdicts", piece: pa.Table) -> None:
     drifted = judged.accepted.filter(pl.col("_extra").is_not_null()).select("row", "_extra")
     if not len(drifted):
         return
@@ -140,7 +140,7 @@ class Ledger:
 
     def flushed(self) -> dict[str, int]:
         """Topic -> last batch that `ops.batches` holds."""
-        found: dict[str, int] = json.loads(self._batches.stamp().get("flushed", "{}"))
+        found: dict[str, int] = json.loads(self._batches.checkpoint().get("flushed", "{}"))
         return found
 
     @property
@@ -158,7 +158,7 @@ class Ledger:
             (self._drift, _drift_rows, SCHEMA_DRIFT),
             (self._batches, _batch_rows, BATCHES),
         ):
-            flushed: dict[str, int] = json.loads(table.stamp().get("flushed", "{}"))
+            flushed: dict[str, int] = json.loads(table.checkpoint().get("flushed", "{}"))
             before = dict(flushed)
             rows: list[dict[str, Any]] = []
             for topic, found in pending.items():
@@ -175,11 +175,11 @@ def read_ledger(lake: Lake) -> pa.Table:
     anchors = {topic: lake.find(silver_tables(topic)[-1]) for topic in CONTRACTS}  # first: entries move on from there
     table = lake.find("ops.batches")
     found = [table.read().select(BATCHES.names).cast(BATCHES)] if table is not None else []
-    flushed: dict[str, int] = json.loads(table.stamp().get("flushed", "{}")) if table is not None else {}
+    flushed: dict[str, int] = json.loads(table.checkpoint().get("flushed", "{}")) if table is not None else {}
     for topic, anchor in anchors.items():
         if anchor is None:
             continue
-        for entry in json.loads(anchor.stamp().get("ledger", "[]")):
+        for entry in json.loads(anchor.checkpoint().get("ledger", "[]")):
             if entry["batch_id"] > flushed.get(topic, 0):
                 committed = anchor.committed_at()
                 known = {"silver_snapshot_id": anchor.snapshot_id, "silver_at": committed and committed.isoformat()}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.config.policies import Policy
-from pipelines.contracts.tables import anchor_name
+from pipelines.contracts.tables import checkpoint_table
 from pipelines.lake.catalog import Lake
 
 
@@ -34,6 +34,6 @@ class PolicyEntry:
 
 def recorded_policies(lake: Lake, topic: str) -> list[PolicyEntry]:
     """The policies that the topic's anchor remembers, by the batch from which each holds; [] where there is none."""
-    anchor = lake.find(anchor_name(topic))
+    anchor = lake.find(checkpoint_table(topic))
     found = anchor.properties().get("policies", "[]") if anchor is not None else "[]"
     return [PolicyEntry.from_dict(entry) for entry in json.loads(found)]

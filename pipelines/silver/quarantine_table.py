@@ -11,7 +11,7 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.bronze.record_ref import Place, _by_partition
+from pipelines.bronze.record_ref import RecordRef, by_partition
 from pipelines.contracts.tables import ACCEPTED_RELEASES, QUARANTINE, QUARANTINE_NAME, RELEASES_NAME
 from pipelines.lake.catalog import Lake, LakeTable, encode
 
@@ -19,7 +19,7 @@ BATCH = "_batch_id"  # of rows on their way into a table; no evolved column can 
 NO_RELEASES = ACCEPTED_RELEASES.append(pa.field(BATCH, pa.int64())).empty_table()
 
 
-class Worked(Protocol):
+class Outcome(Protocol):
     """What is read of an outcome (`silver.Outcome`)."""
 
     topic: str
@@ -45,38 +45,38 @@ class Quarantine:
         for table in self.tables:
             table.reload()
 
-    def commit(self, outcomes: Sequence[Worked]) -> None:
+    def commit(self, outcomes: Sequence[Outcome]) -> None:
         """Append what the outcomes bring, each row once, whichever run worked them out."""
         _append(self.releases, [(outcome.topic, outcome.through, outcome.releases) for outcome in outcomes])
         _append(self.table, [(outcome.topic, outcome.through, outcome.quarantined) for outcome in outcomes])
 
-    def holds(self, topic: str, places: Sequence[Place]) -> set[Place]:
+    def holds(self, topic: str, places: Sequence[RecordRef]) -> set[RecordRef]:
         """Those of the places whose records are quarantined."""
         return _held(self.table, topic, places)
 
-    def has_released(self, topic: str, places: Sequence[Place]) -> set[Place]:
+    def has_released(self, topic: str, places: Sequence[RecordRef]) -> set[RecordRef]:
         """Those of the places whose records a release brought into silver."""
         return _held(self.releases, topic, places)
 
 
 def _append(table: LakeTable, parts: Sequence[tuple[str, int, pa.Table]]) -> None:
-    consumed: dict[str, int] = json.loads(table.stamp().get("consumed", "{}"))
-    fresh = [(topic, through, after(rows, consumed.get(topic, 0))) for topic, through, rows in parts]
+    consumed: dict[str, int] = json.loads(table.checkpoint().get("consumed", "{}"))
+    fresh = [(topic, through, rows_after_batch(rows, consumed.get(topic, 0))) for topic, through, rows in parts]
     fresh = [part for part in fresh if part[2].num_rows]
     if fresh:
         consumed |= {topic: through for topic, through, _ in fresh}
         table.append(pa.concat_tables([rows for _, _, rows in fresh]), {"consumed": encode(consumed)})
 
 
-def _held(table: LakeTable, topic: str, places: Sequence[Place]) -> set[Place]:
-    found: set[Place] = set()
-    for partition, offsets in _by_partition(places).items():
+def _held(table: LakeTable, topic: str, places: Sequence[RecordRef]) -> set[RecordRef]:
+    found: set[RecordRef] = set()
+    for partition, offsets in by_partition(places).items():
         rows = table.read_in("offset", offsets, ["partition", "offset"], {"topic": topic, "partition": partition})
         found.update((row["partition"], row["offset"]) for row in rows)
     return found
 
 
-def after(rows: pa.Table, batch_id: int) -> pa.Table:
+def rows_after_batch(rows: pa.Table, batch_id: int) -> pa.Table:
     """The rows of batches after the given one, without `BATCH`."""
     batches = rows.column(BATCH)
     kept = rows

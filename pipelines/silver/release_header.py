@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 RELEASE_HEADER = "animeverse-release"
-_PLACE = re.compile(rb"([a-z-]+)/(-?\d{1,10})/(\d{1,19})")
+_REF = re.compile(rb"([a-z-]+)/(-?\d{1,10})/(\d{1,19})")
 
 
 def release_mask(rows: pa.Table) -> npt.NDArray[np.bool_]:
@@ -28,7 +28,7 @@ def origins(topic: str, rows: pa.Table, mask: npt.NDArray[np.bool_]) -> dict[int
     found: dict[int, list[tuple[int, int]]] = {}
     for row in np.flatnonzero(mask):
         for header in rows.column("headers")[int(row)].as_py():
-            match = _PLACE.fullmatch(header["value"] or b"") if header["key"] == RELEASE_HEADER else None
+            match = _REF.fullmatch(header["value"] or b"") if header["key"] == RELEASE_HEADER else None
             if match and match[1].decode() == topic and int(match[2]) < 2**31 and int(match[3]) < 2**63:
                 found.setdefault(int(row), []).append((int(match[2]), int(match[3])))
     return found

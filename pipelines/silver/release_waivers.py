@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipelines.bronze.record_ref import Place, _by_partition, read_places
-from pipelines.bronze.removed_range import Cut
+from pipelines.bronze.record_ref import RecordRef, by_partition, read_records
+from pipelines.bronze.removed_range import RemovedRange
 from pipelines.lake.catalog import LakeTable
 from pipelines.silver.quarantine_table import BATCH, NO_RELEASES, Quarantine
 from pipelines.silver.release_header import origins, release_mask
-from pipelines.silver.verdicts import Judged
+from pipelines.silver.verdicts import BatchVerdicts
 
 
 class Waivers:
@@ -24,8 +24,8 @@ class Waivers:
 
     def __init__(self, topic: str, bronze: LakeTable, quarantine: Quarantine) -> None:
         self._topic, self._bronze, self._quarantine = topic, bronze, quarantine
-        self._stopped: set[Place] = set()
-        self._claims: list[tuple[int, Place]] = []  # of the piece at hand: row, the quarantined record it releases
+        self._stopped: set[RecordRef] = set()
+        self._claims: list[tuple[int, RecordRef]] = []  # of the piece at hand: row, the quarantined record it releases
         self._accepted: list[dict[str, Any]] = []
 
     def of(self, piece: pa.Table) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
@@ -45,7 +45,7 @@ class Waivers:
                 self._claims.append((row, origin))
         return released, repeated
 
-    def note(self, piece: pa.Table, judged: Judged) -> None:
+    def note(self, piece: pa.Table, judged: BatchVerdicts) -> None:
         """Remember what the piece came to."""
         places = piece.select(["partition", "offset"]).take(judged.quarantined["row"].to_arrow())
         self._stopped.update(zip(*(column.to_pylist() for column in places.columns), strict=True))
@@ -67,19 +67,19 @@ class Waivers:
         """Releases accepted so far: columns of ACCEPTED_RELEASES and BATCH."""
         return pa.Table.from_pylist(self._accepted, schema=NO_RELEASES.schema)
 
-    def _before(self, places: Sequence[Place], piece: pa.Table) -> set[Place]:
+    def _before(self, places: Sequence[RecordRef], piece: pa.Table) -> set[RecordRef]:
         """Those of the places whose records lie before the piece in bronze order."""
         names = ["batch_id", "partition", "offset"]
         first = tuple(piece.column(name)[0].as_py() for name in names)
-        rows = read_places(self._bronze, places, names)
+        rows = read_records(self._bronze, places, names)
         found = {(row["partition"], row["offset"]) for row in rows if tuple(row[name] for name in names) < first}
-        cut = Cut.of(self._bronze)
+        cut = RemovedRange.of(self._bronze)
         return found | {place for place in places if cut.has(*place)}
 
-    def _released_before(self, places: Sequence[Place], piece: pa.Table) -> set[Place]:
+    def _released_before(self, places: Sequence[RecordRef], piece: pa.Table) -> set[RecordRef]:
         """Those of the places that a record before the piece released: the table may be ahead of this run."""
-        found: set[Place] = set()
-        for partition, offsets in _by_partition(places).items():
+        found: set[RecordRef] = set()
+        for partition, offsets in by_partition(places).items():
             columns = ["partition", "offset", "release_partition", "release_offset"]
             equal = {"topic": self._topic, "partition": partition}
             rows = list(self._quarantine.releases.read_in("offset", offsets, columns, equal))

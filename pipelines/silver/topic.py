@@ -17,27 +17,27 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.bronze.record_ref import read_places
-from pipelines.bronze.removed_range import refuse_cut
+from pipelines.bronze.record_ref import read_records
+from pipelines.bronze.removed_range import refuse_truncated
 from pipelines.bronze.table import BatchCommit, BronzeBatch, batch_commits, ensure_bronze
 from pipelines.clock import from_micros
 from pipelines.config.policies import Policy
 from pipelines.contracts.registry import CONTRACTS, VERSION, Contract
-from pipelines.contracts.tables import POS_ITEMS, QUARANTINE, anchor_name, silver_schema
+from pipelines.contracts.tables import POS_ITEMS, QUARANTINE, checkpoint_table, silver_schema
 from pipelines.errors import DriftFrozenError
 from pipelines.lake.catalog import Lake, LakeTable, encode
 from pipelines.parsing.parse import Layouts, Parsed, ParseRules, parse
-from pipelines.silver.accepted_ids import SeenIds
+from pipelines.silver.accepted_ids import AcceptedIdIndex
 from pipelines.silver.batch import _ROW, Outcome, _items
 from pipelines.silver.ledger import entries, merged
 from pipelines.silver.policy_history import PolicyEntry, recorded_policies
-from pipelines.silver.quarantine_table import BATCH, NO_RELEASES, Quarantine, after
+from pipelines.silver.quarantine_table import BATCH, NO_RELEASES, Quarantine, rows_after_batch
 from pipelines.silver.release_header import origins, release_mask
 from pipelines.silver.release_waivers import Waivers
 from pipelines.silver.schema_evolution import drifts, evolve
-from pipelines.silver.verdicts import Judged, judge
+from pipelines.silver.verdicts import BatchVerdicts, assign_verdicts
 from pipelines.silver.warn_rules import warn_counts
-from pipelines.silver.watermark import NO_FLOOR, PartitionState, horizon
+from pipelines.silver.watermark import UNBOUNDED, PartitionState, horizon
 
 _RECENT_BYTES = 64 << 20  # records kept at hand to compare copies with
 _MANY = 1_000  # places above which one pass over the quarantine is cheaper than looking for each
@@ -62,8 +62,8 @@ class SilverTopic:
         recorded = [PolicyEntry(1, VERSION, policy)]
         if source is not None:
             recorded = recorded_policies(source, topic) or recorded
-        self.anchor = lake.ensure(
-            anchor_name(topic),
+        self.checkpoint_table = lake.ensure(
+            checkpoint_table(topic),
             silver_schema(topic),
             day_of="event_time",
             properties={"animeverse.policies": encode([entry.to_dict() for entry in recorded])},
@@ -78,24 +78,24 @@ class SilverTopic:
             self._take_policy(policy)
 
     def _load_state(self) -> None:
-        stamp = self.anchor.stamp()
+        stamp = self.checkpoint_table.checkpoint()
         state = json.loads(stamp["state"]) if "state" in stamp else {}
         self.consumed = int(stamp.get("consumed", 0))
-        refuse_cut(self.bronze, self.consumed)
+        refuse_truncated(self.bronze, self.consumed)
         self.partitions: Mapping[int, PartitionState] = {
             int(partition): PartitionState(*pair) for partition, pair in state.items()
         }
         self.ledger: list[dict[str, Any]] = json.loads(stamp.get("ledger", "[]"))
-        self._name_snapshot(*(self.anchor.stamped() or (None, None)))
-        self.evolved = tuple(name for name in self.anchor.columns if name not in self._fixed)
-        self.policies = [PolicyEntry.from_dict(e) for e in json.loads(self.anchor.properties()["policies"])]
-        floor = NO_FLOOR if self.contract.is_master else horizon(self.partitions, self.policies[-1].policy)
-        self._seen = SeenIds(self._load_ids, floor)
+        self._name_snapshot(*(self.checkpoint_table.checkpoint_commit() or (None, None)))
+        self.evolved = tuple(name for name in self.checkpoint_table.columns if name not in self._fixed)
+        self.policies = [PolicyEntry.from_dict(e) for e in json.loads(self.checkpoint_table.properties()["policies"])]
+        floor = UNBOUNDED if self.contract.is_master else horizon(self.partitions, self.policies[-1].policy)
+        self._seen = AcceptedIdIndex(self._load_ids, floor)
         self._recent: list[pa.Table] = []
 
     def reload(self) -> None:
         """Forget what is held and take the tables as they are now: after a commit that did not happen."""
-        for table in (self.bronze, self.anchor, self.items):
+        for table in (self.bronze, self.checkpoint_table, self.items):
             if table is not None:
                 table.reload()
         self._load_state()
@@ -104,12 +104,12 @@ class SilverTopic:
         """R18: a change holds from the next bronze batch on, and the table remembers since when."""
         entries = self._thawed(policy.drift)
         if entries[-1].policy != policy or entries[-1].contract_version != VERSION:
-            next_batch = max(int(self.bronze.stamp().get("batch-id", 0)), self.consumed) + 1
+            next_batch = max(int(self.bronze.checkpoint().get("batch-id", 0)), self.consumed) + 1
             kept = [entry for entry in entries if entry.from_batch < next_batch]
             entries = [*kept, PolicyEntry(next_batch, VERSION, policy)]
         if entries != self.policies:
             self.policies = entries
-            self.anchor.set_properties({"policies": encode([entry.to_dict() for entry in entries])})
+            self.checkpoint_table.set_properties({"policies": encode([entry.to_dict() for entry in entries])})
 
     def _thawed(self, drift: str) -> list[PolicyEntry]:
         """The policies, where batches not consumed yet are not frozen any more once drift is no longer to be.
@@ -139,22 +139,22 @@ class SilverTopic:
     @property
     def tables(self) -> tuple[LakeTable, ...]:
         """The topic's silver tables, the anchor last."""
-        return (self.anchor,) if self.items is None else (self.items, self.anchor)
+        return (self.checkpoint_table,) if self.items is None else (self.items, self.checkpoint_table)
 
     def appended(self, outcome: Outcome) -> dict[LakeTable, pa.Table]:
         """The rows of an outcome by table, without `BATCH`."""
-        found = {} if self.items is None or outcome.items is None else {self.items: after(outcome.items, 0)}
-        return found | {self.anchor: after(outcome.accepted, 0)}
+        found = {} if self.items is None or outcome.items is None else {self.items: rows_after_batch(outcome.items, 0)}
+        return found | {self.checkpoint_table: rows_after_batch(outcome.accepted, 0)}
 
     @property
     def is_behind(self) -> bool:
         """Whether bronze holds batches that silver has not consumed."""
-        return int(self.bronze.stamp().get("batch-id", 0)) > self.consumed
+        return int(self.bronze.checkpoint().get("batch-id", 0)) > self.consumed
 
     def pending(self, max_records: int) -> Iterator[BronzeBatch]:
         """Bronze rows not consumed yet, some whole batches at a time, about `max_records` records each."""
         self.bronze.reload()
-        last = int(self.bronze.stamp().get("batch-id", 0))
+        last = int(self.bronze.checkpoint().get("batch-id", 0))
         # Compacted files span many batches, and neighbours share one: a cut lies where a range begins, since all
         # batches before that one are in the ranges before it.
         ranges = sorted(
@@ -264,14 +264,14 @@ class SilverTopic:
                     yield row
                 near.update(places)
 
-    def _judge(self, piece: pa.Table, state: Mapping[int, PartitionState], waivers: Waivers | None) -> Judged:
+    def _judge(self, piece: pa.Table, state: Mapping[int, PartitionState], waivers: Waivers | None) -> BatchVerdicts:
         policy = self.policy_of(piece.column("batch_id")[0].as_py())
         values = piece.column("value").combine_chunks()
         parsed = parse(self.contract, values, ParseRules(policy.currency, policy.min_event_time), self._layouts)
         if policy.drift != "evolve":
             parsed = self._held_to_known_fields(parsed, piece, policy)
         released, repeated = waivers.of(piece) if waivers is not None else (None, None)
-        return judge(self.contract, piece, parsed, state, policy, self._seen, self._fetch, released, repeated)
+        return assign_verdicts(self.contract, piece, parsed, state, policy, self._seen, self._fetch, released, repeated)
 
     def _held_to_known_fields(self, parsed: Parsed, piece: pa.Table, policy: Policy) -> Parsed:
         drifted = parsed.events.filter(pl.col("_extra").is_not_null())
@@ -328,7 +328,9 @@ class SilverTopic:
         own = {batch.batch_id: BatchCommit(batch.snapshot_id, batch.started_at, batch.committed_at)}
         return own if batch.batch_id == self.consumed + 1 else batch_commits(self.bronze) | own
 
-    def _ledger(self, piece: pa.Table, judged: Judged, commits: Mapping[int, BatchCommit]) -> list[dict[str, Any]]:
+    def _ledger(
+        self, piece: pa.Table, judged: BatchVerdicts, commits: Mapping[int, BatchCommit]
+    ) -> list[dict[str, Any]]:
         warned = warn_counts(self.contract, judged.accepted, judged.lines, piece)
         return entries(piece, judged, warned, commits)
 
@@ -338,8 +340,8 @@ class SilverTopic:
         The quarantine's rows must be committed before. On CommitConflictError or StoreUnavailableError: `reload`.
         """
         if self.items is not None and outcome.items is not None:
-            ahead = int(self.items.stamp().get("consumed", 0))
-            fresh = after(outcome.items, ahead)
+            ahead = int(self.items.checkpoint().get("consumed", 0))
+            fresh = rows_after_batch(outcome.items, ahead)
             if fresh.num_rows:
                 self.items.append(fresh, {"consumed": str(outcome.through)})
         carried = [{key: value for key, value in entry.items() if key != "gold_at"} for entry in self.ledger]
@@ -349,14 +351,14 @@ class SilverTopic:
             "state": encode({str(p): [s.high, s.last_record_at] for p, s in sorted(outcome.partitions.items())}),
             "ledger": json.dumps([*carried, *outcome.ledger], separators=(",", ":")),
         }
-        snapshot_id = self.anchor.append(
-            after(outcome.accepted, self.consumed), stamp, new_text_columns=outcome.new_columns
+        snapshot_id = self.checkpoint_table.append(
+            rows_after_batch(outcome.accepted, self.consumed), stamp, new_text_columns=outcome.new_columns
         )
         self.consumed = outcome.through
         self.partitions = outcome.partitions
         self.evolved = (*self.evolved, *outcome.new_columns)
         self.ledger = [*self.ledger, *outcome.ledger]
-        self._name_snapshot(snapshot_id, self.anchor.committed_at())
+        self._name_snapshot(snapshot_id, self.checkpoint_table.committed_at())
         return snapshot_id
 
     def _name_snapshot(self, snapshot_id: int | None, committed_at: datetime | None) -> None:
@@ -368,9 +370,9 @@ class SilverTopic:
 
     def _load_ids(self, event_ids: Sequence[str] | None, since: int, before: int | None) -> pl.DataFrame:
         columns = ["event_id", "event_time", "_partition", "_offset"]
-        low = None if since == NO_FLOOR else from_micros(since)
+        low = None if since == UNBOUNDED else from_micros(since)
         high = None if before is None else from_micros(before - 1)
-        found = pl.DataFrame(pl.from_arrow(self.anchor.read_between("event_time", low, high, columns)))
+        found = pl.DataFrame(pl.from_arrow(self.checkpoint_table.read_between("event_time", low, high, columns)))
         found = found.with_columns(pl.col("event_id").cast(pl.String))
         return found if event_ids is None else found.filter(pl.col("event_id").is_in(list(event_ids)))
 
@@ -387,6 +389,6 @@ class SilverTopic:
             hits = wanted.join(at_hand, on=["partition", "offset"], how="inner", maintain_order="left")
             found.update({(partition, offset): value for partition, offset, value in hits.iter_rows()})
             wanted = wanted.join(hits, on=["partition", "offset"], how="anti", maintain_order="left")
-        for row in read_places(self.bronze, list(wanted.iter_rows()), ["partition", "offset", "value"]):
+        for row in read_records(self.bronze, list(wanted.iter_rows()), ["partition", "offset", "value"]):
             found[row["partition"], row["offset"]] = row["value"]
         return found

@@ -16,13 +16,13 @@ from pipelines.clock import micros
 from pipelines.config.policies import Policy
 from pipelines.contracts.registry import Contract
 from pipelines.parsing.parse import Parsed
-from pipelines.silver.accepted_ids import SeenIds
-from pipelines.silver.deduplicate import ACCEPTED, CONFLICT, DUPLICATE, UNKNOWN, Fetch, _copies
-from pipelines.silver.watermark import NO_FLOOR, PartitionState, horizon
+from pipelines.silver.accepted_ids import AcceptedIdIndex
+from pipelines.silver.deduplicate import ACCEPTED, CONFLICT, DUPLICATE, UNKNOWN, Fetch, find_duplicates
+from pipelines.silver.watermark import UNBOUNDED, PartitionState, horizon
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class BatchVerdicts:
     """The verdicts of one call. `row` is the index into the records; frames are in bronze order."""
 
     accepted: pl.DataFrame  # contract columns but `items`, row, _extra, money_rounded, _arrival, _lateness_seconds
@@ -32,17 +32,17 @@ class Judged:
     partitions: Mapping[int, PartitionState]  # the state after
 
 
-def judge(
+def assign_verdicts(
     contract: Contract,
     records: pa.Table,
     parsed: Parsed,
     state: Mapping[int, PartitionState],
     policy: Policy,
-    seen: SeenIds,
+    seen: AcceptedIdIndex,
     fetch: Fetch,
     released: npt.NDArray[np.bool_] | None = None,
     repeated: npt.NDArray[np.bool_] | None = None,
-) -> Judged:
+) -> BatchVerdicts:
     """Verdicts for bronze rows of one topic (columns partition, offset, timestamp, value) in bronze order.
 
     `released` marks records whose release header names a quarantined record of this topic (R27), `repeated` those of
@@ -77,12 +77,12 @@ def judge(
         bound=(
             pl.when(waived).then(pl.min_horizontal(high, time)).otherwise(pl.coalesce(high, time)) - allowed
             if not contract.is_master
-            else pl.lit(NO_FLOOR)
+            else pl.lit(UNBOUNDED)
         ),
     )
     too_late = timely.filter("too_late")
     candidates = timely.filter(~pl.col("too_late"))
-    verdicts = _copies(candidates, parsed.events, records.column("value"), seen, fetch)
+    verdicts = find_duplicates(candidates, parsed.events, records.column("value"), seen, fetch)
     candidates = candidates.with_columns(verdict=pl.Series(verdicts, dtype=pl.UInt8))
     kept = candidates.filter(pl.col("verdict") == ACCEPTED)
     is_kept = np.zeros(len(parsed.events), bool)
@@ -94,7 +94,7 @@ def judge(
     )
     after = _state_after(base, timely, state)
     _forget(seen, after, policy, is_master=contract.is_master)
-    return Judged(
+    return BatchVerdicts(
         accepted,
         _lines(parsed.events, is_kept) if "items" in parsed.events.columns else None,
         pl.concat(
@@ -164,9 +164,9 @@ def _greater(one: int | None, two: int | None) -> int | None:
     return max((value for value in (one, two) if value is not None), default=None)
 
 
-def _forget(seen: SeenIds, after: Mapping[int, PartitionState], policy: Policy, *, is_master: bool) -> None:
+def _forget(seen: AcceptedIdIndex, after: Mapping[int, PartitionState], policy: Policy, *, is_master: bool) -> None:
     if not is_master:
-        seen.raise_floor(horizon(after, policy))
+        seen.evict_before(horizon(after, policy))
 
 
 def _stopped(frame: pl.DataFrame, events: pl.DataFrame, reason: str, detail: pl.Expr) -> pl.DataFrame:

@@ -70,7 +70,7 @@ def horizon(partitions: Mapping[int, PartitionState], policy: Policy) -> int:
     """From which event_time on the partitions that are not idle may still meet a copy (R21)."""
     shares = partition_watermarks(partitions, out_of_orderness=0, idle_timeout=micros(policy.idle_timeout))
     highs = [share.high for share in shares if not share.is_idle and share.high is not None]
-    return min(highs) - micros(policy.allowed_lateness) if highs else NO_FLOOR
+    return min(highs) - micros(policy.allowed_lateness) if highs else UNBOUNDED
 
 
-NO_FLOOR = -(2**63)
+UNBOUNDED = -(2**63)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from producers.data_faults import Dirt
+from producers.data_faults import DataFaults
 from producers.world import Batch, World
 
 Events = dict[str, list[dict[str, Any]]]
@@ -24,6 +24,6 @@ def batches() -> list[Batch]:
 def clean() -> Events:
     """The events of a world without dirt, by topic, in order of event_time."""
     events: Events = {}
-    for batch in World(11, date(2026, 9, 1), 21, 15_000, Dirt.none()).batches():
+    for batch in World(11, date(2026, 9, 1), 21, 15_000, DataFaults.none()).batches():
         events.setdefault(batch.topic, []).extend(json.loads(value) for value in batch.records["value"].to_pylist())
     return {topic: sorted(rows, key=lambda event: event["event_time"]) for topic, rows in events.items()}

@@ -7,11 +7,11 @@ import pytest
 
 from pipelines.contracts.registry import BUSINESS_TOPICS, CONTRACTS, TOPICS
 from producers import corruption as vandal
-from producers.data_faults import Dirt, Kind
+from producers.data_faults import DataFaults, Kind
 from producers.world import Batch, World
 from tests.reference.contract import Policy, check
 
-DIRT = Dirt(
+DIRT = DataFaults(
     out_of_order=0.05, late=0.04, too_late=0.02, duplicated=0.03, conflicting=0.02, broken=0.03, contract=0.05,
     future=0.02, new_fields=0.02,
 )  # fmt: skip
@@ -136,6 +136,6 @@ def test_new_fields_are_drift_and_nothing_else(dirty: list[Batch]) -> None:
 
 def test_a_share_below_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match=r"0\.\.1"):
-        Dirt(late=-0.1)
+        DataFaults(late=-0.1)
     with pytest.raises(ValueError, match=r"0\.\.1"):
-        Dirt(late=0.9, broken=0.2)
+        DataFaults(late=0.9, broken=0.2)

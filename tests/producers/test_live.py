@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.contracts.registry import TOPICS
 from pipelines.log.embedded.log import EmbeddedLog
-from producers.data_faults import Dirt, Kind
+from producers.data_faults import DataFaults, Kind
 from producers.live import live, share_of
 from producers.publish import publish_live
 from producers.world import Batch
@@ -61,7 +61,7 @@ def test_a_live_world_is_pure() -> None:
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_one_topic_alone_gets_the_whole_rate(topic: str) -> None:
-    batches = list(islice(live(5, 300, START, topics=[topic], dirt=Dirt.none()), 20))
+    batches = list(islice(live(5, 300, START, topics=[topic], dirt=DataFaults.none()), 20))
     assert {batch.topic for batch in batches} == {topic}
     full = [count for _, count in sorted(_seconds(batches).items())][1:-2]
     assert abs(sum(full) / len(full) - 300) < 20
@@ -69,7 +69,7 @@ def test_one_topic_alone_gets_the_whole_rate(topic: str) -> None:
 
 def test_a_live_world_goes_on_over_midnight_and_while_shops_are_closed() -> None:
     channels = Counter[str]()
-    for batch in islice(live(6, 100, datetime(2026, 11, 14, 23, 59, 55, tzinfo=UTC), dirt=Dirt.none()), 200):
+    for batch in islice(live(6, 100, datetime(2026, 11, 14, 23, 59, 55, tzinfo=UTC), dirt=DataFaults.none()), 200):
         if batch.topic == "pos-transactions":
             channels.update(json.loads(value)["channel"] for value in batch.records["value"].to_pylist())
     assert channels["online"] > 100 and not channels["store"]
@@ -78,7 +78,7 @@ def test_a_live_world_goes_on_over_midnight_and_while_shops_are_closed() -> None
 def test_a_generator_that_fell_behind_leaves_out_what_it_missed() -> None:
     clock = Clock()
     clock.now = START.timestamp()
-    events = live(7, 100, START, clock=clock, dirt=Dirt.none())
+    events = live(7, 100, START, clock=clock, dirt=DataFaults.none())
     next(events)
     clock.now += 3_600
     for batch in islice(events, 30):

@@ -12,7 +12,7 @@ from pipelines.log.embedded.log import EmbeddedLog
 from pipelines.log.interface import OUTGOING
 from pipelines.log.partitioner import partitions_of
 from producers.publish import publish, publish_history
-from producers.rate_limiter import Pace
+from producers.rate_limiter import RateLimiter
 from producers.truth import Truth
 from producers.world import World
 
@@ -175,7 +175,7 @@ def test_a_rate_is_kept_in_small_steps(log: EmbeddedLog, monkeypatch: pytest.Mon
         sent[0] += records
         at.append((clock.now, sent[0]))
 
-    publish(log, WORLD.batches(), rate=500, progress=progress, pace=Pace(500, clock, clock.sleep))
+    publish(log, WORLD.batches(), rate=500, progress=progress, pace=RateLimiter(500, clock, clock.sleep))
     assert sent[0] > 1_400
     for now, records in at:
         assert abs(records - 500 * (now - at[0][0])) <= 21  # one tick of 40 ms
@@ -184,7 +184,7 @@ def test_a_rate_is_kept_in_small_steps(log: EmbeddedLog, monkeypatch: pytest.Mon
 
 def test_a_pause_is_made_up_for_by_one_second_at_most() -> None:
     clock = Clock()
-    pace = Pace(1_000, clock, clock.sleep)
+    pace = RateLimiter(1_000, clock, clock.sleep)
     pace.wait()
     clock.now += 60
     assert pace.wait() <= 1_041
@@ -193,7 +193,7 @@ def test_a_pause_is_made_up_for_by_one_second_at_most() -> None:
 
 def test_a_slow_rate_sends_one_at_a_time() -> None:
     clock = Clock()
-    pace = Pace(2, clock, clock.sleep)
+    pace = RateLimiter(2, clock, clock.sleep)
     began = clock.now
     assert [pace.wait() for _ in range(10)] == [1] * 10
     assert 4 <= clock.now - began <= 5.1
@@ -201,6 +201,6 @@ def test_a_slow_rate_sends_one_at_a_time() -> None:
 
 def test_waiting_ends_when_asked_to() -> None:
     clock = Clock()
-    assert Pace(0.001, clock, clock.sleep).wait(_stop_after(5)) == 0
+    assert RateLimiter(0.001, clock, clock.sleep).wait(_stop_after(5)) == 0
     with pytest.raises(ValueError, match="above 0"):
-        Pace(0)
+        RateLimiter(0)

@@ -12,7 +12,7 @@ from pipelines.errors import UsageError
 from pipelines.log.embedded.log import EmbeddedLog
 from pipelines.log.partitioner import partitions_of
 from producers.publish_file import publish_file, records_of
-from producers.rate_limiter import Pace
+from producers.rate_limiter import RateLimiter
 from tests.producers.test_publish import Clock
 
 TOPIC = "customer-reviews"
@@ -111,7 +111,7 @@ def test_the_count_limits_it(log: EmbeddedLog, tmp_path: Path) -> None:
 def test_the_rate_is_kept(log: EmbeddedLog, tmp_path: Path) -> None:
     clock = Clock()
     path = _file(tmp_path, b"\n".join(b"%d" % number for number in range(600)))
-    assert publish_file(log, TOPIC, path, rate=300, pace=Pace(300, clock, clock.sleep)) == 600
+    assert publish_file(log, TOPIC, path, rate=300, pace=RateLimiter(300, clock, clock.sleep)) == 600
     assert clock.now - 1_000 == pytest.approx(2, abs=0.1)
 
 

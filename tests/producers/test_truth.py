@@ -7,13 +7,13 @@ import pytest
 
 from pipelines.contracts.registry import TOPICS
 from pipelines.log.partitioner import partitions_of
-from producers.data_faults import Dirt
+from producers.data_faults import DataFaults
 from producers.truth import Truth, truth_of
 from producers.world import Batch, World
 from tests.producers.conftest import SMALL
 from tests.reference.silver import Record, Silver, judge
 
-DIRTY = Dirt(0.1, 0.1, 0.03, 0.05, 0.03, 0.02, 0.03, 0.03, 0.02)
+DIRTY = DataFaults(0.1, 0.1, 0.03, 0.05, 0.03, 0.02, 0.03, 0.03, 0.02)
 
 
 def _judged(batches: Iterable[Batch]) -> Silver:

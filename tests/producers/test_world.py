@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.contracts.registry import CONTRACTS, TOPICS
 from pipelines.log.interface import OUTGOING
-from producers.data_faults import Dirt
+from producers.data_faults import DataFaults
 from producers.places import places
 from producers.seasons import is_holiday
 from producers.world import Batch, World
@@ -45,7 +45,7 @@ def test_the_same_parameters_give_the_same_bytes_in_another_process_with_another
 
 def test_another_seed_gives_other_events_and_other_ids() -> None:
     def ids(seed: int) -> set[str]:
-        values = [value for batch in World(seed, date(2026, 3, 1), 2, 500, Dirt.none()).batches()
+        values = [value for batch in World(seed, date(2026, 3, 1), 2, 500, DataFaults.none()).batches()
                   for value in batch.records["value"].to_pylist()]  # fmt: skip
         return {json.loads(value)["event_id"] for value in values}
 
@@ -84,7 +84,7 @@ def test_every_topic_has_its_share(batches: list[Batch]) -> None:
 
 
 def test_clean_events_keep_their_contract_and_their_keys() -> None:
-    for batch in World(2, date(2026, 12, 20), 5, 3_000, Dirt.none()).batches():
+    for batch in World(2, date(2026, 12, 20), 5, 3_000, DataFaults.none()).batches():
         key_field = CONTRACTS[batch.topic].key_field
         keys, values = batch.records["key"].to_pylist(), batch.records["value"].to_pylist()
         for key, value in zip(keys, values, strict=True):
@@ -112,7 +112,7 @@ def test_no_screening_ever_sells_more_seats_than_its_hall_has(clean: Events) -> 
 def test_a_small_cinema_under_a_huge_load_is_never_oversold() -> None:
     seats = dict(zip(places().theater_ids, places().theater_seats, strict=True))
     sold, halls = Counter[str](), {}
-    for batch in World(4, date(2026, 9, 1), 1, 60_000, Dirt.none()).batches():
+    for batch in World(4, date(2026, 9, 1), 1, 60_000, DataFaults.none()).batches():
         if batch.topic == "cinema-sales":
             for event in map(json.loads, batch.records["value"].to_pylist()):
                 sold[event["screening_id"]] += event["seats_booked"] * (1 if event["event_type"] == "booking" else -1)
@@ -210,7 +210,7 @@ def test_members_are_known_before_anybody_uses_them(clean: Events) -> None:
 
 def test_stores_sell_while_they_are_open() -> None:
     for start in (date(2026, 9, 1), date(2026, 12, 22)):
-        for batch in World(1, start, 7, 2_000, Dirt.none()).batches():
+        for batch in World(1, start, 7, 2_000, DataFaults.none()).batches():
             if batch.topic != "pos-transactions":
                 continue
             for event in map(json.loads, batch.records["value"].to_pylist()):
@@ -241,7 +241,7 @@ def test_tiers_follow_spend(clean: Events) -> None:
 def test_people_move_products_end_and_releases_are_put_off() -> None:
     seen: dict[str, dict[str, dict[str, object]]] = defaultdict(dict)
     changed = Counter[str]()
-    for batch in World(8, date(2026, 5, 1), 60, 60_000, Dirt.none()).batches():
+    for batch in World(8, date(2026, 5, 1), 60, 60_000, DataFaults.none()).batches():
         contract = CONTRACTS[batch.topic]
         if contract.is_master:
             for event in map(json.loads, batch.records["value"].to_pylist()):

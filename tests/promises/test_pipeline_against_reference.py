@@ -14,7 +14,7 @@ from pipelines.bronze.table import bronze_rows, ensure_bronze
 from pipelines.bronze.writer import Position
 from pipelines.clock import from_micros, micros, utc_now
 from pipelines.config.settings import Settings, load_settings
-from pipelines.contracts.tables import anchor_name
+from pipelines.contracts.tables import checkpoint_table
 from pipelines.lake.catalog import Lake
 from pipelines.log.interface import RECORDS
 from pipelines.silver.ledger import Ledger
@@ -49,7 +49,7 @@ def write_bronze(lake: Lake, topic: str, records: Sequence[Record]) -> None:
             ],
             schema=RECORDS,
         )
-        table.append(bronze_rows(rows, NOW, batch_id), Position(batch_id, {}, "log", "topic").stamp())
+        table.append(bronze_rows(rows, NOW, batch_id), Position(batch_id, {}, "log", "topic").checkpoint())
 
 
 def run_silver(settings: Settings, lake: Lake, topic: str, *, chunk: int, piece_rows: int | None) -> None:
@@ -73,7 +73,7 @@ def outcome_of(settings: Settings, lake: Lake, topic: str) -> dict[str, list[dic
     durations = {"out_of_orderness": micros(policy.out_of_orderness), "idle_timeout": micros(policy.idle_timeout)}
     mark = topic_watermark(silver.partitions, **durations)
     found = {
-        anchor_name(topic): rows_of(lake, anchor_name(topic)),
+        checkpoint_table(topic): rows_of(lake, checkpoint_table(topic)),
         "silver.quarantine": [row for row in rows_of(lake, "silver.quarantine") if row["topic"] == topic],
         "ops.rule_counts": [row for row in rows_of(lake, "ops.rule_counts") if row["topic"] == topic],
         "ops.watermarks": [

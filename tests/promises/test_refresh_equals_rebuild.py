@@ -34,7 +34,7 @@ def refreshed_in_parts(seed: int, folder: Path) -> list[str]:
         if dice.random() < 0.3:  # as another process would go on
             warehouse.close()
             warehouse = Warehouse(folder / "gold", native_rows=native_rows, open_days=2, grace=0.0, patience=patience)
-    warehouse.settle(NOW)
+    warehouse.complete_deferred(NOW)
     warehouse.close()
     rebuild(changes_of(rows, last_high), folder / "rebuilt.duckdb", NOW)
     found = differences(read_tables(folder / "gold" / PUBLISHED), read_tables(folder / "rebuilt.duckdb"))

@@ -204,14 +204,14 @@ def test_a_rebuild_goes_on_telling_what_was_restated_and_when_days_were_final(
     before = rows(told)
     assert {(cause, final) for _, cause, *_, final in before} == {("late", False), ("master_data", True)}
 
-    warehouse.reset()
+    warehouse.discard()
     warehouse.refresh(changes_of(silver.rows, at("03-06 14:00")), NOW)
     assert rows(told) == before
     assert rows("select max(refresh_id) from ops.restatements") == [(0,)]
 
     # built anew with an event that nobody has told of
     new = silver.sale(at("03-05 03:00"), [("P1", 1, "1")], arrival="late")
-    warehouse.reset()
+    warehouse.discard()
     warehouse.refresh(changes_of(silver.rows, at("03-06 14:00")), NOW)
     assert rows(told)[: len(before)] == before
     more = "select value_before, value_after, delta, event_count from ops.restatements where refresh_id = 1"
@@ -222,7 +222,7 @@ def test_a_rebuild_goes_on_telling_what_was_restated_and_when_days_were_final(
     # built from a silver where nothing was late: what was told is taken back, so that it adds up to what is there
     silver = Silver()
     silver.sale(at("03-05 12:00"), [("P1", 1, "7")])
-    warehouse.reset()
+    warehouse.discard()
     warehouse.refresh(changes_of(silver.rows, at("03-06 14:00")), NOW)
     assert rows(f"{more} and kpi = 'net_sales_amount'") == [(43, 7, -36, -3)]
     late_sums = "select distinct sum(delta), sum(event_count) from ops.restatements where cause = 'late' group by kpi"
@@ -245,7 +245,7 @@ def test_a_rebuild_takes_nothing_for_new_that_an_event_told_or_untold_by_its_kpi
     before = rows("select * exclude refresh_id from ops.restatements order by refresh_id, kpi, cause")
     assert {kpi for _, _, _, kpi, *_ in before} >= {"gross_margin_amount", "orders", "units"}
     for _ in range(2):
-        warehouse.reset()
+        warehouse.discard()
         warehouse.refresh(changes_of(silver.rows, at("03-05 14:00")), NOW)
         assert rows("select * exclude refresh_id from ops.restatements order by refresh_id, kpi, cause") == before
 
@@ -267,7 +267,7 @@ def test_a_rebuild_tells_what_was_committed_and_not_published(
         warehouse.close()
         warehouse = Warehouse(warehouse.gold_dir, anew=True)
     else:
-        warehouse.reset()
+        warehouse.discard()
     warehouse.refresh(changes_of(silver.rows, at("03-05 13:00")), NOW)
     warehouse.close()
     found = rows("select distinct refresh_id, cause, was_ended, was_final, event_count from ops.restatements")
@@ -301,9 +301,9 @@ def test_a_table_may_lag_for_a_while_and_is_settled_when_asked(tmp_path: Path) -
         " (select count(*) from work.lagging)"
     )
     assert warehouse._connection.execute(customers).fetchall() == [(1, 1, 2)]
-    assert warehouse.settle(NOW) is not None
+    assert warehouse.complete_deferred(NOW) is not None
     assert warehouse._connection.execute(customers).fetchall() == [(2, 2, 0)]
-    assert warehouse.settle(NOW) is None
+    assert warehouse.complete_deferred(NOW) is None
     assert set(warehouse.reflected()) == {f"silver.{table}" for table in TABLES}
     warehouse.close()
 
@@ -328,7 +328,7 @@ def test_a_catch_up_from_nothing_leaves_what_ended_days_decide_to_its_end(
         checked = gold_checks(warehouse.published, everything, is_rebuild)
         assert [check for check in checked if not check[1]] == []
         assert waiting in checked[-1][2]
-    warehouse.settle(NOW)
+    warehouse.complete_deferred(NOW)
     assert warehouse._connection.execute(found).fetchall() == [(1, 1)]
     assert "not checked" not in gold_checks(warehouse.published, everything, False)[-1][2]
     warehouse.close()
@@ -364,6 +364,6 @@ def test_a_catch_up_publishes_now_and_then_and_all_of_it_in_the_end(
             warehouse.close()
             warehouse = Warehouse(tmp_path / "gold")
             assert published_refresh(warehouse.published) == 2
-    assert warehouse.settle(NOW) is None
+    assert warehouse.complete_deferred(NOW) is None
     assert published_refresh(warehouse.published) == 3
     warehouse.close()

@@ -12,13 +12,13 @@ from warehouse.registry import Model, names, of_changes, of_kind, scoped
 from warehouse.storage.closed_days import is_split, key_of, table_of
 
 
-def keep_days(context: Context, model: Model) -> None:
+def refresh_aggregate(context: Context, model: Model) -> None:
     """Deletes the rows of the scope's keys and computes them anew; leaves them in `temp.changed_<model>`."""
     run, table, temporary = context.connection.execute, table_of(model), f"changed_{model.name}"
     scope, keys = _scope(model)
     if context.is_first and "held" in model.header:  # it reads what it will replace
         run(f"create table {table} ({model.header['held']})")
-        context.closed.show(model)
+        context.closed.refresh_view(model)
     rows = _scope_rows(context, scope)
     if rows or context.is_first:
         if model.name in context.last_closed:
@@ -40,7 +40,7 @@ def keep_days(context: Context, model: Model) -> None:
         context.empty(temporary, f"select * from {table}")
     if context.is_first:
         if is_split(model):
-            context.closed.show(model)
+            context.closed.refresh_view(model)
     elif rows:
         same = " and ".join(f"held.{key} = scope.{key}" for key in keys)
         run(f"delete from {table} as held using temp.{scope} as scope where {same}")
@@ -53,7 +53,7 @@ def keep_days(context: Context, model: Model) -> None:
         )
 
 
-def keep_table(context: Context, model: Model) -> None:
+def rebuild_table(context: Context, model: Model) -> None:
     """Computes the table whole; one with `refresh  ended_day` when it is due, and may lag behind if that is allowed."""
     made = [(name, PYTHON_MODELS[name]) for name in PYTHON_MODELS if name in model.reads]
     for _, source in made:

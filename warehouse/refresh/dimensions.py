@@ -7,7 +7,7 @@ from warehouse.registry import Model, of_kind, scoped
 from warehouse.storage.closed_days import is_split, table_of
 
 
-def keep_members(context: Context, model: Model) -> None:
+def add_members(context: Context, model: Model) -> None:
     """Adds the members that are not there yet."""
     key, _, id_column = model.header["key"].partition(": ")
     if not context.is_first and not any(_is_news(context, read) for read in model.reads):
@@ -31,7 +31,7 @@ def _is_news(context: Context, read: str) -> bool:
     return bool(context.rows.get(read))
 
 
-def keep_history(context: Context, model: Model) -> None:
+def refresh_scd2(context: Context, model: Model) -> None:
     """Takes new changes in and replaces the versions of the keys concerned.
 
     Leaves what was written in `temp.changed_<dimension>`, and in `temp.moved_<dimension>` the spans of time whose facts
@@ -60,7 +60,7 @@ def keep_history(context: Context, model: Model) -> None:
         context.changed[model.full_name] = context.found(table, f"changed_{name}", scd2.versions(history), is_version)
         context.special_rows(table, history.key)
         if is_split(model):
-            context.closed.show(model)
+            context.closed.refresh_view(model)
         return
     if touched:
         context.changed[model.full_name] = context.temporary(f"changed_{name}", scd2.versions(history))
@@ -81,7 +81,7 @@ def _found(context: Context, model: Model) -> None:
     if "held" in model.header:  # it reads what it will replace
         run(f"create table {table_of(model)} ({model.header['held']})")
     if is_split(model):
-        context.closed.show(model)
+        context.closed.refresh_view(model)
     else:
         run(f"create table work.{model.name}_changes as {scoped(model.sql)} limit 0")
 

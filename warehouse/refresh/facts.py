@@ -5,7 +5,7 @@ from warehouse.registry import Model, of_kind, scoped
 from warehouse.storage.closed_days import table_of
 
 
-def keep_fact(context: Context, model: Model) -> None:
+def append_facts(context: Context, model: Model) -> None:
     """Appends the new rows; leaves all that were written, new or keyed anew, in `temp.changed_<fact>`."""
     run, table, temporary = context.connection.execute, table_of(model), f"changed_{model.name}"
     is_moved = any(member.dimension in context.moved for member in model.members)
@@ -20,7 +20,7 @@ def keep_fact(context: Context, model: Model) -> None:
     body = scoped(model.sql, native=True).replace(f"temp.lines_{model.name} ", f"{source} ")
     if context.is_first:
         context.changed[model.full_name] = context.found(table, temporary, body)
-        context.closed.show(model)
+        context.closed.refresh_view(model)
         return
     context.changed[model.full_name] = context.temporary(temporary, body)
     if model.name not in context.taken:

@@ -84,7 +84,7 @@ class Refresh:
         with self._timed("restatements"):
             self.restated = restatements.record(context, self.refresh_id, self.now)
             if context.is_first and self.published.exists():
-                self.restated = restatements.carry(context, self.published, self.refresh_id, self.now)
+                self.restated = restatements.carry_over(context, self.published, self.refresh_id, self.now)
         with self._timed("checks"):
             self._check(context)
         for view in context.shown:
@@ -180,17 +180,17 @@ class Refresh:
             case "state":
                 self._state(context, model)
             case "members":
-                members.keep_members(context, model)
+                members.add_members(context, model)
             case "history":
-                members.keep_history(context, model)
+                members.refresh_scd2(context, model)
             case "fact":
-                facts.keep_fact(context, model)
+                facts.append_facts(context, model)
             case "scope":
                 pass  # computed when the model that it bounds asks for it
             case "days":
-                derived.keep_days(context, model)
+                derived.refresh_aggregate(context, model)
             case "table":
-                derived.keep_table(context, model)
+                derived.rebuild_table(context, model)
             case "view":
                 if context.is_first:
                     self.connection.execute(f"create or replace view {model.full_name} as {model.sql}")

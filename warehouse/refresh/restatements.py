@@ -162,8 +162,8 @@ _CONDENSED = """
 
 
 # Of a first refresh, which took all of silver at once: what no row from before has told.
-_UNTOLD = f"""
-    create or replace temp table untold as
+_UNREPORTED = f"""
+    create or replace temp table unreported as
     with
     told as (
         select date, kpi, sum(delta) as delta, sum(event_count)::bigint as event_count,
@@ -222,7 +222,7 @@ def record(context: Context, refresh_id: int, now: datetime) -> int:
     return rows
 
 
-def carry(context: Context, published: Path, refresh_id: int, now: datetime) -> int:
+def carry_over(context: Context, published: Path, refresh_id: int, now: datetime) -> int:
     """After a first refresh: what the published file tells goes on being told; of this refresh what is new, or taken
     back since it is not there any more. Returns how many rows that is.
 
@@ -241,11 +241,11 @@ def carry(context: Context, published: Path, refresh_id: int, now: datetime) -> 
     if not carried or carried.column_names != list(context.session.columns("ops.restatements")):
         return int(run(new, [refresh_id]).fetchall()[0][0])
     context.connection.register("carried_restatements", carried)
-    run(_UNTOLD, [refresh_id, now])
+    run(_UNREPORTED, [refresh_id, now])
     run("delete from ops.restatements where refresh_id = $1 and cause = 'late'", [refresh_id])
     run("insert into ops.restatements by name from carried_restatements")
-    run("insert into ops.restatements by name from temp.untold")
-    run("drop table temp.untold")
+    run("insert into ops.restatements by name from temp.unreported")
+    run("drop table temp.unreported")
     context.connection.unregister("carried_restatements")
     return int(run(new, [refresh_id]).fetchall()[0][0])
 

@@ -54,7 +54,7 @@ class ClosedDays:
             )
         if wanted:
             self._forget(model.name, wanted)
-            self.show(model)
+            self.refresh_view(model)
         return len(wanted)
 
     def close(self, model: Model, before: date, version: int) -> int:
@@ -84,10 +84,10 @@ class ClosedDays:
             " select $1, unnest($2::integer[]), unnest($3::varchar[]), unnest($4::bigint[])",
             [name, [key for key, _ in rows], files, [number for _, number in rows]],
         )
-        self.show(model)
+        self.refresh_view(model)
         return len(rows)
 
-    def show(self, model: Model) -> None:
+    def refresh_view(self, model: Model) -> None:
         """Puts the view over native and closed days in place; paths in it are absolute."""
         columns = ", ".join(columns_of(self.connection, f"work.{model.name}"))
         paths = [path for _, path in self._files(model.name, sorted(self.keys(model.name)))]
@@ -101,7 +101,7 @@ class ClosedDays:
             )
         self.connection.execute(sql)
 
-    def let_go(self) -> None:
+    def restart_grace_period(self) -> None:
         """Lets the grace of all files begin now: for what is published next without many that were published before."""
         for path in self.folder.glob("*/*/*.parquet"):
             path.touch()

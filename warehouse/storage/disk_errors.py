@@ -26,7 +26,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Guarded(Protocol):
+class Reopenable(Protocol):
     """A holder of a DuckDB connection to `gold_dir`."""
 
     gold_dir: Path
@@ -36,10 +36,10 @@ class Guarded(Protocol):
         """Open the file anew: it holds the last commit."""
 
 
-G = TypeVar("G", bound=Guarded)
+G = TypeVar("G", bound=Reopenable)
 
 
-def guarded(method: Callable[Concatenate[G, P], R]) -> Callable[Concatenate[G, P], R]:
+def translate_disk_errors(method: Callable[Concatenate[G, P], R]) -> Callable[Concatenate[G, P], R]:
     """The method, but a failing disk raises StoreUnavailableError, and the next call begins with `reopen`."""
 
     @functools.wraps(method)

@@ -67,6 +67,6 @@ def has_moved(connection: duckdb.DuckDBPyConnection, closed: ClosedDays, gold_di
         return False
     for model in registry():
         if is_split(model):
-            closed.show(model)
+            closed.refresh_view(model)
     connection.execute("update work.made_by set gold_dir = $1", [str(gold_dir)])
     return True

@@ -1,6 +1,6 @@
 """When `animeverse serve` takes its server and worker for stuck."""
 
-from animeverse.serve.watchdog import Watch
+from animeverse.serve.watchdog import Watchdog
 from pipelines.errors import RetryableError
 
 
@@ -9,7 +9,7 @@ class World:
 
     def __init__(self, *, minds_silence: bool = True) -> None:
         self.now, self.due, self.is_silent, self.asked = 0.0, list[str](), False, 0
-        self.watch = Watch(self.ask, lambda: self.now, minds_silence=minds_silence)
+        self.watch = Watchdog(self.ask, lambda: self.now, minds_silence=minds_silence)
 
     def ask(self) -> list[str]:
         self.asked += 1
@@ -22,7 +22,7 @@ class World:
         told = []
         for _ in range(5 * seconds):
             self.now += 0.2
-            if said := self.watch.stuck():
+            if said := self.watch.problem():
                 told.append((round(self.now), said))
         return told
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from animeverse.services.produce import Request, Sent, parse_dirt, produce
+from animeverse.services.produce import Request, Sent, parse_faults, produce
 from pipelines.config.settings import Settings, load_settings
 from pipelines.contracts.registry import TOPICS
 from pipelines.errors import UsageError
 from pipelines.log.open import open_log
-from producers.data_faults import Dirt
+from producers.data_faults import DataFaults
 
 
 def _send(settings: Settings, **asked: object) -> Sent:
@@ -94,12 +94,12 @@ def test_a_file_needs_one_topic_and_has_to_be_there(settings: Settings) -> None:
 
 
 def test_dirt_is_named_by_its_share() -> None:
-    assert parse_dirt([], clean=False) == Dirt()
-    assert parse_dirt([], clean=True) == Dirt.none()
-    assert parse_dirt(["late=0.25", "too-late = 0.1"], clean=True).late == 0.25
+    assert parse_faults([], clean=False) == DataFaults()
+    assert parse_faults([], clean=True) == DataFaults.none()
+    assert parse_faults(["late=0.25", "too-late = 0.1"], clean=True).late == 0.25
     for wrong in ("late", "lat=0.1", "late=much", "late=2"):
         with pytest.raises(UsageError, match="--dirt"):
-            parse_dirt([wrong], clean=False)
+            parse_faults([wrong], clean=False)
 
 
 def test_a_file_may_be_a_pipe(settings: Settings, tmp_path: Path) -> None:

@@ -16,21 +16,21 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipelines.bronze.removed_range import Cut
+from pipelines.bronze.removed_range import RemovedRange
 from pipelines.bronze.writer import BronzeWriter
 from pipelines.config.settings import load_settings
-from pipelines.errors import BronzeCutError, CommitConflictError
+from pipelines.errors import BronzeTruncatedError, CommitConflictError
 from pipelines.lake.catalog import Lake
 from pipelines.log.open import open_log
-from pipelines.maintenance.background import Owned, Upkeep
-from pipelines.maintenance.bronze_retention import to_cut
+from pipelines.maintenance.background import BackgroundMaintenance, OwnedTable
+from pipelines.maintenance.bronze_retention import plan_retention
 from pipelines.maintenance.maintain import Report, maintain
 from pipelines.microbatch.loop import run
 from pipelines.operations.migrate import migrate
 from pipelines.operations.reconcile import count_topics
 from pipelines.operations.trace import trace
 from pipelines.operations.verify import verify
-from pipelines.quarantine.records import Wanted
+from pipelines.quarantine.records import QuarantineFilter
 from pipelines.quarantine.release import release
 from pipelines.silver.as_of import silver_as_of
 from tests.pipelines.outcome import silver
@@ -102,9 +102,9 @@ def opened(home: Path) -> Iterator[Lake]:
         yield lake
 
 
-def cut(home: Path) -> Cut:
+def cut(home: Path) -> RemovedRange:
     with opened(home) as lake:
-        return Cut.of(lake.table(BRONZE))
+        return RemovedRange.of(lake.table(BRONZE))
 
 
 def remove_rows(home: Path, table: str, where: str) -> None:
@@ -128,7 +128,7 @@ def test_whole_days_that_are_older_than_the_age_go_and_every_promise_holds(tmp_p
     assert left(tmp_path) == list(range(10))
     assert removed(maintained(tmp_path, now)) == 9
     assert left(tmp_path) == list(range(3, 10))
-    assert cut(tmp_path) == Cut(3, "2026-03-13", {0: 6, 1: 3}, {0: 6, 1: 3})
+    assert cut(tmp_path) == RemovedRange(3, "2026-03-13", {0: 6, 1: 3}, {0: 6, 1: 3})
     assert failed(tmp_path) == []
     after = silver(tmp_path)
     assert all(before[name].equals(after[name]) for name in before)
@@ -228,11 +228,11 @@ def test_a_record_of_the_cut_that_was_changed_is_found(tmp_path: Path, change: d
 def test_silver_is_never_made_from_what_is_left(tmp_path: Path) -> None:
     fill(tmp_path)
     maintained(tmp_path, LATER)
-    with pytest.raises(BronzeCutError, match=r"BRONZE_RETENTION has removed 21 records of batches up to 7"):
+    with pytest.raises(BronzeTruncatedError, match=r"BRONZE_RETENTION has removed 21 records of batches up to 7"):
         verify(load_settings(home=tmp_path), rebuild=True)
     with opened(tmp_path) as lake:
         lake.catalog.drop_table("silver.inventory_updates")
-    with pytest.raises(BronzeCutError, match="restored from a backup"):
+    with pytest.raises(BronzeTruncatedError, match="restored from a backup"):
         judge(tmp_path, LATER)
 
 
@@ -244,11 +244,11 @@ def test_a_quarantined_record_whose_bronze_is_gone_is_released(tmp_path: Path) -
     maintained(tmp_path, LATER)
     settings = load_settings(home=tmp_path)
     assert cut(tmp_path).has(1, 5)
-    done = release(settings, Wanted(TOPIC, reasons=("too_late",)), None, lambda text: None)
+    done = release(settings, QuarantineFilter(TOPIC, reasons=("too_late",)), None, lambda text: None)
     assert len(done.copies) == 1
     judge(tmp_path, datetime.now(UTC))
     assert "e5" in rows(settings, "silver.inventory_updates")["event_id"]
-    assert len(release(settings, Wanted(TOPIC, reasons=("too_late",)), None, lambda text: None).copies) == 0
+    assert len(release(settings, QuarantineFilter(TOPIC, reasons=("too_late",)), None, lambda text: None).copies) == 0
     assert failed(tmp_path) == []
 
 
@@ -282,14 +282,14 @@ def test_the_cut_and_the_offsets_outlive_every_snapshot_that_held_the_rows(tmp_p
     fill(tmp_path)
     at_once: dict[str, Any] = {"orphan_age": "0s", "keep_commits": 1, "keep_hourly": 0, "keep_daily": 0}
     with opened(tmp_path) as lake:
-        stamp = dict(lake.table(BRONZE).stamp())
+        stamp = dict(lake.table(BRONZE).checkpoint())
     for _ in range(2):
         maintained(tmp_path, datetime.now(UTC), **at_once)
     with opened(tmp_path) as lake:
         table = lake.table(BRONZE)
-        assert dict(table.stamp()) == stamp
+        assert dict(table.checkpoint()) == stamp
         assert table.snapshot_count <= 2
-        assert Cut.of(table).through == 7
+        assert RemovedRange.of(table).through == 7
     files = (tmp_path / "lake" / "bronze" / "inventory_updates").rglob("*.parquet")
     assert {path.parent.name for path in files} == {f"ingested_at_day=2026-03-{day}" for day in (17, 18, 19)}
     ingest(tmp_path, [movement(31 * MINUTES)], 31)
@@ -309,8 +309,8 @@ def test_beside_a_run_what_is_old_goes_in_an_idle_moment(tmp_path: Path) -> None
     fill(tmp_path)
     now, said = LATER, list[str]()
     with opened(tmp_path) as lake:
-        held = Owned(lake.table(BRONZE), lambda work: work())
-        upkeep = Upkeep(lake, load_settings(home=tmp_path, **AGE), lambda: now, said.append)
+        held = OwnedTable(lake.table(BRONZE), lambda work: work())
+        upkeep = BackgroundMaintenance(lake, load_settings(home=tmp_path, **AGE), lambda: now, said.append)
         deadline = time.monotonic() + 30
         while not said and time.monotonic() < deadline:
             upkeep.step([held])
@@ -318,7 +318,7 @@ def test_beside_a_run_what_is_old_goes_in_an_idle_moment(tmp_path: Path) -> None
             time.sleep(0.02)
         upkeep.close()
         assert said == [f"{BRONZE}: 21 records older than the retention were removed"]
-        assert Cut.of(held.table).through == 7
+        assert RemovedRange.of(held.table).through == 7
     assert left(tmp_path) == [7, 8, 9]
     assert failed(tmp_path) == []
 
@@ -327,7 +327,7 @@ def test_a_plan_that_another_maintenance_was_faster_with_changes_nothing(tmp_pat
     fill(tmp_path)
     settings = load_settings(home=tmp_path, **AGE)
     with opened(tmp_path) as lake:
-        cutting = to_cut(lake, BRONZE, settings, LATER)
+        cutting = plan_retention(lake, BRONZE, settings, LATER)
         assert cutting is not None
         stale = lake.table(BRONZE)
         maintained(tmp_path, DAY + timedelta(days=10))
@@ -345,7 +345,7 @@ def test_a_lakehouse_that_moved_knows_what_was_removed(tmp_path: Path) -> None:
     target = load_settings(home=home, **place)
     migrate(load_settings(home=home), target, lambda: LATER)
     with closing(Lake.open(target)) as lake:
-        assert Cut.of(lake.table(BRONZE)) == cut(home)
+        assert RemovedRange.of(lake.table(BRONZE)) == cut(home)
     assert [check.detail for check in verify(target) if not check.ok] == []
 
 

@@ -140,8 +140,8 @@ def test_who_reads_what_was_appended_does_not_see_a_compaction(tmp_path: Path) -
         rewrite = rewritten(table)
         table.replace_files(rewrite.old, rewrite.new)
         assert table.rows_snapshot_id == last_rows == middle != table.snapshot_id
-        assert dict(table.stamp()) == {"batch-id": "2"}
-        assert (table.stamped() or (0,))[0] == middle
+        assert dict(table.checkpoint()) == {"batch-id": "2"}
+        assert (table.checkpoint_commit() or (0,))[0] == middle
         table.append(bronze_rows(3, 2, first=6), {"batch-id": "3"})
 
         def appended(after: int | None) -> list[int]:
@@ -153,7 +153,7 @@ def test_who_reads_what_was_appended_does_not_see_a_compaction(tmp_path: Path) -
         assert appended(middle) == [6, 7]
         assert appended(None) == list(range(8))
         assert sorted(table.read(snapshot_id=start).column("offset").to_pylist()) == [0, 1, 2]
-        assert [int(stamp["batch-id"]) for _, _, stamp in table.stamps()] == [1, 2, 3]
+        assert [int(stamp["batch-id"]) for _, _, stamp in table.checkpoints()] == [1, 2, 3]
 
 
 def test_a_chain_that_expiry_broke_is_said_and_not_read(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_a_snapshot_that_gold_needs_is_kept_with_all_after_it(tmp_path: Path) ->
     settings = load_settings(home=tmp_path, **AT_ONCE)
     with opened(settings) as lake:
         table = lake.table("silver.inventory_updates")
-        pinned, _, _ = table.stamps()[1]
+        pinned, _, _ = table.checkpoints()[1]
         rows = table.read_appended(pinned)
         maintain(settings, pinned={pinned})
         table.reload()

@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.errors import AlreadyRunningError
 from pipelines.home_lock import home_lock
-from pipelines.microbatch.handover import Ended, as_guest, in_turns
+from pipelines.microbatch.handover import Ended, exclusive_access, run_until_succeeded
 
 
 class Writer:
@@ -32,7 +32,7 @@ class Writer:
     def _run(self, seconds: float, patience: float) -> None:
         try:
             self.result.append(
-                in_turns(self.home, self.work, seconds=seconds, patience=patience, stop=self.stop),
+                run_until_succeeded(self.home, self.work, seconds=seconds, patience=patience, stop=self.stop),
             )
         except AlreadyRunningError as error:
             self.result.append(error)
@@ -58,7 +58,7 @@ def writer(tmp_path: Path) -> Iterator[Callable[..., Writer]]:
 
 @contextmanager
 def guest(home: Path, patience: float = 5) -> Iterator[None]:
-    with as_guest(home, patience=patience, stop=threading.Event()):
+    with exclusive_access(home, patience=patience, stop=threading.Event()):
         yield
 
 
@@ -123,7 +123,7 @@ def test_a_writer_ends_when_told_to(writer: Callable[..., Writer]) -> None:
 
 def test_work_that_ends_by_itself_ends_the_writer(tmp_path: Path) -> None:
     stop = threading.Event()
-    assert in_turns(tmp_path, lambda halt: None, seconds=5, patience=1, stop=stop) is Ended.DONE
+    assert run_until_succeeded(tmp_path, lambda halt: None, seconds=5, patience=1, stop=stop) is Ended.DONE
 
 
 def test_a_writer_that_does_not_look_at_the_doors_is_waited_for_and_named(
@@ -150,7 +150,7 @@ def test_a_guest_never_meets_a_writer_that_is_about_to_begin(tmp_path: Path) -> 
             halt.wait()
 
     def write() -> None:
-        met.append(in_turns(tmp_path, work, seconds=30, patience=5, stop=stop))
+        met.append(run_until_succeeded(tmp_path, work, seconds=30, patience=5, stop=stop))
 
     one = threading.Thread(target=write)
     one.start()

@@ -115,7 +115,7 @@ def test_what_refreshes_left_for_later_is_there_when_the_run_has_ended(tmp_path:
     fill_log(tmp_path, 800)
     assert run_all(tmp_path, 50, patience=3600.0).refreshes > 1
     with closing(Warehouse(tmp_path / "gold", patience=3600.0)) as gold:
-        assert gold.settle(datetime.now(UTC)) is None
+        assert gold.complete_deferred(datetime.now(UTC)) is None
     checks = verify(load_settings(home=tmp_path), rebuild=True, gold_checks=gold_checks)
     assert [check for check in checks if not check.ok or "not compared" in check.detail] == []
 
@@ -146,7 +146,7 @@ def test_a_batch_was_seen_when_it_was_published_not_when_old_days_had_been_moved
     stop, tidied = threading.Event(), []
 
     class Untidy(Warehouse):
-        def tidy(self) -> bool:
+        def archive_closed_days(self) -> bool:
             tidied.append(datetime.now(UTC))
             stop.set()
             return False

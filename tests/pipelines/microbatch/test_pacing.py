@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.microbatch import pacing as pace
-from pipelines.microbatch.pacing import Pace
+from pipelines.microbatch.pacing import BatchPacer
 
 
 @pytest.fixture
@@ -14,8 +14,8 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return moment
 
 
-def _measured(target: float, round_seconds: float, refresh_seconds: float) -> Pace:
-    found = Pace(target)
+def _measured(target: float, round_seconds: float, refresh_seconds: float) -> BatchPacer:
+    found = BatchPacer(target)
     found.round_took(round_seconds)
     found.refresh_took(refresh_seconds)
     found.refresh_began()
@@ -23,7 +23,7 @@ def _measured(target: float, round_seconds: float, refresh_seconds: float) -> Pa
 
 
 def test_nothing_is_waited_for_before_anything_was_measured(now: list[float]) -> None:
-    assert Pace(0.0).wait(is_waiting=False) == 0.0
+    assert BatchPacer(0.0).wait(is_waiting=False) == 0.0
 
 
 @pytest.mark.parametrize(

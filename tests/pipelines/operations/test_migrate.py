@@ -70,7 +70,11 @@ def test_all_tables_are_copied_with_what_their_last_commits_said(home: Path, tmp
         assert target.names() == sorted([*source.names(), MIGRATIONS])
         for line in report.tables:
             one, two = source.table(line.table), target.table(line.table)
-            assert (one.stamp(), one.properties(), one.columns) == (two.stamp(), two.properties(), two.columns)
+            assert (one.checkpoint(), one.properties(), one.columns) == (
+                two.checkpoint(),
+                two.properties(),
+                two.columns,
+            )
             assert one.iceberg.schema() == two.iceberg.schema()
             assert (content(two).rows, content(two).digest) == (line.rows, line.digest)
             assert all(path.startswith(f"file://{to}/lake/") for path in two.file_paths())

@@ -12,8 +12,8 @@ from pipelines.lake.catalog import Lake
 from pipelines.log.embedded.log import EmbeddedLog
 from pipelines.log.open import open_log
 from pipelines.operations.reconcile import count_topics
-from pipelines.operations.record_counts import Tally, TopicCount
-from pipelines.quarantine.records import Wanted
+from pipelines.operations.record_counts import RecordCounts, TopicReconciliation
+from pipelines.quarantine.records import QuarantineFilter
 from pipelines.quarantine.release import release
 from tests.pipelines.outcome import fill_log
 from tests.pipelines.small_home import DAY, TOPIC, movement, run_layers, send
@@ -35,7 +35,7 @@ def settings(tmp_path: Path, without_settings: None) -> Settings:
     return load_settings(home=home)
 
 
-def count(settings: Settings, topic: str = TOPIC) -> TopicCount:
+def count(settings: Settings, topic: str = TOPIC) -> TopicReconciliation:
     return next(found for found in count_topics(settings) if found.topic == topic)
 
 
@@ -44,10 +44,10 @@ REASONS = {"invalid_json": 1, "missing:warehouse_id": 1, "too_late": 1, "type:qu
 
 def test_every_record_is_counted_once_by_topic_and_by_day(settings: Settings) -> None:
     found = count(settings)
-    expected = Tally(7, on_time=2, late=1, duplicates=1, quarantined=3, quarantined_by_reason=REASONS)
+    expected = RecordCounts(7, on_time=2, late=1, duplicates=1, quarantined=3, quarantined_by_reason=REASONS)
     assert (found.log, found.tally, found.faults) == (7, expected, [])
     assert found.days == {datetime.now(UTC).date(): expected}
-    assert found.events == {DAY.date(): Tally(on_time=2, late=1)}
+    assert found.events == {DAY.date(): RecordCounts(on_time=2, late=1)}
 
 
 def test_what_silver_has_not_judged_waits_and_is_no_fault(settings: Settings) -> None:
@@ -61,7 +61,7 @@ def test_what_silver_has_not_judged_waits_and_is_no_fault(settings: Settings) ->
 
 def test_releases_are_counted_by_what_became_of_them(settings: Settings) -> None:
     assert count(settings).releases is None
-    release(settings, Wanted(TOPIC), None, lambda note: None)
+    release(settings, QuarantineFilter(TOPIC), None, lambda note: None)
     run_layers(settings.home)
     found = count(settings)
     assert found.releases is not None
@@ -91,7 +91,7 @@ def test_what_does_not_add_up_is_a_fault(table: str, change: int, fault: str, se
         tampered = lake.table(table)
         rows = tampered.read()
         if change > 0:
-            tampered.append(rows.slice(0, 1), dict(tampered.stamp()))
+            tampered.append(rows.slice(0, 1), dict(tampered.checkpoint()))
         else:
             tampered.iceberg.overwrite(rows.slice(1))
     found = count(settings)

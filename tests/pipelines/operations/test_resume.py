@@ -21,7 +21,7 @@ from pipelines.microbatch.report import RunReport
 from pipelines.operations.resume import Resumed, resume
 from pipelines.operations.status import status
 from pipelines.operations.verify import verify
-from pipelines.quarantine.records import Wanted
+from pipelines.quarantine.records import QuarantineFilter
 from pipelines.quarantine.release import release
 from tests.pipelines.small_home import TOPIC, movement, send
 
@@ -149,7 +149,9 @@ def test_a_topic_made_anew_goes_on_under_partition_numbers_of_its_own(tmp_path: 
         (STRIDE + 1, 3, "conflicting_duplicate"),
     ]
     assert failed(tmp_path) == []
-    released = release(load_settings(home=tmp_path), Wanted(TOPIC, reasons=frozenset({"invalid_json"})), None, print)
+    released = release(
+        load_settings(home=tmp_path), QuarantineFilter(TOPIC, reasons=frozenset({"invalid_json"})), None, print
+    )
     assert released.copies == [((STRIDE + 1, 2), (STRIDE + 1, 4))]
     run_silver(tmp_path)
     assert failed(tmp_path) == []

@@ -5,7 +5,7 @@ import pytest
 
 from pipelines.config.settings import Settings, load_settings
 from pipelines.operations.trace import Trace, trace
-from pipelines.quarantine.records import Wanted
+from pipelines.quarantine.records import QuarantineFilter
 from pipelines.quarantine.release import release
 from tests.pipelines.small_home import DAY, TOPIC, movement, rows, run_layers, send
 
@@ -63,7 +63,7 @@ def test_records_that_hold_the_text_but_carry_no_readable_id_are_named_apart(set
 def test_a_release_links_the_record_and_its_copy(settings: Settings) -> None:
     send(settings.home, [movement(0), movement(1, event_time=TOO_LATE)], at=DAY)
     run_layers(settings.home)
-    release(settings, Wanted(TOPIC), None, lambda note: None)
+    release(settings, QuarantineFilter(TOPIC), None, lambda note: None)
     run_layers(settings.home)
     record, copy = trace(settings, "e1").records
     assert (record.verdict, record.released_as, record.released_from) == ("quarantined", [(1, 2)], None)

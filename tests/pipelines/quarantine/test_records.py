@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.bronze.record_ref import parse_place
+from pipelines.bronze.record_ref import parse_record_ref
 from pipelines.config.settings import load_settings
 from pipelines.errors import UsageError
 from pipelines.lake.catalog import Lake
-from pipelines.quarantine.records import Wanted, count_by_rule, parse_moment, whole_records
+from pipelines.quarantine.records import QuarantineFilter, count_by_rule, full_records, parse_moment
 from tests.pipelines.small_home import DAY, TOPIC, movement, run_layers, send
 
 
@@ -25,42 +25,45 @@ def lake(tmp_path: Path, without_settings: None) -> Iterator[Lake]:
         yield opened
 
 
-def places(lake: Lake, wanted: Wanted) -> list[tuple[str, int, int]]:
-    return [(record.topic, record.partition, record.offset) for record in whole_records(lake, wanted)[0]]
+def places(lake: Lake, wanted: QuarantineFilter) -> list[tuple[str, int, int]]:
+    return [(record.topic, record.partition, record.offset) for record in full_records(lake, wanted)[0]]
 
 
 def test_records_are_counted_by_topic_and_rule_with_the_first_as_sample(lake: Lake) -> None:
-    found = [(rule.topic, rule.rule, rule.records, rule.sample["event_id"]) for rule in count_by_rule(lake, Wanted())]
+    found = [
+        (rule.topic, rule.rule, rule.records, rule.sample["event_id"])
+        for rule in count_by_rule(lake, QuarantineFilter())
+    ]
     assert found == [
         ("cinema-sales", "invalid_json", 1, None),
         (TOPIC, "missing:warehouse_id", 3, "e1"),
         (TOPIC, "type:quantity", 1, "e2"),
     ]
-    missing = count_by_rule(lake, Wanted(TOPIC, ["missing:warehouse_id"]))[0]
+    missing = count_by_rule(lake, QuarantineFilter(TOPIC, ["missing:warehouse_id"]))[0]
     assert (missing.first_at, missing.last_at) == (DAY + timedelta(minutes=1), DAY + timedelta(days=1))
 
 
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
-        (Wanted(), [("cinema-sales", 0, 0), (TOPIC, 1, 1), (TOPIC, 1, 2), (TOPIC, 2, 0)]),
-        (Wanted(TOPIC), [(TOPIC, 1, 1), (TOPIC, 1, 2), (TOPIC, 2, 0)]),
-        (Wanted(reasons=["type:quantity", "invalid_json"]), [("cinema-sales", 0, 0), (TOPIC, 1, 2)]),
-        (Wanted(reasons=["missing"]), [(TOPIC, 1, 1), (TOPIC, 1, 2), (TOPIC, 2, 0)]),
-        (Wanted(reasons=["miss"]), []),
-        (Wanted(places=[(1, 2), (0, 0), (1, 99)]), [("cinema-sales", 0, 0), (TOPIC, 1, 2)]),
-        (Wanted(since=DAY + timedelta(minutes=2)), [(TOPIC, 1, 2), (TOPIC, 2, 0)]),
-        (Wanted(TOPIC, until=DAY + timedelta(minutes=2)), [(TOPIC, 1, 1)]),
+        (QuarantineFilter(), [("cinema-sales", 0, 0), (TOPIC, 1, 1), (TOPIC, 1, 2), (TOPIC, 2, 0)]),
+        (QuarantineFilter(TOPIC), [(TOPIC, 1, 1), (TOPIC, 1, 2), (TOPIC, 2, 0)]),
+        (QuarantineFilter(reasons=["type:quantity", "invalid_json"]), [("cinema-sales", 0, 0), (TOPIC, 1, 2)]),
+        (QuarantineFilter(reasons=["missing"]), [(TOPIC, 1, 1), (TOPIC, 1, 2), (TOPIC, 2, 0)]),
+        (QuarantineFilter(reasons=["miss"]), []),
+        (QuarantineFilter(places=[(1, 2), (0, 0), (1, 99)]), [("cinema-sales", 0, 0), (TOPIC, 1, 2)]),
+        (QuarantineFilter(since=DAY + timedelta(minutes=2)), [(TOPIC, 1, 2), (TOPIC, 2, 0)]),
+        (QuarantineFilter(TOPIC, until=DAY + timedelta(minutes=2)), [(TOPIC, 1, 1)]),
     ],
 )
 def test_records_are_found_by_topic_rule_time_and_place(
-    wanted: Wanted, found: list[tuple[str, int, int]], lake: Lake
+    wanted: QuarantineFilter, found: list[tuple[str, int, int]], lake: Lake
 ) -> None:
     assert places(lake, wanted) == found
 
 
 def test_a_record_is_shown_whole_and_bytes_that_are_no_text_survive(lake: Lake) -> None:
-    records, count = whole_records(lake, Wanted(places=[(0, 0), (2, 0)]))
+    records, count = full_records(lake, QuarantineFilter(places=[(0, 0), (2, 0)]))
     assert count == 2
     binary, other = (record.to_dict() for record in records)
     assert binary["value"] == {"base64": "/w=="}
@@ -70,16 +73,16 @@ def test_a_record_is_shown_whole_and_bytes_that_are_no_text_survive(lake: Lake) 
 
 
 def test_a_limit_cuts_what_is_shown_and_not_the_count(lake: Lake) -> None:
-    records, count = whole_records(lake, Wanted(), 2)
+    records, count = full_records(lake, QuarantineFilter(), 2)
     assert (len(records), count) == (2, 4)
 
 
 def test_places_and_times_are_read_as_people_write_them() -> None:
-    assert parse_place("-1/5") == (-1, 5)
+    assert parse_record_ref("-1/5") == (-1, 5)
     assert parse_moment("--since", "2026-01-31") == datetime(2026, 1, 31, tzinfo=UTC)
     assert parse_moment("--since", "2026-01-31T02:00+02:00") == datetime(2026, 1, 31, tzinfo=UTC)
     for wrong in ("5", "a/b", "-2/5", "1/-5", "1/2/3"):
         with pytest.raises(UsageError, match="--offset"):
-            parse_place(wrong)
+            parse_record_ref(wrong)
     with pytest.raises(UsageError, match="--until yesterday"):
         parse_moment("--until", "yesterday")

@@ -16,9 +16,9 @@ from pipelines.lake.catalog import Lake
 from pipelines.log.embedded.log import EmbeddedLog
 from pipelines.operations.check import Check
 from pipelines.operations.verify import verify
-from pipelines.quarantine.dry_run import rehearse
+from pipelines.quarantine.dry_run import dry_run_release
 from pipelines.quarantine.fixes import load_fix, with_exact_numbers
-from pipelines.quarantine.records import Wanted, whole_records
+from pipelines.quarantine.records import QuarantineFilter, full_records
 from pipelines.quarantine.release import Released, release
 from tests.pipelines.small_home import DAY, TOPIC, log_records, movement, rows, run_layers, send
 
@@ -39,7 +39,7 @@ def settings(tmp_path: Path, without_settings: None) -> Settings:
 
 
 def let_go(settings: Settings, fix: str | None = None, **wanted: Any) -> Released:
-    return release(settings, Wanted(TOPIC, **wanted), load_fix(fix) if fix else None, lambda note: None)
+    return release(settings, QuarantineFilter(TOPIC, **wanted), load_fix(fix) if fix else None, lambda note: None)
 
 
 def accepted(settings: Settings) -> list[str]:
@@ -90,7 +90,7 @@ def test_what_fails_again_is_quarantined_again_with_a_link_and_not_sent_a_third_
     let_go(settings, reasons=["future"])
     run_layers(settings.home)
     with closing(Lake.open(settings)) as lake:
-        found, count = whole_records(lake, Wanted(TOPIC, ["future"]))
+        found, count = full_records(lake, QuarantineFilter(TOPIC, ["future"]))
     assert count == 2
     assert [(record.offset, record.origin, record.released_as) for record in found] == [
         (4, None, [(1, 7)]),
@@ -105,7 +105,9 @@ def test_what_fails_again_is_quarantined_again_with_a_link_and_not_sent_a_third_
 def test_a_fix_in_sql_makes_the_record_pass(settings: Settings, tmp_path: Path) -> None:
     fix = tmp_path / "fix.sql"
     fix.write_text("json_merge_patch(json, json_object('quantity', (json->>'quantity')::bigint)) -- a number\n")
-    forecast = rehearse(settings, Wanted(TOPIC, ["type:quantity"]), load_fix(str(fix)), datetime.now(UTC))
+    forecast = dry_run_release(
+        settings, QuarantineFilter(TOPIC, ["type:quantity"]), load_fix(str(fix)), datetime.now(UTC)
+    )
     assert (forecast.would_pass, forecast.again, forecast.left) == (1, 0, 0)
     before, after = (json.loads(value or b"") for value in (forecast.examples[0].before, forecast.examples[0].after))
     assert (before["quantity"], after["quantity"]) == ("6", 6)
@@ -182,7 +184,7 @@ def test_a_better_fix_is_tried_on_the_last_copy_only(settings: Settings, tmp_pat
 
 def test_a_rehearsal_says_what_would_become_of_each_and_sends_nothing(settings: Settings) -> None:
     sent = len(log_records(settings.home))
-    found = rehearse(settings, Wanted(TOPIC), None, datetime.now(UTC))
+    found = dry_run_release(settings, QuarantineFilter(TOPIC), None, datetime.now(UTC))
     assert (found.would_pass, found.duplicates, found.again) == (3, 0, 3)
     assert found.reasons == {"future": 1, "invalid_json": 1, "type:quantity": 1}
     assert [example.verdict for example in found.examples].count("accepted") == 3
@@ -190,7 +192,7 @@ def test_a_rehearsal_says_what_would_become_of_each_and_sends_nothing(settings: 
     let_go(settings)
     run_layers(settings.home)
     assert len(accepted(settings)) == 1 + found.would_pass
-    again = rehearse(settings, Wanted(TOPIC), None, datetime.now(UTC))
+    again = dry_run_release(settings, QuarantineFilter(TOPIC), None, datetime.now(UTC))
     assert (again.would_pass, again.again, again.already) == (0, 0, 9)
 
 
@@ -198,7 +200,7 @@ def test_a_rehearsal_knows_the_events_that_are_there(settings: Settings) -> None
     send(settings.home, [movement(0, event_time=TOO_LATE.isoformat())], at=DAY)
     send(settings.home, [movement(0, quantity="9")])
     run_layers(settings.home)
-    late = rehearse(settings, Wanted(TOPIC, places=[(1, 7)]), None, datetime.now(UTC))
+    late = dry_run_release(settings, QuarantineFilter(TOPIC, places=[(1, 7)]), None, datetime.now(UTC))
     assert (late.would_pass, late.reasons) == (0, {"conflicting_duplicate": 1})
 
 
@@ -209,7 +211,7 @@ def test_a_forged_header_buys_no_waiver(header: bytes, settings: Settings) -> No
     run_layers(settings.home)
     assert accepted(settings) == ["e0"]
     with closing(Lake.open(settings)) as lake:
-        found, _ = whole_records(lake, Wanted(TOPIC, places=[(1, 7)]))
+        found, _ = full_records(lake, QuarantineFilter(TOPIC, places=[(1, 7)]))
     assert [(record.reasons, record.origin) for record in found] == [(["too_late"], None)]
     # and is not handed on, when such a record is released itself
     let_go(settings, places=[(1, 7)])
@@ -301,8 +303,8 @@ def test_a_release_killed_at_this_step_is_finished_by_the_next_and_doubles_nothi
     code = (
         "import pipelines.quarantine.release as r; r._CHUNK_RECORDS = 2; "
         "from pipelines.config.settings import load_settings; "
-        "from pipelines.quarantine.records import Wanted; "
-        f"r.release(load_settings(home={str(settings.home)!r}), Wanted({TOPIC!r}, ['too_late']), None, print)"
+        "from pipelines.quarantine.records import QuarantineFilter; "
+        f"r.release(load_settings(home={str(settings.home)!r}), QuarantineFilter({TOPIC!r}, ['too_late']), None, print)"
     )
     command = [sys.executable, "-c", code]
     killed = subprocess.run(command, env={**environment, "ANIMEVERSE_FAULT": step}, check=False, timeout=120)

@@ -76,7 +76,7 @@ def test_affinity_is_a_plain_recount_after_every_refresh(
         seen += part
         warehouse.refresh(changes_of(part, START + timedelta(days=30), number), NOW)
         assert affinity(warehouse) == recounted(seen)
-    warehouse.settle(NOW)
+    warehouse.complete_deferred(NOW)
     assert waiting(warehouse)[0] == 0
     assert affinity(warehouse) == recounted(rows)
     warehouse.close()
@@ -102,10 +102,10 @@ def test_wide_baskets_and_folding_wait_for_who_has_time_and_the_mart_does_not(
     assert affinity(warehouse) == expected != []
     warehouse.close()
     again = Warehouse(tmp_path / "gold", patience=3600.0)  # as another process would go on
-    assert again.settle(NOW) is not None
+    assert again.complete_deferred(NOW) is not None
     assert waiting(again) == (0, 0)
     assert affinity(again) == expected
-    assert again.settle(NOW) is None
+    assert again.complete_deferred(NOW) is None
     again.close()
 
 

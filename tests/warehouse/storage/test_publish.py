@@ -215,16 +215,16 @@ def test_an_idle_run_closes_what_a_catch_up_left_native(tmp_path: Path, monkeypa
     monkeypatch.setattr("warehouse.writer._CLOSED_AT_ONCE", 4)
     warehouse = after_a_catch_up(tmp_path, monkeypatch)
     for left in ([5, 6, 7, 8, 9, 10], [9, 10], [10]):
-        assert warehouse.tidy()
+        assert warehouse.archive_closed_days()
         assert native_days(warehouse) == left
         with duckdb.connect(str(warehouse.published), read_only=True) as reader:
             ((files,),) = reader.execute("select count(distinct date_key) from work.closed_days").fetchall()
         assert files == 10 - len(left)
         assert count(warehouse.published) == 80
-    assert not warehouse.tidy()
+    assert not warehouse.archive_closed_days()
     warehouse.close()
     empty = Warehouse(tmp_path / "empty")
-    assert not empty.tidy()
+    assert not empty.archive_closed_days()
     empty.close()
 
 
@@ -244,7 +244,7 @@ def test_killed_between_closing_days_and_publishing_them_readers_lose_no_file(
 
     monkeypatch.setattr(warehouse, "publish", killed)
     with pytest.raises(KeyboardInterrupt):
-        warehouse.tidy()
+        warehouse.archive_closed_days()
     assert native_days(warehouse) == [5]
     warehouse.close()
     again = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=0.0)
@@ -309,7 +309,7 @@ def test_a_rebuild_leaves_readers_of_what_was_published_their_files(tmp_path: Pa
         reader.execute(f"attach '{warehouse.published}' as held (read_only); use held")
         more = days_of_sales(1, 5)
         more.sale(at("03-02 12:00"), [("P1", 1, "10")], "C1")
-        warehouse.reset()
+        warehouse.discard()
         warehouse.refresh(changes_of(more.rows, snapshot=2), NOW)
         assert count(warehouse.published) == 41
         assert reader.execute(COUNT).fetchall() == [(40,)]
@@ -340,7 +340,7 @@ def test_a_crash_before_the_publication_takes_no_grace_from_readers(
     with duckdb.connect(":memory:") as reader:
         reader.execute(f"attach '{warehouse.published}' as held (read_only); use held")
         if is_rebuild:
-            warehouse.reset()
+            warehouse.discard()
         monkeypatch.setattr(warehouse, "_publish", killed)
         more = days_of_sales(1, 6) if is_rebuild else days_of_sales(2, 2, start=900)
         with pytest.raises(KeyboardInterrupt):
@@ -390,7 +390,7 @@ def test_a_rebuild_killed_before_it_published_is_published_when_gold_is_opened(
     """Its refresh is the first, as the published one was."""
     warehouse = Warehouse(tmp_path / "gold")
     warehouse.refresh(changes_of(days_of_sales(1, 2).rows), NOW)
-    warehouse.reset()
+    warehouse.discard()
     monkeypatch.setattr(warehouse, "_publish", killed)
     with pytest.raises(KeyboardInterrupt):
         warehouse.refresh(changes_of(days_of_sales(1, 3).rows, snapshot=2), NOW)
