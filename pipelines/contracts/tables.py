@@ -61,17 +61,25 @@ def event_fields(contract: Contract) -> list[pa.Field]:
 
 def silver_schema(topic: str) -> pa.Schema:
     """Columns of `silver.<topic>`: contract fields without `items`, lineage, `_extra`; evolved columns come after."""
-    fields = [field for field in event_fields(CONTRACTS[topic]) if field.name != "items"]
+    lines = lines_field(topic)
+    fields = [field for field in event_fields(CONTRACTS[topic]) if lines is None or field.name != lines.name]
     return pa.schema([*fields, *LINEAGE, pa.field("_extra", pa.string())])
 
 
-def _pos_items() -> pa.Schema:
-    lines = [pa.field(line.name, arrow_type(line)) for line in CONTRACTS["pos-transactions"].field("items").lines]
+def lines_field(topic: str) -> Field | None:
+    """The field that holds the lines of the topic's events; None where the contract has none."""
+    return next((field for field in CONTRACTS[topic].fields if field.kind == "lines"), None)
+
+
+def lines_schema(topic: str) -> pa.Schema:
+    """Columns of `lines_table(topic)`: the event's id and time, the columns of a line, lineage."""
+    field = lines_field(topic)
+    lines = [pa.field(line.name, arrow_type(line)) for line in (field.lines if field is not None else ())]
     head = [pa.field("event_id", pa.string(), nullable=False), pa.field("event_time", TIMESTAMP, nullable=False)]
     return pa.schema([*head, *lines, *LINEAGE])
 
 
-POS_ITEMS = _pos_items()
+POS_ITEMS = lines_schema("pos-transactions")
 
 QUARANTINE = pa.schema(
     [
@@ -194,8 +202,17 @@ RELEASES = pa.schema(
 
 def silver_tables(topic: str) -> tuple[str, ...]:
     """Full names of the silver tables that a topic's events fill; the one committed last, the anchor, is last."""
-    anchor = f"silver.{CONTRACTS[topic].table}"
-    return ("silver.pos_items", anchor) if topic == "pos-transactions" else (anchor,)
+    lines = lines_table(topic)
+    return (checkpoint_table(topic),) if lines is None else (lines, checkpoint_table(topic))
+
+
+_LINES_TABLES = {"pos-transactions": "silver.pos_items"}  # names that do not follow the rule of `lines_table`
+
+
+def lines_table(topic: str) -> str | None:
+    """The silver table of the topic's lines, `silver.<topic>_<field>`; None where its events have no lines."""
+    field = lines_field(topic)
+    return None if field is None else _LINES_TABLES.get(topic, f"silver.{CONTRACTS[topic].table}_{field.name}")
 
 
 def bronze_name(topic: str) -> str:

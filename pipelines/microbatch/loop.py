@@ -500,22 +500,22 @@ class _RunLoop:
         """Entries that gold reflects now: they are written with the time, when it is time to."""
         for topic, silver in self._silver.items():
             for entry in silver.ledger:
-                if entry["batch_id"] <= through.get(topic, 0):
-                    entry.setdefault("gold_at", gold_at)
+                if entry.batch_id <= through.get(topic, 0) and entry.gold_at is None:
+                    entry.gold_at = gold_at
 
     def _flush(self, *, force: bool) -> None:
         if not self._silver or not (force or time.monotonic() - self._flushed_at > _FLUSH_EVERY):
             return
         self._flushed_at = time.monotonic()
         ready = {
-            topic: [entry for entry in silver.ledger if force or self._gold is None or "gold_at" in entry]
+            topic: [entry for entry in silver.ledger if force or self._gold is None or entry.gold_at is not None]
             for topic, silver in self._silver.items()
         }
         with self._report.timed("ledger"):
             self._ledger.flush(ready)
             flushed = self._ledger.flushed()
             for topic, silver in self._silver.items():
-                silver.ledger = [entry for entry in silver.ledger if entry["batch_id"] > flushed.get(topic, 0)]
+                silver.ledger = [entry for entry in silver.ledger if entry.batch_id > flushed.get(topic, 0)]
             self._upkeep.expire((*self._quarantine.tables, *self._ledger.tables))
             self._expire_fed([table for silver in self._silver.values() for table in silver.tables])
 

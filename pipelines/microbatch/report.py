@@ -73,10 +73,10 @@ class RunReport:
         """Add an outcome's verdicts."""
         report = self.topics[outcome.topic]
         for entry in outcome.ledger:
-            for line in entry["partitions"]:
-                report.accepted_on_time += line["accepted_on_time"]
-                report.accepted_late += line["accepted_late"]
-                report.duplicates += line["duplicates"]
-                report.quarantined += line["quarantined"]
-                for reason, rows in line["reasons"].items():
+            for counts in entry.partitions:
+                report.accepted_on_time += counts.accepted_on_time
+                report.accepted_late += counts.accepted_late
+                report.duplicates += counts.duplicates
+                report.quarantined += counts.quarantined
+                for reason, rows in counts.reasons.items():
                     report.reasons[reason] = report.reasons.get(reason, 0) + rows

@@ -25,9 +25,7 @@ from pipelines.errors import LakehouseError, LogIdentityError
 from pipelines.lake.catalog import Lake, open_lakehouse
 from pipelines.log.interface import Log
 from pipelines.log.open import open_log
-from pipelines.parsing.exact_path import canonical
-from pipelines.parsing.json_text import InvalidJsonError
-from pipelines.parsing.json_text import read as read_json
+from pipelines.parsing.json_text import canonical, event_id_of
 from pipelines.quarantine.records import KEY_COLUMNS, QuarantineFilter, named_origins, read_rows, shown
 from pipelines.quarantine.release_log import ReleaseHistory
 from pipelines.silver.ledger import read_ledger
@@ -183,23 +181,13 @@ def _carriers(found: Trace, topic: str, rows: pa.Table) -> Iterator[TracedRecord
     plain = pc.match_substring(values, found.event_id.encode())
     escaped = pc.match_substring(values, b"\\")
     for row in rows.filter(pc.fill_null(pc.or_(plain, escaped), False)).to_pylist():
-        carried = _event_id(row["value"])
+        carried = event_id_of(row["value"])
         place = row["partition"], row["offset"]
         if carried is None and found.event_id.encode() in row["value"]:
             found.unreadable.append((topic, place))
         if carried == found.event_id:
             headers = [(header["key"], header["value"]) for header in row.pop("headers") or ()]
             yield TracedRecord(topic, headers=headers, **row)
-
-
-def _event_id(value: bytes) -> str | None:
-    """The id that a value carries; None: it cannot be read, or is given twice."""
-    try:
-        tree = read_json(value)
-    except InvalidJsonError:
-        return None
-    ids = [member for name, member in tree if name == "event_id"] if type(tree) is tuple else []
-    return ids[0] if len(ids) == 1 and isinstance(ids[0], str) else None
 
 
 def _not_read_yet(log: Log, topic: str, position: Position) -> Iterator[pa.Table]:

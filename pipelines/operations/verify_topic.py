@@ -13,7 +13,7 @@ from pipelines.errors import LogRefusedError
 from pipelines.lake.catalog import Lake, LakeTable
 from pipelines.log.interface import Log
 from pipelines.operations.check import _SHOWN, Check, _offenders
-from pipelines.parsing.exact_path import canonical
+from pipelines.parsing.json_text import canonical, event_id_of
 from pipelines.silver.ledger import entries_of
 
 _CHUNK = 200_000  # records read from the log at a time
@@ -172,12 +172,12 @@ def _without_owner(
     if not len(rest):
         return rest.select(_REF)
     values = _values(rest, bronze_table)
-    ids = {place: _event_id(value) for place, value in values.items()}
+    ids = {place: event_id_of(value) for place, value in values.items()}
     candidates = accepted.filter(pl.col("event_id").is_in([i for i in ids.values() if i is not None]))
     owner_values = _values(candidates, bronze_table)
     owners: dict[str, set[object]] = {}
     for value in owner_values.values():
-        event_id = _event_id(value)
+        event_id = event_id_of(value)
         if event_id is not None:
             owners.setdefault(event_id, set()).add(canonical(value))
     known = set(gone["event_id"]) & set(ids.values())
@@ -199,17 +199,6 @@ def _values(places: pl.DataFrame, bronze_table: LakeTable) -> dict[tuple[int, in
         for partition, offset, value in frame.join(wanted, on=_REF, how="semi", maintain_order="left").iter_rows():
             found[partition, offset] = value
     return found
-
-
-def _event_id(value: bytes | None) -> str | None:
-    import json
-
-    try:
-        read = json.loads(value or b"")
-    except (ValueError, RecursionError):
-        return None
-    found = read.get("event_id") if isinstance(read, dict) else None
-    return found if isinstance(found, str) else None
 
 
 def _items(lake: Lake, accepted: pl.DataFrame) -> Check:

@@ -154,3 +154,19 @@ def canonical(value: bytes) -> object:
     Raises InvalidJsonError.
     """
     return _canonical(read(value))
+
+
+def event_id_in(tree: Json) -> str | None:
+    """The `event_id` of a value that `read` returned; None where it is no string or the object names it twice."""
+    if type(tree) is not tuple:
+        return None
+    ids = [member for name, member in tree if name == "event_id"]
+    return ids[0] if len(ids) == 1 and type(ids[0]) is str else None
+
+
+def event_id_of(value: bytes | None) -> str | None:
+    """The `event_id` of a record's value; None where it cannot be read, as `event_id_in` says."""
+    try:
+        return event_id_in(read(value or b""))
+    except InvalidJsonError:
+        return None

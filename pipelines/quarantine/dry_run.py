@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from pipelines.bronze.record_ref import RecordRef, ref_text
+from pipelines.bronze.record_ref import RecordRef, read_records, ref_text
 from pipelines.bronze.table import ensure_bronze
 from pipelines.clock import from_micros
 from pipelines.config.policies import Policy
@@ -21,13 +21,15 @@ from pipelines.config.settings import Settings
 from pipelines.contracts.registry import CONTRACTS
 from pipelines.contracts.tables import RELEASES, RELEASES_NAME, TIMESTAMP, checkpoint_table
 from pipelines.lake.catalog import Lake, open_lakehouse
-from pipelines.parsing.parse import Layouts, Parsed, ParseRules, parse
+from pipelines.parsing.parse import Layouts, ParseRules, parse
 from pipelines.quarantine.fixes import Fix
 from pipelines.quarantine.records import QuarantineFilter, shown
 from pipelines.quarantine.release import in_bronze_numbers, opened_log, outgoing, unnoted
 from pipelines.quarantine.release_log import ReleaseHistory, ReleaseTable
 from pipelines.quarantine.selection import choose, one_topic
 from pipelines.silver.accepted_ids import AcceptedIdIndex
+from pipelines.silver.release_header import ReleaseFlags
+from pipelines.silver.schema_evolution import reject_unknown_fields
 from pipelines.silver.state import read_state
 from pipelines.silver.verdicts import BatchVerdicts, assign_verdicts
 from pipelines.silver.watermark import UNBOUNDED
@@ -132,7 +134,8 @@ def _judged(lake: Lake, topic: str, records: pa.Table, policy: Policy, now: date
     values = records.column("value").combine_chunks()
     parsed = parse(contract, values, ParseRules(policy.currency, policy.min_event_time), Layouts())
     if policy.drift != "evolve":
-        parsed = _known_fields_only(parsed, policy.drift)
+        stops = "; the drift policy is freeze: silver would stop here" if policy.drift == "freeze" else ""
+        parsed = reject_unknown_fields(parsed, stops)
     bronze = ensure_bronze(lake, topic)
 
     def ids(event_ids: Sequence[str] | None, since: int, before: int | None) -> pl.DataFrame:
@@ -144,12 +147,8 @@ def _judged(lake: Lake, topic: str, records: pa.Table, policy: Policy, now: date
         return found.cast(_NO_IDS.schema).filter(pl.col("event_id").is_in(list(event_ids)))
 
     def fetch(places: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], bytes]:
-        columns, found = ["partition", "offset", "value"], {}
-        for partition in sorted({partition for partition, _ in places}):
-            offsets = [offset for at, offset in places if at == partition]
-            for row in bronze.read_in("offset", offsets, columns, {"partition": partition}):
-                found[row["partition"], row["offset"]] = row["value"]
-        return found
+        rows = read_records(bronze, places, ["partition", "offset", "value"])
+        return {(row["partition"], row["offset"]): row["value"] for row in rows}
 
     rows = pa.table(
         {
@@ -162,20 +161,15 @@ def _judged(lake: Lake, topic: str, records: pa.Table, policy: Policy, now: date
     stored = read_state(lake, topic)
     state = stored[0] if stored is not None else {}
     return assign_verdicts(
-        contract, rows, parsed, state, policy, AcceptedIdIndex(ids, _FAR), fetch, np.ones(count, bool)
+        contract,
+        rows,
+        parsed,
+        state,
+        policy,
+        AcceptedIdIndex(ids, _FAR),
+        fetch,
+        ReleaseFlags(np.ones(count, bool), np.zeros(count, bool)),
     )
-
-
-def _known_fields_only(parsed: Parsed, drift: str) -> Parsed:
-    drifted = parsed.events.filter(pl.col("_extra").is_not_null())
-    told = "unknown fields: {}" + ("; the drift policy is freeze: silver would stop here" if drift == "freeze" else "")
-    rejects = drifted.select(
-        "row",
-        "event_id",
-        reasons=pl.lit(["schema_drift"], dtype=pl.List(pl.String)),
-        detail=pl.format(told, "_extra"),
-    )
-    return Parsed(parsed.events.filter(pl.col("_extra").is_null()), pl.concat([parsed.rejects, rejects]).sort("row"))
 
 
 def _examples(rows: pl.DataFrame, judged: BatchVerdicts) -> list[Example]:

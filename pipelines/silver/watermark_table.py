@@ -1,4 +1,4 @@
-"""`ops.watermarks`: each topic partition's event-time state as rows."""
+"""`ops.watermarks`: event time of each topic partition, and watermarks of the topics."""
 
 from datetime import datetime
 
@@ -24,7 +24,7 @@ WATERMARKS = pa.schema(
 
 
 def watermark_rows(lake: Lake) -> pa.Table:
-    """`ops.watermarks`: each topic partition's state, and the topic's watermark that follows from all of them (R16)."""
+    """Rows of `ops.watermarks`: the state of each topic partition, and the watermark of its topic (R16)."""
     rows = []
     for topic in TOPICS:
         stored = read_state(lake, topic)
