@@ -14,7 +14,7 @@ from pipelines.log.interface import Log, TopicState
 from pipelines.log.open import open_log
 from pipelines.silver.state import read_state
 from pipelines.silver.watermark import ended_before, partition_watermarks, topic_watermark
-from pipelines.silver.watermark_table import _moment
+from pipelines.silver.watermark_table import optional_time
 
 _SECRET_PARTS = ("secret", "token", "credential", "password", "access-key")
 
@@ -130,5 +130,5 @@ def _ended(lake: Lake) -> int | None:
 
 
 def _text(moment: int | None) -> str | None:
-    found = _moment(moment)
+    found = optional_time(moment)
     return None if found is None else found.isoformat().replace("+00:00", "Z")

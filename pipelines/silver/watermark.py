@@ -57,11 +57,8 @@ def topic_watermark(
     partitions: Mapping[int, PartitionState], *, out_of_orderness: int, idle_timeout: int
 ) -> int | None:
     """The least watermark of the partitions that are not idle; None where none of them has a high."""
-    partition_marks = partition_watermarks(partitions, out_of_orderness=out_of_orderness, idle_timeout=idle_timeout)
-    return min(
-        (share.watermark for share in partition_marks if not share.is_idle and share.watermark is not None),
-        default=None,
-    )
+    found = partition_watermarks(partitions, out_of_orderness=out_of_orderness, idle_timeout=idle_timeout)
+    return min((one.watermark for one in found if not one.is_idle and one.watermark is not None), default=None)
 
 
 def ended_before(watermarks: Iterable[int | None]) -> int | None:
@@ -77,9 +74,9 @@ def ended_before(watermarks: Iterable[int | None]) -> int | None:
 
 
 def horizon(partitions: Mapping[int, PartitionState], policy: Policy) -> int:
-    """The event_time below which no copy is looked for, as far as partitions that are not idle are concerned (R21)."""
-    partition_marks = partition_watermarks(partitions, out_of_orderness=0, idle_timeout=micros(policy.idle_timeout))
-    highs = [share.high for share in partition_marks if not share.is_idle and share.high is not None]
+    """The least event_time of accepted events that partitions which are not idle may still send copies of (R21)."""
+    found = partition_watermarks(partitions, out_of_orderness=0, idle_timeout=micros(policy.idle_timeout))
+    highs = [one.high for one in found if not one.is_idle and one.high is not None]
     return min(highs) - micros(policy.allowed_lateness) if highs else UNBOUNDED
 
 
