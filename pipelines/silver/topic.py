@@ -22,14 +22,13 @@ from pipelines.silver.accepted_ids import AcceptedIdIndex
 from pipelines.silver.batch import Lookups, Outcome, after_batch, transform
 from pipelines.silver.batch_rows import rows_after_batch
 from pipelines.silver.ledger import BatchEntry, encode_entries, fill_in_commit, stored_entries
+from pipelines.silver.pending import last_batch, pending_batches
 from pipelines.silver.policy_history import PROPERTY, PolicyHistory, recorded_policies
 from pipelines.silver.quarantine_table import Quarantine
 from pipelines.silver.record_lookup import RecordLookup
 from pipelines.silver.release_waivers import ReleaseLookups
 from pipelines.silver.state import TopicState
 from pipelines.silver.watermark import UNBOUNDED, PartitionState, horizon
-
-_BRONZE_ORDER = [("batch_id", "ascending"), ("partition", "ascending"), ("offset", "ascending")]
 
 
 class SilverTopic:
@@ -80,7 +79,7 @@ class SilverTopic:
 
     def _change_policy(self, policy: Policy) -> None:
         """Record the policy of the settings, if it is new, with the bronze batch from which it applies (R18)."""
-        changed = self._policies.changed_to(policy, consumed=self.consumed, last_batch=self._last_bronze_batch)
+        changed = self._policies.changed_to(policy, consumed=self.consumed, last_batch=last_batch(self.bronze))
         if changed != self._policies:
             self._policies = changed
             self.checkpoint_table.set_properties({PROPERTY: changed.to_json()})
@@ -111,39 +110,9 @@ class SilverTopic:
             rows = {self.lines_table: rows_after_batch(outcome.lines, 0), **rows}
         return rows
 
-    @property
-    def _last_bronze_batch(self) -> int:
-        return int(self.bronze.checkpoint().get("batch-id", 0))
-
     def pending(self, max_records: int) -> Iterator[BronzeBatch]:
         """The bronze rows after `consumed`, in groups of whole batches with about `max_records` records."""
-        self.bronze.reload()
-        last = self._last_bronze_batch
-        # A compacted file spans many batches and may share one with the next file. A group may end before the first
-        # batch of a file, because all earlier batches are in the files before it.
-        ranges = sorted(
-            (file_range.lower or 0, file_range.rows)
-            for file_range in self.bronze.file_ranges("batch_id", max_records)
-            if file_range.upper is None or file_range.upper > self.consumed
-        )
-        low, rows = self.consumed + 1, 0
-        for first, count in ranges:
-            if rows and first > low and rows + count > max_records:
-                yield self._read_batches(low, first - 1)
-                low, rows = first, 0
-            rows += count
-        if low <= last:
-            yield self._read_batches(low, last)
-
-    def _read_batches(self, low: int, high: int) -> BronzeBatch:
-        rows = self.bronze.read_between("batch_id", low, high).sort_by(_BRONZE_ORDER)
-        newest = batch_commits(self.bronze).get(high)
-        snapshot_id = self.bronze.snapshot_id
-        committed_at = newest.committed_at if newest else self.bronze.committed_at()
-        assert snapshot_id is not None
-        assert committed_at is not None
-        started_at = newest.started_at if newest and newest.started_at else committed_at
-        return BronzeBatch(self.topic, high, rows, snapshot_id, started_at, committed_at)
+        return pending_batches(self.bronze, self.topic, self.consumed, max_records)
 
     def work_out(self, batch: BronzeBatch, quarantine: Quarantine, clock: Clock) -> Outcome | None:
         """The outcome of the batches up to `batch.batch_id`; None where silver has consumed them.

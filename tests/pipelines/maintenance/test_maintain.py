@@ -26,6 +26,7 @@ from pipelines.lake.rewrite import Rewrite, file_lines, write_anew
 from pipelines.maintenance.maintain import maintain, sort_of
 from pipelines.microbatch.loop import run
 from pipelines.operations.verify import verify
+from pipelines.silver.pending import pending_batches
 from pipelines.silver.topic import SilverTopic
 from tests.pipelines.outcome import silver
 from tests.pipelines.small_home import TOPIC, movement, run_layers, send
@@ -212,8 +213,7 @@ def test_silver_reads_whole_batches_from_compacted_bronze_in_bounded_pieces(
         assert len(pieces) >= 3
         batches = [set(piece.rows.column("batch_id").to_pylist()) for piece in pieces]
         assert sum(len(found) for found in batches) == len(sizes)
-        topic.consumed = 4
-        rest = [n for piece in topic.pending(10) for n in piece.rows.column("batch_id").to_pylist()]
+        rest = [n for piece in pending_batches(table, TOPIC, 4, 10) for n in piece.rows.column("batch_id").to_pylist()]
         assert rest == [n for n, size in enumerate(sizes, 1) for _ in range(size) if n > 4]
 
 
