@@ -55,7 +55,7 @@ class Session:
         self._there: set[str] = set()  # names that need no bringing
         self._lake_names: frozenset[str] | None = None
         self._stamp = stamp(settings) if as_of is None else None
-        if self._stamp is None and settings.catalog_path is not None and not settings.catalog_path.exists():
+        if self._stamp is None and settings.is_catalog_missing:
             raise NoLakehouseError(
                 f"there is no lakehouse in {settings.home}: try `animeverse demo`, or say in ANIMEVERSE_HOME where"
             )
@@ -204,8 +204,7 @@ class Session:
     def _names(self) -> frozenset[str]:
         """Every Iceberg table; none where no catalog is yet."""
         if self._lake_names is None:
-            path = self._settings.catalog_path
-            if path is not None and not path.exists():
+            if self._settings.is_catalog_missing:
                 return frozenset()
             from pipelines.lake.catalog import (
                 Lake,  # here: PyIceberg takes over a second to import and gold needs none of it

@@ -1,15 +1,15 @@
-"""Reads the environment, `.env` and `animeverse.toml`, and knows every name that may stand there.
+"""Reads the environment, `.env` and `animeverse.toml`, and checks the names in them.
 
-Used only by `settings`. What is given is a flat mapping from a path in the settings (`("kafka_settings",
-"sasl.mechanism")`) to its value and where it was found, so that a message can name the variable. An empty variable
-counts as not given, as compose files pass them.
+The result is a flat mapping from a path in the settings (`("kafka_settings", "sasl.mechanism")`) to the value and its
+origin, so that error messages can name the variable. An empty variable counts as absent, because compose files pass
+such variables.
 """
 
 import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
+from pipelines.config.topic_settings import BY_TOPIC
 from pipelines.errors import SettingsError
 
 PREFIX = "ANIMEVERSE_"
 TOML = "animeverse.toml"
-BY_TOPIC = ("out_of_orderness", "allowed_lateness", "future_tolerance", "idle_timeout", "drift")
 TABLES = ("topics", "kafka", "s3", "catalog")  # of animeverse.toml
-NOT_OURS = ("ANIMEVERSE_TEST_", "ANIMEVERSE_FAULT")  # the test suites' own
+NOT_OURS = ("ANIMEVERSE_TEST_", "ANIMEVERSE_FAULT")  # variables of the test suites
 
 S3_NAMES = {
     name.replace("-", "_"): f"s3.{name}"
@@ -50,7 +50,7 @@ CATALOG_NAMES = {
     name.replace("-", "_").replace(".", "_"): name
     for name in ("audience", "credential", "oauth2-server-uri", "prefix", "resource", "scope", "token", "warehouse")
 }
-# Taken where our own name is not given: what every S3 client reads.
+# Names that every S3 client reads. They apply if our own name is absent.
 AWS_NAMES = {
     "AWS_ENDPOINT_URL": "s3.endpoint",
     "AWS_ENDPOINT_URL_S3": "s3.endpoint",
@@ -61,34 +61,34 @@ AWS_NAMES = {
     "AWS_REGION": "s3.region",
 }
 
-Where = tuple[str, ...]
+SettingPath = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A value as it was found, and the name it goes by there."""
+    """A value as it was read, and its name there."""
 
     value: Any
     origin: str
 
 
-def collect(folder: Path, environment: Mapping[str, str], fields: tuple[str, ...]) -> dict[Where, Given]:
-    """All that is given: environment over `.env` over `animeverse.toml`. Raises SettingsError on unknown names."""
+def collect(folder: Path, environment: Mapping[str, str], fields: tuple[str, ...]) -> dict[SettingPath, Given]:
+    """All given settings: environment over `.env` over `animeverse.toml`. Raises SettingsError on unknown names."""
     given = _from_toml(folder / TOML, fields)
     for variables, source in ((dot_env(folder / ".env"), " (.env)"), (environment, "")):
-        for name, where in AWS_NAMES.items():
+        for name, path in AWS_NAMES.items():
             if variables.get(name):
-                given[("s3_settings", where)] = Given(variables[name], name + source)
+                given[("s3_settings", path)] = Given(variables[name], name + source)
         for name, value in variables.items():
             if name.startswith(PREFIX) and not name.startswith(NOT_OURS):
-                where_ = _variable(name, source, fields)
+                path_ = _variable(name, source, fields)
                 if value:
-                    given[where_] = Given(value, name + source)
+                    given[path_] = Given(value, name + source)
     return given
 
 
 def dot_env(path: Path) -> dict[str, str]:
-    """The variables of a `.env` file; none where there is none. Raises SettingsError."""
+    """The variables of a `.env` file; {} if it does not exist. Raises SettingsError."""
     if not path.is_file():
         return {}
     from dotenv import dotenv_values
@@ -99,12 +99,12 @@ def dot_env(path: Path) -> dict[str, str]:
         raise SettingsError(f"{path}: expected a readable UTF-8 text: {error}") from None
 
 
-def _variable(name: str, source: str, fields: tuple[str, ...]) -> Where:
-    """The place in the settings that the variable fills."""
+def _variable(name: str, source: str, fields: tuple[str, ...]) -> SettingPath:
+    """The path in the settings that the variable sets."""
     key = name.removeprefix(PREFIX)
     if re.fullmatch(r"KAFKA_[A-Z0-9_]+", key):
         return ("kafka_settings", key.removeprefix("KAFKA_").lower().replace("_", "."))
-    known: dict[str, Where] = {field.upper(): (field,) for field in fields}
+    known: dict[str, SettingPath] = {field.upper(): (field,) for field in fields}
     known |= {f"S3_{short.upper()}": ("s3_settings", full) for short, full in S3_NAMES.items()}
     known |= {f"CATALOG_{short.upper()}": ("catalog_settings", full) for short, full in CATALOG_NAMES.items()}
     if "__" in key or key not in known:
@@ -115,9 +115,7 @@ def _variable(name: str, source: str, fields: tuple[str, ...]) -> Where:
 
 
 def _topics() -> tuple[str, ...]:
-    from pipelines.contracts.registry import (
-        TOPICS,  # here: contracts take a second to import and few settings need them
-    )
+    from pipelines.contracts.registry import TOPICS  # imported late: takes a second, and few settings need it
 
     return TOPICS
 
@@ -126,7 +124,7 @@ def _suffix(topic: str) -> str:
     return topic.upper().replace("-", "_")
 
 
-def _from_toml(path: Path, fields: tuple[str, ...]) -> dict[Where, Given]:
+def _from_toml(path: Path, fields: tuple[str, ...]) -> dict[SettingPath, Given]:
     if not path.is_file():
         return {}
     try:
@@ -136,7 +134,7 @@ def _from_toml(path: Path, fields: tuple[str, ...]) -> dict[Where, Given]:
     return dict(_toml_entries(tree, fields))
 
 
-def _toml_entries(tree: dict[str, Any], fields: tuple[str, ...]) -> Iterator[tuple[Where, Given]]:
+def _toml_entries(tree: dict[str, Any], fields: tuple[str, ...]) -> Iterator[tuple[SettingPath, Given]]:
     for key, value in tree.items():
         if key in TABLES:
             if not isinstance(value, dict):
@@ -148,7 +146,7 @@ def _toml_entries(tree: dict[str, Any], fields: tuple[str, ...]) -> Iterator[tup
             raise SettingsError(_unknown(f"{TOML}: {key}", [*fields, *TABLES], key))
 
 
-def _toml_table(table: str, entries: dict[str, Any]) -> Iterator[tuple[Where, Given]]:
+def _toml_table(table: str, entries: dict[str, Any]) -> Iterator[tuple[SettingPath, Given]]:
     if table == "kafka":
         for path, value in _flat(entries):
             yield ("kafka_settings", path), Given(_text(value), f"{TOML}: kafka.{path}")
@@ -170,7 +168,7 @@ def _toml_table(table: str, entries: dict[str, Any]) -> Iterator[tuple[Where, Gi
 
 
 def _flat(tree: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """`sasl.mechanism = …` is a table in TOML, too; librdkafka's name is the path."""
+    """TOML reads `sasl.mechanism = ...` as a table. The path is librdkafka's name."""
     for key, value in tree.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{above}{key}.")
@@ -184,30 +182,40 @@ def _text(value: Any) -> str:
 
 def _unknown(origin: str, known: list[str], found: str) -> str:
     near = difflib.get_close_matches(found, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else "the known ones stand in .env.example"
-    return f"{origin} is no setting: {hint}"
+    hint = f"did you mean {near[0]}?" if near else ".env.example lists all settings"
+    return f"{origin}: unknown setting; {hint}"
 
 
 class LakehouseSource(PydanticBaseSettingsSource):
-    """Environment, `.env` and `animeverse.toml` of the working directory as one source."""
+    """Environment, `.env` and `animeverse.toml` of the working directory as one source of pydantic-settings."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Not used: `__call__` gives all values at once."""
-        raise NotImplementedError("`__call__` gives all values at once; the base class insists on this one")
+        """Required by the base class. Not used: `__call__` returns all values."""
+        raise NotImplementedError("`__call__` returns all values")
 
     def __call__(self) -> dict[str, Any]:
-        """The values by field, tables nested."""
-        values: dict[str, Any] = {}
-        for where, given in _collected(tuple(self.settings_cls.model_fields)).items():
-            level = values
-            for part in where[:-1]:
-                level = level.setdefault(part, {})
-            level[where[-1]] = given.value
-        return values
+        """The values by field; tables are nested."""
+        return nested(_given(self.settings_cls.model_fields))
 
 
-def _collected(fields: tuple[str, ...]) -> dict[Where, Given]:
-    return collect(Path.cwd(), os.environ, tuple(f for f in fields if f != "topics" and not f.endswith("_settings")))
+def nested(given: Mapping[SettingPath, Given]) -> dict[str, Any]:
+    """The values as nested dictionaries, as the settings take them."""
+    values: dict[str, Any] = {}
+    for path, found in given.items():
+        level = values
+        for part in path[:-1]:
+            level = level.setdefault(part, {})
+        level[path[-1]] = found.value
+    return values
+
+
+def scalar_fields(fields: Iterable[str]) -> tuple[str, ...]:
+    """The settings that are one value each: neither `topics` nor a table of properties."""
+    return tuple(field for field in fields if field != "topics" and not field.endswith("_settings"))
+
+
+def _given(fields: Iterable[str]) -> dict[SettingPath, Given]:
+    return collect(Path.cwd(), os.environ, scalar_fields(fields))
 
 
 EXPECTED = {
@@ -220,19 +228,18 @@ EXPECTED = {
 }
 
 
-def describe(error: ValidationError, arguments: Mapping[str, Any]) -> str:
-    """One line a fault: name, what is expected, what was found. Secrets are no fault's subject and are never shown."""
-    fields = tuple(error_field for error_field in _fields())
-    given = _collected(fields)
+def describe(error: ValidationError, arguments: Mapping[str, Any], fields: Sequence[str]) -> str:
+    """One line per error: the name, the expected and the actual value, without secrets. `fields` are all settings."""
+    given = _given(fields)
     lines = []
     for fault in error.errors(include_url=False, include_input=False):
-        where = tuple(str(part) for part in fault["loc"])
-        name, origin, found = where[-1], where[0], arguments.get(where[0])
-        if where[0] not in arguments and where in given:
-            origin, found = given[where].origin, given[where].value
+        path = tuple(str(part) for part in fault["loc"])
+        name, origin, found = path[-1], path[0], arguments.get(path[0])
+        if path[0] not in arguments and path in given:
+            origin, found = given[path].origin, given[path].value
         if fault["type"] == "extra_forbidden":
             lines.append(_unknown(origin, list(fields), name))
-        elif where[0].endswith("_settings"):
+        elif path[0].endswith("_settings"):
             lines.append(f"{origin}: expected a text")
         else:
             expected = EXPECTED.get(name) or str(fault.get("ctx", {}).get("error", fault["msg"]))
@@ -240,12 +247,6 @@ def describe(error: ValidationError, arguments: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _fields() -> tuple[str, ...]:
-    from pipelines.config.settings import Settings
-
-    return tuple(Settings.model_fields)
-
-
 def _shown(value: object) -> str:
-    """The value with what stands before an @ in an address blanked."""
+    """The value, with the user and password of an address replaced by asterisks."""
     return re.sub(r"//[^/]*@", "//***@", repr(str(value)) if value is not None else "nothing")

@@ -95,7 +95,7 @@ def test_reading_without_a_lakehouse_names_the_way_and_makes_nothing(words: tupl
 def test_a_wrong_setting_is_named_without_a_traceback(tmp_path: Path) -> None:
     ended = _call("status", cwd=tmp_path, ANIMEVERSE_BATCHSIZE="7")
     assert ended.returncode == 2
-    assert ended.stderr == "animeverse: ANIMEVERSE_BATCHSIZE is no setting: did you mean ANIMEVERSE_BATCH_SIZE?\n"
+    assert ended.stderr == "animeverse: ANIMEVERSE_BATCHSIZE: unknown setting; did you mean ANIMEVERSE_BATCH_SIZE?\n"
 
 
 def test_a_query_prints_rows_on_stdout_as_asked(published: Settings) -> None:

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 import time
@@ -11,7 +12,8 @@ from pydantic import ValidationError
 
 from pipelines.config.policies import Policy
 from pipelines.config.settings import load_settings
-from pipelines.config.sources import BY_TOPIC, CATALOG_NAMES, S3_NAMES
+from pipelines.config.sources import CATALOG_NAMES, S3_NAMES
+from pipelines.config.topic_settings import BY_TOPIC
 from pipelines.contracts.registry import TOPICS
 from pipelines.durations import parse_duration, show_duration
 from pipelines.errors import SettingsError
@@ -141,19 +143,19 @@ def test_an_unknown_variable_is_named_with_the_nearest_right_one(
     else:
         monkeypatch.setenv(name, "hush")
     message = _refusal()
-    assert message == f"{name}{' (.env)' if place == '.env' else ''} is no setting: did you mean {right}?"
+    assert message == f"{name}{' (.env)' if place == '.env' else ''}: unknown setting; did you mean {right}?"
 
 
 @pytest.mark.parametrize(
     ("toml", "message"),
     [
-        ("batchsize = 1", "animeverse.toml: batchsize is no setting: did you mean batch_size?"),
-        ("[topics.cinema]\n", "animeverse.toml: [topics.cinema] is no setting: did you mean cinema-sales?"),
+        ("batchsize = 1", "animeverse.toml: batchsize: unknown setting; did you mean batch_size?"),
+        ("[topics.cinema]\n", "animeverse.toml: [topics.cinema]: unknown setting; did you mean cinema-sales?"),
         (
             '[topics.cinema-sales]\nlateness = "1h"',
-            "animeverse.toml: topics.cinema-sales.lateness is no setting: did you mean allowed_lateness?",
+            "animeverse.toml: topics.cinema-sales.lateness: unknown setting; did you mean allowed_lateness?",
         ),
-        ("[s3]\nregio = 1", "animeverse.toml: s3.regio is no setting: did you mean region?"),
+        ("[s3]\nregio = 1", "animeverse.toml: s3.regio: unknown setting; did you mean region?"),
         ("kafka = 1", "animeverse.toml: expected a table [kafka], found int"),
         ("batch_size = 0", "animeverse.toml: batch_size: expected a whole number of at least 1, found '0'"),
     ],
@@ -234,6 +236,35 @@ def test_variables_of_test_suites_are_left_alone(monkeypatch: pytest.MonkeyPatch
 def test_a_policy_survives_json_to_the_microsecond(duration: timedelta, moment: datetime, drift: str) -> None:
     policy = Policy(duration, duration * 2, timedelta(0), duration, drift, "EUR", moment)
     assert Policy.from_json(policy.to_json()) == policy
+
+
+def test_a_stored_policy_without_newer_fields_gets_their_defaults() -> None:
+    stored = json.loads(Policy(allowed_lateness=timedelta(hours=1), currency="JPY").to_json())
+    del stored["idle_timeout"], stored["min_event_time"]
+    read = Policy.from_json(json.dumps({**stored, "a_field_of_a_later_version": 1}))
+    assert read == Policy(allowed_lateness=timedelta(hours=1), currency="JPY")
+
+
+def test_a_stored_policy_of_the_first_version_is_read() -> None:
+    text = (
+        '{"allowed_lateness": 172800000000, "currency": "EUR", "drift": "freeze", "future_tolerance": 300000000, '
+        '"idle_timeout": 300000000, "min_event_time": "2000-01-01T00:00:00+00:00", "out_of_orderness": 600000000}'
+    )
+    assert Policy.from_json(text) == Policy(drift="freeze")
+    assert Policy(drift="freeze").to_json() == text
+
+
+def test_the_default_policy_is_the_policy_of_the_default_settings() -> None:
+    assert load_settings().policy("pos-transactions") == Policy()
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"), [("", "sql"), ("sqlite:///catalog.db", "sql"), ("http://catalog:8181", "rest")]
+)
+def test_the_address_decides_the_kind_of_catalog(url: str, kind: str) -> None:
+    settings = load_settings(catalog_url=url or None)
+    assert settings.catalog_kind == kind
+    assert settings.is_catalog_missing == (kind == "sql")
 
 
 @given(st.integers(min_value=0, max_value=10**12))

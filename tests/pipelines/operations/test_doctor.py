@@ -75,7 +75,7 @@ def test_a_fresh_home_and_a_filled_one_are_fine_and_stay_as_they_are(tmp_path: P
         ({"ANIMEVERSE_KAFKA_SASL_PASSWORD": "hunter22"}, "(sasl.password), but ANIMEVERSE_LOG_URL"),
         ({"ANIMEVERSE_CATALOG_TOKEN": "hunter22"}, "(token), but ANIMEVERSE_CATALOG_URL"),
         ({"ANIMEVERSE_ALLOWED_LATENESS": "1m"}, "at least"),
-        ({"ANIMEVERSE_HOME_DIR": "x"}, "is no setting"),
+        ({"ANIMEVERSE_HOME_DIR": "x"}, "unknown setting"),
     ],
 )
 def test_a_setting_that_is_wrong_is_named(variables: dict[str, str], told: str, tmp_path: Path) -> None:
