@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from pipelines.bronze.incarnations import Incarnation
-from pipelines.bronze.log_gaps import _write
+from pipelines.bronze.log_gaps import write_gaps
 from pipelines.bronze.position import Position
 from pipelines.bronze.table import ensure_bronze
 from pipelines.bronze.topic_identity import Gap, compare_with_log, is_other, restored, shared_until
@@ -78,7 +78,7 @@ def _resume(lake: Lake, log: Log, topic: str, clock: Clock) -> Resumed:
     position = replace(position, gaps=(*at.gaps, *rows))
     table.append(BRONZE.empty_table(), position.checkpoint())
     fault_point("resume.committed")
-    _write(lake, rows)
+    write_gaps(lake, rows)
     own = {p: offset for p, offset in position.next_offsets.items() if position.incarnation.owns(p)}
     return Resumed(topic, tuple(found), own)
 

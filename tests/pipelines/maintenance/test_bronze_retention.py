@@ -232,7 +232,7 @@ def test_silver_is_never_made_from_what_is_left(tmp_path: Path) -> None:
         verify(load_settings(home=tmp_path), rebuild=True)
     with opened(tmp_path) as lake:
         lake.catalog.drop_table("silver.inventory_updates")
-    with pytest.raises(BronzeTruncatedError, match="restored from a backup"):
+    with pytest.raises(BronzeTruncatedError, match="restore it from a backup"):
         judge(tmp_path, LATER)
 
 
