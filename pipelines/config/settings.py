@@ -14,8 +14,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pipelines.config.error_message import describe
 from pipelines.config.policies import DEFAULT_POLICY, Policy, Retention
-from pipelines.config.sources import LakehouseSource, describe
+from pipelines.config.sources import LakehouseSource
 from pipelines.config.topic_settings import BY_TOPIC, Drift, Duration, TopicSettings
 from pipelines.config.urls import (
     CatalogKind,

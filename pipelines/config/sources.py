@@ -9,12 +9,11 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
@@ -110,7 +109,7 @@ def _variable(name: str, source: str, fields: tuple[str, ...]) -> SettingPath:
     if "__" in key or key not in known:
         known |= {f"{name.upper()}__{_suffix(t)}": ("topics", t, name) for t in _topics() for name in BY_TOPIC}
     if key not in known:
-        raise SettingsError(_unknown(name + source, [PREFIX + one for one in (*known, "KAFKA_…")], name))
+        raise SettingsError(unknown_setting(name + source, [PREFIX + one for one in (*known, "KAFKA_…")], name))
     return known[key]
 
 
@@ -143,7 +142,7 @@ def _toml_entries(tree: dict[str, Any], fields: tuple[str, ...]) -> Iterator[tup
         elif key in fields:
             yield (key,), Given(value, f"{TOML}: {key}")
         else:
-            raise SettingsError(_unknown(f"{TOML}: {key}", [*fields, *TABLES], key))
+            raise SettingsError(unknown_setting(f"{TOML}: {key}", [*fields, *TABLES], key))
 
 
 def _toml_table(table: str, entries: dict[str, Any]) -> Iterator[tuple[SettingPath, Given]]:
@@ -153,16 +152,16 @@ def _toml_table(table: str, entries: dict[str, Any]) -> Iterator[tuple[SettingPa
     elif table == "topics":
         for topic, own in entries.items():
             if topic not in _topics():
-                raise SettingsError(_unknown(f"{TOML}: [topics.{topic}]", list(_topics()), topic))
+                raise SettingsError(unknown_setting(f"{TOML}: [topics.{topic}]", list(_topics()), topic))
             for key, value in own.items() if isinstance(own, dict) else ():
                 if key not in BY_TOPIC:
-                    raise SettingsError(_unknown(f"{TOML}: topics.{topic}.{key}", list(BY_TOPIC), key))
+                    raise SettingsError(unknown_setting(f"{TOML}: topics.{topic}.{key}", list(BY_TOPIC), key))
                 yield ("topics", topic, key), Given(value, f"{TOML}: topics.{topic}.{key}")
     else:
         names = S3_NAMES if table == "s3" else CATALOG_NAMES
         for key, value in entries.items():
             if key.replace("-", "_") not in names:
-                raise SettingsError(_unknown(f"{TOML}: {table}.{key}", list(names), key))
+                raise SettingsError(unknown_setting(f"{TOML}: {table}.{key}", list(names), key))
             full = names[key.replace("-", "_")]
             yield (f"{table}_settings", full), Given(_text(value), f"{TOML}: {table}.{key}")
 
@@ -180,7 +179,8 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _unknown(origin: str, known: list[str], found: str) -> str:
+def unknown_setting(origin: str, known: list[str], found: str) -> str:
+    """The message for an unknown name, with the nearest known one."""
     near = difflib.get_close_matches(found, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else ".env.example lists all settings"
     return f"{origin}: unknown setting; {hint}"
@@ -195,7 +195,7 @@ class LakehouseSource(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """The values by field; tables are nested."""
-        return nested(_given(self.settings_cls.model_fields))
+        return nested(given_settings(self.settings_cls.model_fields))
 
 
 def nested(given: Mapping[SettingPath, Given]) -> dict[str, Any]:
@@ -214,39 +214,6 @@ def scalar_fields(fields: Iterable[str]) -> tuple[str, ...]:
     return tuple(field for field in fields if field != "topics" and not field.endswith("_settings"))
 
 
-def _given(fields: Iterable[str]) -> dict[SettingPath, Given]:
+def given_settings(fields: Iterable[str]) -> dict[SettingPath, Given]:
+    """The settings that the working directory and the environment give."""
     return collect(Path.cwd(), os.environ, scalar_fields(fields))
-
-
-EXPECTED = {
-    "batch_size": "a whole number of at least 1",
-    "partitions": "a whole number from 1 to 10,000",
-    "topic_prefix": "letters, digits, dots, dashes or underscores, at most 100",
-    "currency": "three capital letters such as EUR",
-    "min_event_time": "a time with its zone, such as 2000-01-01T00:00:00Z",
-    "drift": "evolve, freeze or quarantine",
-}
-
-
-def describe(error: ValidationError, arguments: Mapping[str, Any], fields: Sequence[str]) -> str:
-    """One line per error: the name, the expected and the actual value, without secrets. `fields` are all settings."""
-    given = _given(fields)
-    lines = []
-    for fault in error.errors(include_url=False, include_input=False):
-        path = tuple(str(part) for part in fault["loc"])
-        name, origin, found = path[-1], path[0], arguments.get(path[0])
-        if path[0] not in arguments and path in given:
-            origin, found = given[path].origin, given[path].value
-        if fault["type"] == "extra_forbidden":
-            lines.append(_unknown(origin, list(fields), name))
-        elif path[0].endswith("_settings"):
-            lines.append(f"{origin}: expected a text")
-        else:
-            expected = EXPECTED.get(name) or str(fault.get("ctx", {}).get("error", fault["msg"]))
-            lines.append(f"{origin}: expected {expected}, found {_shown(found)}")
-    return "\n".join(lines)
-
-
-def _shown(value: object) -> str:
-    """The value, with the user and password of an address replaced by asterisks."""
-    return re.sub(r"//[^/]*@", "//***@", repr(str(value)) if value is not None else "nothing")
