@@ -75,14 +75,14 @@ def collect(folder: Path, environment: Mapping[str, str], fields: tuple[str, ...
     """All given settings: environment over `.env` over `animeverse.toml`. Raises SettingsError on unknown names."""
     given = _from_toml(folder / TOML, fields)
     for variables, source in ((dot_env(folder / ".env"), " (.env)"), (environment, "")):
-        for name, path in AWS_NAMES.items():
+        for name, s3_name in AWS_NAMES.items():
             if variables.get(name):
-                given[("s3_settings", path)] = Given(variables[name], name + source)
+                given[("s3_settings", s3_name)] = Given(variables[name], name + source)
         for name, value in variables.items():
             if name.startswith(PREFIX) and not name.startswith(NOT_OURS):
-                path_ = _variable(name, source, fields)
+                path = _variable(name, source, fields)
                 if value:
-                    given[path_] = Given(value, name + source)
+                    given[path] = Given(value, name + source)
     return given
 
 

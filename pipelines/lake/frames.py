@@ -5,6 +5,5 @@ import pyarrow as pa
 
 
 def to_frame(rows: pa.Table | pa.RecordBatch) -> pl.DataFrame:
-    """The rows as a frame, without a copy where the types allow it. `pl.from_arrow` alone may return a Series to a type
-    checker."""
+    """The rows as a frame. `pl.from_arrow` is typed as DataFrame or Series; this function always returns a DataFrame."""
     return pl.DataFrame(pl.from_arrow(rows))

@@ -13,8 +13,8 @@ def message(*gaps: Gap) -> str:
 
 def test_retention_names_the_lost_offsets_and_the_command() -> None:
     assert message(Gap(0, "retention", 5, 7, 3)) == (
-        "t: 3 records are lost: retention removed them from the log before bronze.t had read them. partition 0: offsets "
-        "5 to 7 (3 records; the log begins at 8). No records were read now. Restore them to the log, or run "
+        "t: 3 records are lost: retention removed them from the log before bronze.t had read them. partition 0: "
+        "offsets 5 to 7 (3 records; the log begins at 8). No records were read now. Restore them to the log, or run "
         "`animeverse resume t`, which records the gap in ops.log_gaps and continues at the first record of the log."
     )
 
