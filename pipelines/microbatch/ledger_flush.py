@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 
-from pipelines.lake.catalog import LakeTable
 from pipelines.microbatch.gold_stage import Published
 from pipelines.silver.ledger import Ledger
 from pipelines.silver.topic import SilverTopic
@@ -17,11 +16,6 @@ class LedgerFlush:
     def __init__(self, ledger: Ledger, topics: Mapping[str, SilverTopic], *, wait_for_gold: bool) -> None:
         self._ledger, self._topics, self._wait_for_gold = ledger, topics, wait_for_gold
         self._flushed_at = time.monotonic()
-
-    @property
-    def tables(self) -> tuple[LakeTable, ...]:
-        """The tables written."""
-        return self._ledger.tables
 
     @property
     def is_due(self) -> bool:

@@ -6,7 +6,7 @@ with earlier ones. Each stage derives its position from its own tables only, so 
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
 
@@ -14,11 +14,12 @@ from pipelines.clock import Clock
 from pipelines.config.settings import Settings
 from pipelines.errors import CommitConflictError, LogIdentityError, PermanentError, RetryableError
 from pipelines.home_lock import home_lock
-from pipelines.lake.catalog import Lake, LakeTable, refuse_unfinished
+from pipelines.lake.catalog import Lake, refuse_unfinished
 from pipelines.maintenance.background import BackgroundMaintenance, OwnedTable
 from pipelines.microbatch.bronze_stage import BronzeStage, Round
 from pipelines.microbatch.context import RunContext
 from pipelines.microbatch.gold_stage import GoldHandle, GoldStage, GoldWriter, Published
+from pipelines.microbatch.housekeeping import Housekeeping
 from pipelines.microbatch.ledger_flush import LedgerFlush
 from pipelines.microbatch.observers import BatchObserver, Observers
 from pipelines.microbatch.pacing import BatchPacer, idle_delay
@@ -104,6 +105,7 @@ class RunLoop:
         self._bronze: BronzeStage | None = None
         self._silver: SilverStage | None = None
         self._gold = None if handle is None else GoldStage(context, lake, handle, self._pacer)
+        self._housekeeping = Housekeeping(context, self._maintenance, self._gold, observers)
         self._not_read: dict[str, LogIdentityError] = {}  # topics whose log is not the one read before
 
     def open(self, layers: Collection[str]) -> None:
@@ -112,13 +114,16 @@ class RunLoop:
             self._bronze = BronzeStage(self._context, self._lake, self._maintenance)
             self._not_read.update(self._bronze.open())
         if "silver" in layers:
-            self._quarantine, ledger = Quarantine(self._lake), Ledger(self._lake)
-            has_gold = self._gold is not None
-            self._silver = SilverStage(
-                self._context, self._lake, self._quarantine, self._observers.committed, keep_rows=has_gold
-            )
-            self._ledger = LedgerFlush(ledger, self._silver.topics, wait_for_gold=has_gold)
-            self._observers.open(self._lake, self._silver.position().consumed)
+            self._open_silver()
+
+    def _open_silver(self) -> None:
+        quarantine, ledger, has_gold = Quarantine(self._lake), Ledger(self._lake), self._gold is not None
+        committed = self._observers.committed
+        self._silver = SilverStage(self._context, self._lake, quarantine, committed, keep_rows=has_gold)
+        self._ledger = LedgerFlush(ledger, self._silver.topics, wait_for_gold=has_gold)
+        self._housekeeping.shared = (*quarantine.tables, *ledger.tables)
+        self._housekeeping.silver = self._silver.tables
+        self._observers.open(self._lake, self._silver.position().consumed)
 
     def close(self) -> None:
         """Stop all threads after what they are doing."""
@@ -157,7 +162,7 @@ class RunLoop:
             self.catch_up()
             self._advance_gold()
             self._flush()
-            self._maintain()
+            self._housekeeping.step()
 
     def finish(self) -> None:
         """Bring gold and ledger up to date with silver, unless the run is stopped: then publish what is committed."""
@@ -167,7 +172,8 @@ class RunLoop:
         if self._silver is not None:
             self._flush(everything=True)
         elif self._gold is not None:
-            self._expire_below_gold([table for name in gold_sources() if (table := self._lake.find(name)) is not None])
+            self._housekeeping.silver = [table for name in gold_sources() if (table := self._lake.find(name)) is not None]
+            self._housekeeping.expire()
 
     def _rounds(self, bronze: BronzeStage) -> None:
         """Where there is more to read than a batch holds, read the next round while silver processes this one.
@@ -193,7 +199,7 @@ class RunLoop:
                 reading = bronze.start_round(self._delay(found, idle_since))
             self._flush()
             if not found.batches and time.monotonic() - idle_since > _IDLE_AFTER:
-                self._maintain(OwnedTable(table, bronze.do) for table in bronze.tables)
+                self._housekeeping.step(OwnedTable(table, bronze.do) for table in bronze.tables)
         self._process(found)
 
     def _await(self, reading: "Future[Round]") -> Round:
@@ -236,26 +242,7 @@ class RunLoop:
 
     def _flush(self, *, everything: bool = False) -> None:
         """Write the ledger when it is due, and expire some snapshots."""
-        if self._silver is None or not (everything or self._ledger.is_due):
-            return
-        with self._context.report.timed("ledger"):
-            self._ledger.flush(everything=everything)
-            self._maintenance.expire((*self._quarantine.tables, *self._ledger.tables))
-            self._maintenance.expire(self._observers.tables())
-            self._expire_below_gold(self._silver.tables)
-
-    def _expire_below_gold(self, tables: Sequence[LakeTable]) -> None:
-        """Expire snapshots older than the ones that gold reads on from. Skipped while a refresh is under way."""
-        if self._gold is not None and (pinned := self._gold.pinned_snapshots()) is not None:
-            self._maintenance.expire(tables, pinned)
-
-    def _maintain(self, bronze: Iterable[OwnedTable] = ()) -> None:
-        """Do a piece of background maintenance, unless gold has work or the run is stopped."""
-        if self._context.stop.is_set():
-            return
-        if self._gold is not None and (self._gold.is_busy or self._gold.start_deferred()):
-            return
-        own: list[LakeTable] = []
-        if self._silver is not None:
-            own += (*self._quarantine.tables, *self._ledger.tables, *self._silver.tables, *self._observers.tables())
-        self._maintenance.step([*bronze, *(OwnedTable(table, lambda work: work()) for table in own)])
+        if self._silver is not None and (everything or self._ledger.is_due):
+            with self._context.report.timed("ledger"):
+                self._ledger.flush(everything=everything)
+                self._housekeeping.expire()

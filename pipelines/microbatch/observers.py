@@ -47,13 +47,14 @@ class Observers:
     """The observers of one attempt, with their errors turned into notes."""
 
     def __init__(self, context: RunContext, observers: Sequence[BatchObserver]) -> None:
-        self._context, self._active = context, list(observers)
+        self._context, self._observers = context, observers
+        self._active: list[BatchObserver] = []
 
     def open(self, lake: Lake, consumed: Mapping[str, int]) -> None:
         """Open all. An observer that fails is not called again."""
-        for observer in list(self._active):
-            if not self._call(observer, lambda each: each.open(lake, consumed)):
-                self._remove(observer)
+        self._active = [
+            observer for observer in self._observers if self._call(observer, lambda each: each.open(lake, consumed))
+        ]
 
     def committed(self, outcome: Outcome) -> None:
         """Pass the outcome to all."""
