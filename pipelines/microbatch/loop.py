@@ -172,7 +172,8 @@ class RunLoop:
         if self._silver is not None:
             self._flush(everything=True)
         elif self._gold is not None:
-            self._housekeeping.silver = [table for name in gold_sources() if (table := self._lake.find(name)) is not None]
+            found = (self._lake.find(name) for name in gold_sources())
+            self._housekeeping.silver = [table for table in found if table is not None]
             self._housekeeping.expire()
 
     def _rounds(self, bronze: BronzeStage) -> None:
