@@ -34,7 +34,7 @@ def test_the_first_round_begins_at_once(now: list[float]) -> None:
             2.0,
             False,
             0.7,
-        ),  # a record that just missed the last round is in gold 1.3 s later, since some rounds take longer
+        ),  # a record that just missed the last round is in gold after 1.3 s
     ],
 )
 def test_a_round_ends_with_a_refresh_or_meets_the_target(
