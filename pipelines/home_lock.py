@@ -38,3 +38,21 @@ def home_lock(home: Path, name: str = "run") -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def is_locked(home: Path, name: str = "run") -> bool:
+    """Whether a process holds the home's lock of this name. False if the lock file does not exist.
+
+    Probing takes the lock briefly, so a concurrent acquirer must retry.
+    """
+    try:
+        handle = os.open(home / f"{name}.lock", os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

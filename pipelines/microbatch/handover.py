@@ -11,8 +11,6 @@ Four lock files in the home take part. As locks, all are released when their pro
 A writer that does not watch these locks (`animeverse run --follow`) is never interrupted: requests time out.
 """
 
-import fcntl
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from pipelines.errors import AlreadyRunningError
-from pipelines.home_lock import home_lock
+from pipelines.home_lock import home_lock, is_locked
 
 RUN, SUCCESSOR, GUEST, TURN = "run", "successor", "guest", "turn"
 _POLL_INTERVAL = 0.05  # seconds
@@ -78,26 +76,6 @@ def run_until_succeeded(
                 return requests.ended or Ended.TIME
 
 
-class _LockProbe:
-    """Checks whether a lock is held. It keeps the file open, since it is asked twenty times a second."""
-
-    def __init__(self, home: Path, name: str) -> None:
-        self._handle = os.open(home / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-
-    def is_held(self) -> bool:
-        """Whether a process holds it. Probing takes the lock briefly, so a concurrent acquirer must retry."""
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        fcntl.flock(self._handle, fcntl.LOCK_UN)
-        return False
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._handle)
-
-
 @dataclass(slots=True)
 class _Requests:
     halt: threading.Event = field(default_factory=threading.Event)
@@ -108,7 +86,6 @@ class _Requests:
 def _watch(home: Path, ends_at: float, stop: threading.Event, *, ignore_guests: bool = False) -> Iterator[_Requests]:
     """Watch the locks, the time and `stop` while the block runs."""
     requests, block_ended = _Requests(), threading.Event()
-    successor, guest = _LockProbe(home, SUCCESSOR), _LockProbe(home, GUEST)
 
     def watch() -> None:
         while not block_ended.wait(_POLL_INTERVAL):
@@ -116,9 +93,9 @@ def _watch(home: Path, ends_at: float, stop: threading.Event, *, ignore_guests: 
                 requests.ended = Ended.STOPPED
             elif time.monotonic() >= ends_at:
                 requests.ended = Ended.TIME
-            elif successor.is_held():
+            elif is_locked(home, SUCCESSOR):
                 requests.ended = Ended.SUCCESSOR
-            elif ignore_guests or not guest.is_held():
+            elif ignore_guests or not is_locked(home, GUEST):
                 continue
             requests.halt.set()
             return
@@ -130,8 +107,6 @@ def _watch(home: Path, ends_at: float, stop: threading.Event, *, ignore_guests: 
     finally:
         block_ended.set()
         thread.join()
-        successor.close()
-        guest.close()
 
 
 def _acquire_turn(home: Path, deadline: float, stop: threading.Event) -> ExitStack:
