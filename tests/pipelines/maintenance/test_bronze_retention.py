@@ -351,7 +351,7 @@ def test_a_migrated_lakehouse_keeps_the_removed_range(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", ["rows_removing", "rows_removed"])
-def test_a_process_killed_while_it_removes_records_loses_nothing_and_the_next_one_completes_it(
+def test_a_process_killed_while_it_removes_records_loses_nothing_and_the_next_one_finishes(
     step: str, tmp_path: Path
 ) -> None:
     fill(tmp_path)

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from pipelines.config.settings import load_settings
-from pipelines.errors import AlreadyRunningError
-from pipelines.home_lock import home_lock
 from pipelines.lake.catalog import Lake
 from pipelines.microbatch.loop import run
 from pipelines.microbatch.report import LAYERS, Progress, RunReport
@@ -168,11 +166,6 @@ def test_the_ledger_records_the_time_of_publication_not_of_the_archiving_after_i
     assert len(archived) == 1
     assert len(set(seen)) == 2
     assert max(seen) <= archived[0]
-
-
-def test_a_second_run_on_a_home_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
-    with home_lock(tmp_path), pytest.raises(AlreadyRunningError, match=r"pid \d+"), home_lock(tmp_path):
-        pass
 
 
 def test_a_following_run_ends_when_it_is_stopped_and_loses_nothing(tmp_path: Path) -> None:
