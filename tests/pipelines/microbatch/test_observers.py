@@ -170,7 +170,7 @@ def test_an_observer_that_cannot_open_is_not_called(tmp_path: Path) -> None:
 def test_snapshots_of_an_observers_table_expire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.maintenance.background._EVERY", 5)
     send(tmp_path, [movement(number) for number in range(12)])
-    keep = {"keep_commits": 3, "keep_hourly": 0, "keep_daily": 0}
+    keep: dict[str, Any] = {"keep_commits": 3, "keep_hourly": 0, "keep_daily": 0}
     observed(tmp_path, RowCounter(), batch_size=1, **keep)
     with closing(Lake.open(load_settings(home=tmp_path))) as lake:
         table = lake.table("ops.row_counts")
