@@ -45,7 +45,7 @@ async def guest(home: Path) -> AsyncIterator[None]:
     stop = threading.Event()
     with ExitStack() as door:
         try:
-            await asyncio.to_thread(lambda: door.enter_context(exclusive_access(home, patience=PATIENCE, stop=stop)))
+            await asyncio.to_thread(lambda: door.enter_context(exclusive_access(home, timeout=PATIENCE, stop=stop)))
             yield
         finally:
             stop.set()

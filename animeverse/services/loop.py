@@ -50,7 +50,7 @@ class Loop:
 
     def _in_turns(self, work: Callable[[threading.Event], None], stop: threading.Event) -> Ended:
         seconds = max(0.0, self._over - time.monotonic())
-        return run_until_succeeded(self.home, work, seconds=seconds, patience=PATIENCE, stop=stop)
+        return run_until_succeeded(self.home, work, seconds=seconds, timeout=PATIENCE, stop=stop)
 
     def end(self) -> None:
         """Let it end after the round that is under way."""

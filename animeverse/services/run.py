@@ -3,8 +3,8 @@
 import gc
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 
 from animeverse.terminal.progress import bars
@@ -13,8 +13,7 @@ from pipelines.config.settings import Settings
 from pipelines.errors import AlreadyRunningError
 from pipelines.microbatch.loop import run as run_layers
 from pipelines.microbatch.report import LAYERS, RunReport
-from pipelines.silver.changes import SilverChanges
-from warehouse.writer import Refreshed, Warehouse
+from warehouse.writer import Warehouse
 
 _PATIENCE = 60.0  # seconds between computations of what depends on ended days alone, such as the CLV fit
 _CLOSING, _LOOK_EVERY = 2.0, 0.05  # seconds that a warehouse takes at most until it is closed, and between looks
@@ -49,58 +48,24 @@ def _frozen() -> Iterator[None]:
         gc.unfreeze()
 
 
-class _Gold:
-    """The warehouse, opened when it is first needed: by then the loop holds the home's lock."""
-
-    def __init__(self, settings: Settings, anew: bool) -> None:
-        self._folder, self._anew = settings.published_path.parent, anew
-        self.opened: Warehouse | None = None
-
-    def _warehouse(self) -> Warehouse:
-        # Whoever had the home's lock before us gave it back before it closed gold.
-        until = time.monotonic() + _CLOSING
-        while self.opened is None:
-            try:
-                # a refresh of everything is the last one, too: nothing is left for later
-                self.opened = Warehouse(self._folder, patience=0.0 if self._anew else _PATIENCE, anew=self._anew)
-            except AlreadyRunningError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(_LOOK_EVERY)
-        return self.opened
-
-    def reflected(self) -> Mapping[str, int]:
-        """As Warehouse.reflected."""
-        return self._warehouse().reflected()
-
-    def refresh(self, changes: SilverChanges, now: datetime) -> Refreshed:
-        """As Warehouse.refresh."""
-        return self._warehouse().refresh(changes, now)
-
-    def complete_deferred(self, now: datetime) -> Refreshed | None:
-        """As Warehouse.settle."""
-        return self._warehouse().complete_deferred(now)
-
-    def archive_closed_days(self) -> bool:
-        """As Warehouse.tidy."""
-        return self._warehouse().archive_closed_days()
-
-    def publish(self) -> None:
-        """As Warehouse.publish."""
-        if self.opened is not None:
-            self.opened.publish()
-
-    def discard(self) -> None:
-        """As Warehouse.reset."""
-        self._warehouse().discard()
-
-
 @contextmanager
-def gold_writer(settings: Settings, *, anew: bool = False) -> Iterator[_Gold]:
-    """The writer of gold for `pipelines.microbatch.loop.run`, which opens it under the home's lock."""
-    gold = _Gold(settings, anew)
-    try:
-        yield gold
-    finally:
-        if gold.opened is not None:
-            gold.opened.close()
+def gold_writer(settings: Settings, *, anew: bool = False) -> Iterator[Callable[[], Warehouse]]:
+    """A function that opens the warehouse, for `pipelines.microbatch.loop.run`, which holds the home's lock by then.
+
+    The block's end closes it.
+    """
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(closing(_open_warehouse(settings, anew)))
+
+
+def _open_warehouse(settings: Settings, anew: bool) -> Warehouse:
+    # The previous holder of the home's lock releases it before it has closed gold.
+    until = time.monotonic() + _CLOSING
+    while True:
+        try:
+            # a refresh of everything is the last one, so it defers nothing
+            return Warehouse(settings.published_path.parent, patience=0.0 if anew else _PATIENCE, anew=anew)
+        except AlreadyRunningError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_LOOK_EVERY)

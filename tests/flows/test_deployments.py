@@ -106,7 +106,7 @@ def test_a_loop_hands_over_to_the_next_run_and_neither_fails(served: Served) -> 
     second = served.run("micro-batch", minutes=20)
     assert served.wait_for(first, "Completed", "Failed", "Crashed") == "Completed"
     # Prefect sends a run's log in batches, the last of them after its state
-    eventually(lambda: any("its successor was at the door" in line for line in served.logs(first)), "it says not why")
+    eventually(lambda: any("its successor requested the lock" in line for line in served.logs(first)), "it says not why")
     assert served.state(second) == "Running"
     before = served.records()
     eventually(lambda: served.records() > before, "the successor reads nothing")
