@@ -1,6 +1,6 @@
 """Which of Kafka's error codes mean the same to us."""
 
-from confluent_kafka import KafkaError  # noqa: TID251
+from confluent_kafka import KafkaError
 
 MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
 CREDENTIALS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, TopicPartition  # noqa: TID251
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, TopicPartition
 
 from pipelines.errors import LogIdentityError, LogRefusedError, LogUnavailableError
 from pipelines.log.fairness import in_turn, shares

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from confluent_kafka import KafkaError, KafkaException, Producer  # noqa: TID251
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from pipelines.errors import LogRefusedError, LogUnavailableError
 from pipelines.log.kafka.client import PATIENCE, KafkaClient
