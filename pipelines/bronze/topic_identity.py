@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from pipelines.bronze.incarnations import STRIDE, Incarnation, RenumberedLog, in_log
 from pipelines.log.interface import Log, TopicState
+from pipelines.log.scan import scan
 
 if TYPE_CHECKING:
     from pipelines.bronze.position import Position
@@ -119,13 +120,8 @@ def shared_until(table: "LakeTable", log: Log, topic: str, position: "Position")
     last_same, last_other = {p: offset - 1 for p, offset in at.items()}, dict.fromkeys(at, -1)
     comparisons: tuple[tuple[dict[int, int], Literal["semi", "anti"]], ...]
     comparisons = ((last_same, "semi"), (last_other, "anti"))
-    while open_positions := {p: offset for p, offset in at.items() if offset < until[p]}:
-        polled = log.poll(topic, open_positions, _CHUNK, 1.0)
-        if not polled.records.num_rows and all(polled.next_offsets[p] == at[p] for p in polled.next_offsets):
-            break
-        at |= polled.next_offsets
-        limit = pl.col("partition").replace_strict(until, return_dtype=pl.Int64)
-        held, keys = _digests(polled.records).filter(pl.col("offset") < limit), ["partition", "offset", "digest"]
+    for records in scan(log, topic, at, until, _CHUNK):
+        held, keys = _digests(records), ["partition", "offset", "digest"]
         for last, how in comparisons:
             found = held.join(known, on=keys, how=how, maintain_order="left").group_by("partition")
             for partition, offset in found.agg(pl.col("offset").max()).iter_rows():

@@ -20,7 +20,7 @@ from pipelines.lake.catalog import MIGRATIONS, Lake
 from pipelines.operations import doctor as doctor_module
 from pipelines.operations.doctor import doctor
 from pipelines.operations.doctor_finding import Finding
-from pipelines.operations.migrate import _SCHEMA
+from pipelines.operations.migrate import MIGRATIONS_SCHEMA
 from tests.pipelines.small_home import movement, run_layers, send
 
 pytestmark = pytest.mark.usefixtures("without_settings")
@@ -108,7 +108,7 @@ def test_a_run_that_holds_the_home_and_a_migration_half_done_are_told(tmp_path: 
     assert unhealthy(findings) == {"writer": "warn"}
     assert str(os.getpid()) in findings["writer"].detail
     lake = Lake.open(load_settings(home=home))
-    lake.ensure(MIGRATIONS, _SCHEMA)
+    lake.ensure(MIGRATIONS, MIGRATIONS_SCHEMA)
     lake.close()
     findings = found(home)
     assert unhealthy(findings) == {"catalog": "fail"}
