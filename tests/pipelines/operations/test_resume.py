@@ -155,8 +155,8 @@ def test_a_topic_made_anew_goes_on_under_partition_numbers_of_its_own(tmp_path: 
     assert released.copies == [((STRIDE + 1, 2), (STRIDE + 1, 4))]
     run_silver(tmp_path)
     assert failed(tmp_path) == []
-    shown = status(load_settings(home=tmp_path))["topics"][TOPIC]
-    assert (shown["lag"], shown["next_offsets"][str(STRIDE + 1)]) == (0, 5)
+    shown = status(load_settings(home=tmp_path)).topics[TOPIC]
+    assert (shown.lag, shown.next_offsets[STRIDE + 1]) == (0, 5)
     make_anew(tmp_path)
     send(tmp_path, movements(4))
     assert resumed(tmp_path).reads_on == {2 * STRIDE + partition: 0 for partition in range(4)}
