@@ -1,7 +1,7 @@
 """`animeverse trace`: finds every record that carried an event's id, and its verdict.
 
-Reads bronze once and parses only values that contain the id's bytes or an escape. Records that contain the id but are
-no readable JSON object are reported separately, since they may not have carried it as their event_id.
+Reads bronze once and parses only values that contain the id's bytes or an escape. Records with the id's text but without
+a readable event_id are reported separately.
 """
 
 from collections.abc import Iterator, Sequence
@@ -163,9 +163,7 @@ def _removed_records(
         records += _matching_records(result, topic, quarantined.select(_COLUMNS).to_arrow())
     for record in records:
         if removed.has(record.partition, record.offset):
-            row = pl.DataFrame(
-                {"partition": [record.partition], "offset": [record.offset]}, schema_overrides={"partition": pl.Int32}
-            )
+            row = pl.DataFrame([record.ref], schema={"partition": pl.Int32, "offset": pl.Int64}, orient="row")
             record.batch_id, record.is_removed = with_batch(row, ledger)["batch_id"][0], True
             yield record
 
@@ -207,10 +205,7 @@ def _unread_records(log: Log, topic: str, position: Position) -> Iterator[pa.Tab
 def _add_snapshots(records: list[TracedRecord], bronze: LakeTable, ledger: pl.DataFrame) -> None:
     commits = batch_commits(bronze)
     columns = ("batch_id", "partition", "bronze_snapshot_id", "silver_snapshot_id")
-    snapshots = {
-        (batch, partition): (bronze_id, silver_id)
-        for batch, partition, bronze_id, silver_id in ledger.select(columns).iter_rows()
-    }
+    snapshots = {row[:2]: row[2:] for row in ledger.select(columns).iter_rows()}
     for record in records:
         if record.batch_id is not None:
             bronze_id, record.silver_snapshot_id = snapshots.get((record.batch_id, record.partition), (None, None))
@@ -248,13 +243,8 @@ def _add_verdicts(lake: Lake, topic: str, event_id: str, records: list[TracedRec
 
 def _add_releases(lake: Lake, topic: str, records: list[TracedRecord], history: ReleaseHistory) -> None:
     headers = [[{"key": name, "value": value} for name, value in record.headers] for record in records]
-    rows = pl.DataFrame(
-        {
-            "partition": [record.partition for record in records],
-            "offset": [record.offset for record in records],
-            "headers": pl.Series(headers, dtype=_HEADERS),
-        }
-    )
+    rows = pl.DataFrame([record.ref for record in records], schema=["partition", "offset"], orient="row")
+    rows = rows.with_columns(headers=pl.Series(headers, dtype=_HEADERS))
     origins = named_origins(lake, topic, rows)
     for index, record in enumerate(records):
         record.released_from = origins.get(index)

@@ -9,12 +9,12 @@ from pipelines.bronze.writer import BronzeWriter
 from pipelines.clock import utc_now
 from pipelines.config.settings import Settings, load_settings
 from pipelines.lake.catalog import Lake
-from pipelines.log.embedded.log import EmbeddedLog
 from pipelines.log.open import open_log
 from pipelines.operations.reconcile import count_topics
 from pipelines.operations.record_counts import RecordCounts, TopicReconciliation
 from pipelines.quarantine.records import QuarantineFilter
 from pipelines.quarantine.release import release
+from tests.pipelines.embedded_admin import apply_retention
 from tests.pipelines.outcome import fill_log
 from tests.pipelines.small_home import DAY, TOPIC, movement, run_layers, send
 
@@ -71,8 +71,7 @@ def test_releases_are_counted_by_what_became_of_them(settings: Settings) -> None
 
 def test_records_that_retention_took_from_the_log_are_still_counted(settings: Settings) -> None:
     assert settings.log_path is not None
-    with closing(EmbeddedLog(settings.log_path)) as log:
-        assert log.apply_retention(TOPIC, max_bytes=500, now=datetime.now(UTC)) > 0
+    assert apply_retention(settings.log_path, TOPIC, max_bytes=500, now=datetime.now(UTC)) > 0
     assert (count(settings).log, count(settings).faults) == (7, [])
 
 

@@ -23,6 +23,7 @@ from pipelines.operations.status import status
 from pipelines.operations.verify import verify
 from pipelines.quarantine.records import QuarantineFilter
 from pipelines.quarantine.release import release
+from tests.pipelines.embedded_admin import apply_retention, delete_topic
 from tests.pipelines.small_home import TOPIC, movement, send
 
 pytestmark = pytest.mark.usefixtures("without_settings")
@@ -67,14 +68,13 @@ def log_of(home: Path) -> EmbeddedLog:
     return EmbeddedLog(home / "log.db")
 
 
-def take_away(home: Path, *, most_bytes: int) -> None:
-    with closing(log_of(home)) as log:
-        log.apply_retention(TOPIC, max_bytes=most_bytes, now=datetime.now(UTC))
+def truncate_topic(home: Path, *, max_bytes: int) -> None:
+    apply_retention(home / "log.db", TOPIC, max_bytes=max_bytes, now=datetime.now(UTC))
 
 
-def make_anew(home: Path) -> None:
+def recreate_topic(home: Path) -> None:
+    delete_topic(home / "log.db", TOPIC)
     with closing(log_of(home)) as log:
-        log.delete_topic(TOPIC)
         log.ensure_topics([TOPIC])
 
 
@@ -84,7 +84,7 @@ def test_records_that_retention_took_before_they_were_read_stop_the_topic_with_t
     send(tmp_path, movements(1, 2, 3))
     run_silver(tmp_path)
     send(tmp_path, movements(4, 5, 6, 7, 8))
-    take_away(tmp_path, most_bytes=500)
+    truncate_topic(tmp_path, max_bytes=500)
     with closing(log_of(tmp_path)) as log:
         first = log.topic_state(TOPIC).first_offsets[1]
     lost = first - 3
@@ -118,7 +118,7 @@ def test_the_other_topics_go_on_when_one_stops(tmp_path: Path) -> None:
     }
     send(tmp_path, movements(1))
     run_silver(tmp_path)
-    make_anew(tmp_path)
+    recreate_topic(tmp_path)
     send(tmp_path, [review], topic=OTHER)
     with pytest.raises(LogIdentityError, match=TOPIC) as error:
         run_silver(tmp_path)
@@ -130,7 +130,7 @@ def test_the_other_topics_go_on_when_one_stops(tmp_path: Path) -> None:
 def test_a_topic_made_anew_goes_on_under_partition_numbers_of_its_own(tmp_path: Path) -> None:
     send(tmp_path, movements(1, 2))
     run_silver(tmp_path)
-    make_anew(tmp_path)
+    recreate_topic(tmp_path)
     send(tmp_path, [movement(2), movement(3), b"no json", movement(1, quantity=99)])
     with pytest.raises(LogIdentityError, match=r"deleted and made anew.*partition 1 up to 1.*numbers of their own"):
         run_silver(tmp_path)
@@ -157,7 +157,7 @@ def test_a_topic_made_anew_goes_on_under_partition_numbers_of_its_own(tmp_path: 
     assert failed(tmp_path) == []
     shown = status(load_settings(home=tmp_path)).topics[TOPIC]
     assert (shown.lag, shown.next_offsets[STRIDE + 1]) == (0, 5)
-    make_anew(tmp_path)
+    recreate_topic(tmp_path)
     send(tmp_path, movements(4))
     assert resumed(tmp_path).reads_on == {2 * STRIDE + partition: 0 for partition in range(4)}
     run_silver(tmp_path)
@@ -187,7 +187,7 @@ def test_a_restored_log_that_grew_again_shows_by_older_offsets_that_came_back(tm
     send(tmp_path, movements(1, 2, 3))
     shutil.copy(tmp_path / "log.db", tmp_path / "backup.db")
     send(tmp_path, movements(4))
-    take_away(tmp_path, most_bytes=600)
+    truncate_topic(tmp_path, max_bytes=600)
     run_silver(tmp_path)
     with closing(log_of(tmp_path)) as log:
         first = log.topic_state(TOPIC).first_offsets[1]
@@ -227,7 +227,7 @@ def test_a_gap_that_a_death_kept_from_ops_is_noted_by_the_next_run(
 ) -> None:
     send(tmp_path, movements(1))
     run_silver(tmp_path)
-    make_anew(tmp_path)
+    recreate_topic(tmp_path)
 
     def die(name: str) -> None:
         raise KeyboardInterrupt(name)
