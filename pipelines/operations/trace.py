@@ -1,7 +1,7 @@
 """`animeverse trace`: finds every record that carried an event's id, and its verdict.
 
-Reads bronze once and parses only values that contain the id's bytes or an escape. Records with the id's text but without
-a readable event_id are reported separately.
+Reads bronze once and parses only values that contain the id's bytes or an escape. Records with the id's text but no
+readable event_id are reported separately.
 """
 
 from collections.abc import Iterator, Sequence
@@ -148,9 +148,7 @@ def _removed_records(
     silver = lake.find(checkpoint_table(topic))
     if silver is None or not removed.through:
         return
-    result.notes.append(
-        f"{topic}: retention removed {removed} from bronze; duplicates among them left no row to be found"
-    )
+    result.notes.append(f"{topic}: retention removed {removed} from bronze; duplicates among them left no row")
     columns = ["_partition", "_offset", "_recorded_at", "_ingested_at"]
     records = [
         TracedRecord(topic, partition, offset, recorded_at, None, (), None, ingested_at=ingested_at)

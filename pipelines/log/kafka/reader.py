@@ -2,9 +2,10 @@
 
 Offsets come from the caller and are never committed. `Consumer.consume` waits for its whole timeout unless it gets all
 requested messages, so the reader takes the queued ones (timeout 0) and waits with `Consumer.poll`, which returns with
-the first message. Records beyond a partition's fair share stay in its buffer for the next poll. A partition is at its end when the broker reports it (the EOF event, which also gives the offset after transaction
-markers), or when the position reaches the high watermark of the last fetch. An empty result is returned only after a
-request for the end offsets. Messages become Arrow in chunks: 100,000 Python objects at a time halve the throughput.
+the first message. Records beyond a partition's fair share stay in its buffer for the next poll. A partition is at its
+end when the broker reports it (the EOF event, which also gives the offset after transaction markers), or when the
+position reaches the high watermark of the last fetch. An empty result is returned only after a request for the end
+offsets. Messages become Arrow in chunks: 100,000 Python objects at a time halve the throughput.
 """
 
 import time
