@@ -10,9 +10,9 @@ from prefect import flow, get_run_logger, task
 
 from flows.execution import in_thread
 from flows.layers import RETRIES
+from pipelines.config.log import open_log_of
 from pipelines.config.settings import load_settings
 from pipelines.contracts.registry import TOPICS
-from pipelines.log.open import open_log
 from producers.data_faults import DataFaults
 from producers.live import live
 from producers.publish import publish_live
@@ -42,7 +42,7 @@ async def produce(rate: float, seconds: float, seed: int, clean: bool) -> int:
         batches = live(
             seed, rate, datetime.now(UTC), dirt=DataFaults.none() if clean else DataFaults(), clock=time.time
         )
-        log = open_log(settings.log_url, kafka=settings.kafka, topic_prefix=settings.topic_prefix)
+        log = open_log_of(settings)
         try:
             log.ensure_topics(list(TOPICS), settings.partitions)
             return publish_live(log, batches, stop=lambda: stop.is_set() or time.monotonic() > until)

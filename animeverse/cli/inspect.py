@@ -16,7 +16,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     from pipelines.operations.status import status as read_status
 
     settings = settings_of(context)
-    found = {**read_status(settings), "gold": gold_status(settings)}
+    found = {**read_status(settings).to_dict(), "gold": gold_status(settings)}
     print_json(found) if as_json else print_status(found)
 
 

@@ -70,7 +70,7 @@ class Loop:
     def _lag(self) -> int:
         """Records in the log that bronze does not have. Looked at before it is our turn: it takes a moment."""
         try:
-            return sum(of["lag"] or 0 for of in status(self._settings)["topics"].values())
+            return sum(topic.lag or 0 for topic in status(self._settings).topics.values())
         except NoLakehouseError:
             return _BACKLOG + 1
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from animeverse.terminal import console
 from animeverse.terminal.progress import Bars, bars
+from pipelines.config.log import open_log_of
 from pipelines.config.settings import Settings
 from pipelines.contracts.registry import TOPICS
 from pipelines.errors import UsageError
 from pipelines.log.interface import Log
-from pipelines.log.open import open_log
 from producers.data_faults import DataFaults
 from producers.live import live, share_of
 from producers.publish import publish, publish_history, publish_live
@@ -157,7 +157,7 @@ def _file(settings: Settings, request: Request, stop: threading.Event) -> Sent:
 @contextmanager
 def _sending(settings: Settings, total: int | None) -> Iterator[tuple[Log, Callable[[int], None]]]:
     """The log with its topics made, and what shows the progress."""
-    log = open_log(settings.log_url, kafka=settings.kafka, topic_prefix=settings.topic_prefix)
+    log = open_log_of(settings)
     try:
         log.ensure_topics(list(TOPICS), settings.partitions)
         with bars() as shown:

@@ -145,7 +145,7 @@ class Served:
             found = status(load_settings(home=self.home))
         except LakehouseError:
             return 0
-        return sum(of["bronze_rows"] for of in found["topics"].values())
+        return sum(topic.bronze_rows for topic in found.topics.values())
 
     def end(self) -> float:
         """Ctrl-C; the seconds it took."""
