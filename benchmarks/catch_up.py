@@ -95,8 +95,8 @@ def fill_world(place: Place, events: int) -> tuple[int, Judge]:
     with place.opened() as log:
         sent = publish(log, truth.watch(World(_SEED, _START, _DAYS, events).batches()))
     expected = score.World(
-        {CONTRACTS[topic].table: truth.accepted(topic) for topic in truth.fates},
-        sum(truth.quarantined(topic) for topic in truth.fates),
+        {CONTRACTS[topic].table: truth.accepted(topic) for topic in truth.outcomes},
+        sum(truth.quarantined(topic) for topic in truth.outcomes),
         {day: Decimal(amount) for day, amount in truth.net_sales().items()},
     )
     return sent, lambda home: score.world_faults(home, expected)
