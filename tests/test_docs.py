@@ -17,7 +17,22 @@ from animeverse.cli.main import app
 from pipelines import errors
 from pipelines.config.sources import BY_TOPIC, NOT_OURS, PREFIX
 
-from .docs_text import PAGES, ROOT, anchors, commands, links, name, prose, shell_lines
+from .docs_text import (
+    PAGES,
+    ROOT,
+    SOURCES,
+    anchors,
+    commands,
+    exists,
+    links,
+    module_exists,
+    name,
+    named_files,
+    named_folders,
+    named_modules,
+    prose,
+    shell_lines,
+)
 
 PLACEHOLDERS = re.compile(r"[A-Z_]{1,}|…|\.\.\.")
 # Tables that no model and no contract describes: the ledger and what the engine notes about itself.
@@ -37,6 +52,9 @@ FAULT_POINTS = {
     "published",
 }  # reliability.md names steps as silver.pos_items.committed
 _NAMED = re.compile(r"(?<![\w.])(silver|gold|marts|ops)\.([a-z][a-z0-9_]+)(?:\.([a-z_]+))?")
+CITING = [*PAGES, *SOURCES]
+FILES_OF_USERS: frozenset[str] = frozenset()  # files that a user writes, and example names
+FOLDERS_OF_USERS: frozenset[str] = frozenset()  # folders of a home or of another project
 HARMLESS = ("status", "verify", "reconcile", "query", "contracts")
 
 
@@ -160,11 +178,34 @@ def test_the_harmless_commands_run(tiny: Path) -> None:
 
 
 def test_every_rule_that_is_cited_is_published() -> None:
-    sources = [
-        path
-        for folder in ("animeverse", "flows", "pipelines", "producers", "tests", "warehouse")
-        for path in (ROOT / folder).rglob("*")
-        if path.suffix in (".py", ".sql")
-    ]
-    cited = {rule for path in [*PAGES, *sources] for rule in re.findall(r"\bR([0-9]{1,2})\b", path.read_text("utf-8"))}
-    assert {f"r{number}" for number in cited} <= anchors(ROOT / "docs" / "rules.md")
+    published = anchors(ROOT / "docs" / "rules.md")
+    cited = {
+        f"{name(path)}: R{number}"
+        for path in [*PAGES, *SOURCES]
+        for number in re.findall(r"\bR([0-9]{1,2})\b", path.read_text("utf-8"))
+        if f"r{number}" not in published
+    }
+    assert not cited, "\n".join(sorted(cited))
+
+
+def test_every_file_that_is_named_exists() -> None:
+    missing = {f"{name(path)}: {file}" for path in CITING for file in named_files(path) if not exists(file, path)}
+    missing = {entry for entry in missing if entry.rpartition(": ")[2] not in FILES_OF_USERS}
+    assert not missing, "\n".join(sorted(missing))
+
+
+def test_every_folder_that_is_named_exists() -> None:
+    missing = {
+        f"{name(path)}: {folder}"
+        for path in CITING
+        for folder in named_folders(path)
+        if folder.split("/")[0] not in FOLDERS_OF_USERS and not exists(folder, path)
+    }
+    assert not missing, "\n".join(sorted(missing))
+
+
+def test_every_module_that_is_named_exists() -> None:
+    missing = {
+        f"{name(path)}: {module}" for path in CITING for module in named_modules(path) if not module_exists(module)
+    }
+    assert not missing, "\n".join(sorted(missing))
