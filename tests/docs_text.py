@@ -112,7 +112,7 @@ def exists(reference: str, citing: Path) -> bool:
 
 _FILE = re.compile(r"(?<![\w/.<>*{}-])((?:[\w.-]+/)*[\w-]+\.(?:py|sql|md|ipynb|toml))\b(?!\()")
 _FOLDER = re.compile(r"`((?:[\w.-]+/)+)`")
-_MODULE = re.compile(rf"(?<![\w./-])((?:{'|'.join(PACKAGES)})(?:\.\w+)+)(?!\w*[(/*])")
+_MODULE = re.compile(rf"(?<![\w./-])((?:{'|'.join(PACKAGES)})(?:\.\w+)+)(?![\w(/*-])")
 
 
 def named_files(path: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""The seven contracts, copied by hand from design.md section 2 and R7-R9; a test compares the product's."""
+"""The seven contracts, copied by hand from docs/rules.md; a test compares the product's."""
 
 from dataclasses import dataclass
 
