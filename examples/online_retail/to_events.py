@@ -57,7 +57,7 @@ def invoice_lines(table: pl.DataFrame) -> pl.DataFrame:
 
     Adds `line_number` (the position in the invoice), `is_return`, `event_id` and `customer_id`. Adds the event's
     `local_time` and `event_time`: those of its first line, because the lines of some invoices differ by a minute. An
-    invoice with both signs becomes two events. A time that cannot be read stays as text in `event_time` and comes first.
+    invoice with both signs becomes two events. A time that cannot be read stays as text in `event_time` and is first.
     """
     times = (pl.col("InvoiceDate").str.to_datetime(pattern, strict=False, time_unit="us") for pattern in TIME_FORMATS)
     is_return = pl.col("Quantity").str.contains(r"^-[0-9]").fill_null(value=False)
