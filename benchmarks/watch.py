@@ -49,7 +49,7 @@ class Watch:
         return True
 
     def until(self, number: int, deadline: float) -> bool:
-        """Look until so many events are visible, or it is time to give up."""
+        """Check until `number` events are visible. Returns False if the deadline (seconds since 1970) passes."""
         while self.count < number:
             if time.time() > deadline:
                 return False

@@ -41,8 +41,8 @@ _JSON_FAULTS: tuple[tuple[str, Callable[[bytes], bytes | None]], ...] = (
 
 def break_json(value: bytes, chance: float) -> CorruptRecord:
     """Return the record as a crashed writer, a wrong encoder or a faulty script leaves it."""
-    reason, spoil = _JSON_FAULTS[int(chance * len(_JSON_FAULTS))]
-    return CorruptRecord(spoil(value), reason)
+    reason, corrupt = _JSON_FAULTS[int(chance * len(_JSON_FAULTS))]
+    return CorruptRecord(corrupt(value), reason)
 
 
 _WRONG_TYPE: dict[str, tuple[Any, ...]] = {
@@ -63,7 +63,7 @@ class ContractViolation(NamedTuple):
 
     rule: str
     members: JsonObject
-    in_line: bool = False
+    line_field: str | None = None  # the field whose first line has the members
 
 
 def _field_violations(field: Field, event_type: str | None, path: str) -> list[tuple[str, Any]]:
@@ -101,7 +101,7 @@ def contract_violations(contract: Contract, event: JsonObject) -> list[ContractV
         ]
         for line in field.lines:
             wrongs = _field_violations(line, event_type, f"{field.name}.{line.name}")
-            found += [ContractViolation(rule, {line.name: wrong}, in_line=True) for rule, wrong in wrongs]
+            found += [ContractViolation(rule, {line.name: wrong}, field.name) for rule, wrong in wrongs]
         if field.lines:
             found.append(
                 ContractViolation("rule:line_number", {field.name: [*event[field.name], event[field.name][0]]})
@@ -117,7 +117,7 @@ def violate_contract(contract: Contract, value: bytes, chance: float) -> Corrupt
     event = json.loads(value)
     rules = contract_violations(contract, event)
     chosen = rules[int(chance * len(rules))]
-    target = event["items"][0] if chosen.in_line else event
+    target = event[chosen.line_field][0] if chosen.line_field else event
     for name, wrong in chosen.members.items():
         target[name] = wrong
         if wrong is None:

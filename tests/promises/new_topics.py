@@ -11,15 +11,6 @@ ROOT = Path(__file__).parents[2]
 BEGIN = datetime(2026, 3, 2, 12, tzinfo=UTC)
 # The schema and folder of the models that prepare a fact's rows, as the warehouse names them.
 STAGING = next(path.parent.name for path in (ROOT / "warehouse").glob("*/fct_review.sql") if path.parent.name != "gold")
-# The contract helpers, public or private as `pipelines/contracts/fields.py` has them.
-_HELPERS = (ROOT / "pipelines" / "contracts" / "fields.py").read_text(encoding="utf-8")
-
-
-def _contract(source: str) -> str:
-    names = ("text", "enum", "integer", "money", "texts")
-    for name in names if "def _text(" in _HELPERS else ():
-        source = source.replace(f" = {name}(", f" = _{name}(")
-    return source
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +18,8 @@ class NewTopic:
     """A topic to add, and what the product must then show of it."""
 
     topic: str
-    schema: str  # the contract's class
     key_field: str
-    contract: str  # Python source of the class
+    contract: str  # Python source of its module in pipelines/contracts/topics
     models: Mapping[str, str]  # path under warehouse/ -> SQL
     values: Sequence[bytes]  # one accepted event each, except the last two: a duplicate and an invalid record
     query: str  # over gold; one row
@@ -37,6 +27,11 @@ class NewTopic:
     table: str  # the gold table in which `trace` must find the first event
     silver: Mapping[str, int]  # silver table -> rows
     is_master: bool = False
+
+    @property
+    def module(self) -> str:
+        """Name of the contract's module."""
+        return self.topic.replace("-", "_")
 
     @property
     def accepted(self) -> int:
@@ -56,17 +51,25 @@ def _time(minute: int) -> str:
 
 GIFT_CARDS = NewTopic(
     topic="gift-cards",
-    schema="GiftCards",
     key_field="card_id",
-    contract=_contract('''
+    contract='''\
+"""The contract of `gift-cards`."""
+
+from pipelines.contracts.contract import Event, contract
+from pipelines.contracts.fields import enum_field, money_field, text_field
+
+
 class GiftCards(Event):
     """A gift card that was sold or redeemed."""
 
-    event_type = enum("what happened", ("issue", "redemption"))
-    card_id = text("the card")
-    customer_id = text("absent for a guest", optional=True)
-    amount = money("value issued or redeemed")
-'''),
+    event_type = enum_field("what happened", ("issue", "redemption"))
+    card_id = text_field("the card")
+    customer_id = text_field("absent for a guest", optional=True)
+    amount = money_field("value issued or redeemed")
+
+
+CONTRACT = contract("gift-cards", "card_id", GiftCards)
+''',
     models={
         f"{STAGING}/fct_gift_card.sql": f"""\
 -- {STAGING}.fct_gift_card: new gift card events, signed.
@@ -146,48 +149,52 @@ from keyed
 
 RENTALS = NewTopic(
     topic="rentals",
-    schema="Rentals",
     key_field="rental_id",
-    contract=_contract('''
+    contract='''\
+"""The contract of `rentals`."""
+
+import dataframely as dy
+
+from pipelines.contracts.contract import Event, contract
+from pipelines.contracts.fields import enum_field, integer_field, lines_field, money_field, text_field
+
+
 class RentalLine(dy.Schema):
     """One line of a rental's `copies`."""
 
-    line_number = integer("position, unique in the event", minimum=1)
-    copy_id = text("the rented copy")
-    fee = money("fee for the copy")
+    line_number = integer_field("position, unique in the event", minimum=1)
+    copy_id = text_field("the rented copy")
+    fee = money_field("fee for the copy")
 
 
 class Rentals(Event):
     """Copies rented by a customer."""
 
-    event_type = enum("what happened", ("rental",))
-    rental_id = text("the rental")
-    customer_id = text("absent for a guest", optional=True)
-    copies = dy.List(
-        dy.Struct(RentalLine.columns()),
-        nullable=False,
-        min_length=1,
-        description="the lines",
-        metadata={"kind": "lines", "required_for": ()},
-    )
-'''),
+    event_type = enum_field("what happened", ("rental",))
+    rental_id = text_field("the rental")
+    customer_id = text_field("absent for a guest", optional=True)
+    copies = lines_field("the lines", RentalLine, table="rental_copies")
+
+
+CONTRACT = contract("rentals", "rental_id", Rentals)
+''',
     models={
         f"{STAGING}/fct_rental.sql": f"""\
 -- {STAGING}.fct_rental: the lines of new rentals.
 -- grain        event_id, line_number
--- reads        silver.rentals_copies, silver.rentals
+-- reads        silver.rental_copies, silver.rentals
 -- rebuild      never: it exists during one refresh
 -- materialize  {STAGING}
 select
-    rentals_copies.event_id,
+    rental_copies.event_id,
     rentals.rental_id,
-    rentals_copies.line_number,
-    rentals_copies.event_time,
-    rentals_copies.copy_id,
-    rentals_copies.fee,
-    rentals_copies._arrival,
-    rentals_copies._recorded_at,
-from silver.rentals_copies
+    rental_copies.line_number,
+    rental_copies.event_time,
+    rental_copies.copy_id,
+    rental_copies.fee,
+    rental_copies._arrival,
+    rental_copies._recorded_at,
+from silver.rental_copies
 join silver.rentals using (_partition, _offset)
 """,
         "gold/fct_rental.sql": f"""\
@@ -230,23 +237,31 @@ from {STAGING}.fct_rental
     query="select count(*) as lines, count(distinct rental_id) as rentals, sum(fee) as fees from gold.fct_rental",
     expected={"lines": 3, "rentals": 2, "fees": 9.75},
     table="gold.fct_rental",
-    silver={"silver.rentals": 2, "silver.rentals_copies": 3},
+    silver={"silver.rentals": 2, "silver.rental_copies": 3},
 )  # fmt: skip
 
 VOICE_ACTORS = NewTopic(
     topic="voice-actors",
-    schema="VoiceActors",
     key_field="actor_id",
     is_master=True,
-    contract=_contract('''
+    contract='''\
+"""The contract of `voice-actors`."""
+
+from pipelines.contracts.contract import Event, contract
+from pipelines.contracts.fields import enum_field, text_field, texts_field
+
+
 class VoiceActors(Event):
     """A voice actor's master data as of event_time, or the end of it."""
 
-    event_type = enum("what happened", ("upsert", "delete"))
-    actor_id = text("the actor")
-    name = text("full name", required_for=("upsert",))
-    languages = texts("languages, best first", required_for=("upsert",))
-'''),
+    event_type = enum_field("what happened", ("upsert", "delete"))
+    actor_id = text_field("the actor")
+    name = text_field("full name", required_for=("upsert",))
+    languages = texts_field("languages, best first", required_for=("upsert",))
+
+
+CONTRACT = contract("voice-actors", "actor_id", VoiceActors, is_master=True)
+''',
     models={
         "gold/dim_voice_actor.sql": """\
 -- gold.dim_voice_actor: one row per version of a voice actor (SCD2).

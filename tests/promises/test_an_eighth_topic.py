@@ -21,23 +21,19 @@ from tests.promises.new_topics import NEW_TOPICS, ROOT, NewTopic
 PACKAGES = ("animeverse", "pipelines", "producers", "warehouse")
 
 
-def insert(path: Path, anchor: str, text: str, *, after: bool) -> None:
-    """Insert `text` before or after the only occurrence of `anchor`."""
+def insert_before(path: Path, anchor: str, text: str) -> None:
+    """Insert `text` before the only occurrence of `anchor`."""
     source = path.read_text(encoding="utf-8")
     assert source.count(anchor) == 1, f"{path.name}: expected {anchor!r} once, found {source.count(anchor)} times"
-    path.write_text(source.replace(anchor, anchor + text if after else text + anchor), encoding="utf-8")
+    path.write_text(source.replace(anchor, text + anchor), encoding="utf-8")
 
 
 def add_topic(tree: Path, new: NewTopic) -> None:
     """Add the contract, its registration and the models: all that a new topic should need."""
     contracts = tree / "pipelines" / "contracts"
-    with (contracts / "events.py").open("a", encoding="utf-8") as file:
-        file.write("\n" + new.contract)
-    insert(contracts / "registry.py", "from pipelines.contracts.events import (", f"\n    {new.schema},", after=True)
-    last = '_contract("anime-schedule", "title_id", AnimeSchedule, is_master=True),'
-    master = ", is_master=True" if new.is_master else ""
-    added = f'\n        _contract("{new.topic}", "{new.key_field}", {new.schema}{master}),'
-    insert(contracts / "registry.py", last, added, after=True)
+    (contracts / "topics" / f"{new.module}.py").write_text(new.contract, encoding="utf-8")
+    insert_before(contracts / "registry.py", "    product_catalog,\n)", f"    {new.module},\n")
+    insert_before(contracts / "registry.py", "    )\n}\n", f"        {new.module}.CONTRACT,\n")
     for path, sql in new.models.items():
         (tree / "warehouse" / path).write_text(sql, encoding="utf-8")
 

@@ -1,7 +1,7 @@
 """Gold, recomputed slowly from the accepted events. Source: R10, R12, R17, R31-R37, R43.
 
 Rows are dicts. Instead of surrogate keys they hold the natural key and, where the dimension has versions, the
-`valid_from` of the version joined: `UNKNOWN` stands for the row -1, `NOT_APPLICABLE` for -2.
+`valid_from` of the version joined: `UNKNOWN` is the row -1, `NOT_APPLICABLE` for -2.
 """
 
 from collections import defaultdict

@@ -97,7 +97,7 @@ def _facts(ours: Rows, theirs: Rows, members: Members, table: str, by: Sequence[
         return tuple(row[name] for name in by)
 
     twice = [key for key, count in Counter(map(place, theirs)).items() if count > 1]
-    found = [f"{table} {key}: stands twice" for key in twice]
+    found = [f"{table} {key}: occurs twice" for key in twice]
     rows = {place(row): row for row in theirs}
     for one in ours:
         row = rows.pop(place(one), None)

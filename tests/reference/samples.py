@@ -158,7 +158,7 @@ def record(
 ) -> Record:
     """Return a record whose event happened `seconds` after START. Its default event_id is `E<partition>-<offset>`.
 
-    It was recorded when it happened, `recorded` seconds after START, or, with None, nobody knows when.
+    Its timestamp is the event time, or `recorded` seconds after START; None means no timestamp.
     """
     if isinstance(value, EllipsisType):
         changes = {"event_id": f"E{partition}-{offset}", "event_time": iso(at(seconds)), **changes}

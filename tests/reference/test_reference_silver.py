@@ -156,7 +156,7 @@ def test_r21_the_horizon_is_that_of_the_partition_of_the_copy() -> None:
     winner = record(POS, 0, 0, event_id="E")
     ahead = record(POS, 0, HOURS_48 + 60, partition=1)
     copy = record(POS, 1, HOURS_48 + 60, event_id="E", partition=1)
-    assert fates([winner, ahead, copy]) == ["on_time"] * 3, "the winner lies beyond the copy's horizon"
+    assert fates([winner, ahead, copy]) == ["on_time"] * 3, "the winner is beyond the copy's horizon"
 
 
 def test_r21_without_high_the_event_time_of_the_copy_gives_the_horizon() -> None:
