@@ -40,7 +40,7 @@ async def produce(rate: float, seconds: float, seed: int, clean: bool) -> int:
     def work(stop: threading.Event) -> int:
         until = time.monotonic() + seconds
         batches = live(
-            seed, rate, datetime.now(UTC), dirt=DataFaults.none() if clean else DataFaults(), clock=time.time
+            seed, rate, datetime.now(UTC), faults=DataFaults.none() if clean else DataFaults(), clock=time.time
         )
         log = open_log_of(settings)
         try:

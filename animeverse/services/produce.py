@@ -110,7 +110,7 @@ def history(
 
 def _live(settings: Settings, request: Request, seed: int, stop: threading.Event) -> Sent:
     rate = request.rate or DEFAULT_RATE
-    batches = live(seed, rate, datetime.now(UTC), dirt=request.dirt, topics=request.topics, clock=time.time)
+    batches = live(seed, rate, datetime.now(UTC), faults=request.dirt, topics=request.topics, clock=time.time)
     with _sending(settings, request.count) as (log, progress):
         records = publish_live(
             log, batches, count=request.count, topics=request.topics, progress=progress, stop=stop.is_set
@@ -123,7 +123,7 @@ def _some(settings: Settings, request: Request, seed: int, stop: threading.Event
     assert request.count is not None
     midnight = datetime.combine(datetime.now(UTC).date(), datetime.min.time(), UTC)
     rate = max(1_000.0, request.count / _SOME.total_seconds())
-    batches = live(seed, rate, midnight - _SOME, dirt=request.dirt, topics=request.topics)
+    batches = live(seed, rate, midnight - _SOME, faults=request.dirt, topics=request.topics)
     with _sending(settings, request.count) as (log, progress):
         records = publish(log, batches, count=request.count, topics=request.topics, progress=progress, stop=stop.is_set)
     return Sent(records, seed, is_all=records == request.count)
