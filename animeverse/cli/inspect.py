@@ -66,7 +66,7 @@ def reconcile(context: typer.Context, as_json: Json = False) -> None:
 @app.command(epilog=examples("animeverse trace 8f3c-000017", "animeverse trace C42-5 --topic customer-profiles --json"))
 def trace(
     context: typer.Context,
-    event_id: Annotated[str, typer.Argument(help="The event_id to look for.")],
+    event_id: Annotated[str, typer.Argument(help="The event_id to trace.")],
     topic: Annotated[str | None, typer.Option(help="Search this topic only.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -80,12 +80,12 @@ def trace(
     from pipelines.operations.trace import trace as find_records
 
     settings = settings_of(context)
-    found = find_records(settings, event_id, parse_topics([topic] if topic else []))
-    gold = gold_rows(settings, found)
-    print_json(to_json(found, gold)) if as_json else print_trace(found, gold)
-    if not found.records:
+    event = find_records(settings, event_id, parse_topics([topic] if topic else []))
+    gold = gold_rows(settings, event)
+    print_json(to_json(event, gold)) if as_json else print_trace(event, gold)
+    if not event.records:
         console.say(f"no record has the event_id {event_id}; {UNREADABLE_IDS}")
-    raise typer.Exit(0 if found.records else 1)
+    raise typer.Exit(0 if event.records else 1)
 
 
 @app.command(

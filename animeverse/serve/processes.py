@@ -104,12 +104,12 @@ def descendants(pid: int | None, *marks: str) -> list[int]:
         listed = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         lines = [line.split() for line in listed.stdout.splitlines()]
         return [int(child) for child, parent in lines if int(parent) == pid]
-    found = []
+    pids = []
     for process in Path("/proc").iterdir():
         with contextlib.suppress(OSError):  # it has just ended, or belongs to another user
             if process.name.isdecimal():
                 entries = (process / "environ").read_text(errors="replace").split("\0")
                 names = {f"{entry.partition('=')[0]}=" for entry in entries}
                 if names.union(entries).issuperset(marks):
-                    found.append(int(process.name))
-    return found
+                    pids.append(int(process.name))
+    return pids

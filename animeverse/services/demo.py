@@ -86,7 +86,7 @@ def delete(settings: Settings) -> None:
     ]
     if outside:
         raise UsageError(
-            f"--fresh deletes the home only, but {' and '.join(outside)} lies outside of {settings.home}: "
+            f"--fresh deletes the home only, but {' and '.join(outside)} is outside of {settings.home}: "
             "delete it there, or set ANIMEVERSE_TOPIC_PREFIX and another ANIMEVERSE_HOME"
         )
     with home_lock(settings.home):

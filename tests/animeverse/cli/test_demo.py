@@ -117,10 +117,10 @@ def test_after_ctrl_c_the_same_command_continues_without_loss(tmp_path: Path) ->
 
 
 def test_reconcile_adds_up_and_lists_changes_by_late_data(first: subprocess.CompletedProcess[str], home: Path) -> None:
-    shown = _call(home, "reconcile")
-    assert shown.returncode == 0
-    assert shown.stdout.count("adds up") == 7
-    assert re.search(r"\d{4}: net sales [\d,.]+ → [\d,.]+ \([+-][\d.]+ %\) from \d+ late event", shown.stdout)
+    output = _call(home, "reconcile")
+    assert output.returncode == 0
+    assert output.stdout.count("adds up") == 7
+    assert re.search(r"\d{4}: net sales [\d,.]+ → [\d,.]+ \([+-][\d.]+ %\) from \d+ late event", output.stdout)
     reconciliation = json.loads(_call(home, "reconcile", "--json").stdout)
     assert reconciliation["ok"]
     for law in reconciliation["topics"]:

@@ -36,19 +36,19 @@ def _commands() -> list[str]:
 
 
 def test_help_lists_exactly_the_commands_that_exist() -> None:
-    shown = _call("--help").stdout
-    assert all(f"  {name.split()[0]} " in shown for name in _commands())
-    assert not any(f"  {name} " in shown for name in PLANNED)
+    output = _call("--help").stdout
+    assert all(f"  {name.split()[0]} " in output for name in _commands())
+    assert not any(f"  {name} " in output for name in PLANNED)
 
 
 @pytest.mark.parametrize("name", _commands())
 def test_the_examples_in_the_help_use_existing_options(name: str) -> None:
-    shown = _call(*name.split(), "--help")
-    assert shown.returncode == 0
-    examples = re.findall(rf"^ +animeverse {name}(.*)$", shown.stdout, re.MULTILINE)
+    output = _call(*name.split(), "--help")
+    assert output.returncode == 0
+    examples = re.findall(rf"^ +animeverse {name}(.*)$", output.stdout, re.MULTILINE)
     assert examples
     for option in re.findall(r"(--[a-z-]+)", " ".join(examples)):
-        assert re.search(rf"{option}[ ,/]", shown.stdout.split("Examples:")[0]), option
+        assert re.search(rf"{option}[ ,/]", output.stdout.split("Examples:")[0]), option
 
 
 def test_help_lists_the_commands_in_the_order_of_use() -> None:

@@ -19,7 +19,7 @@ def test_a_lake_outside_of_the_home_is_not_deleted(settings: Settings, tmp_path:
     settings.home.mkdir()
     (settings.home / MARK).write_text("{}")
     elsewhere = load_settings(home=settings.home, lake_root=str(tmp_path / "lake"))
-    with pytest.raises(UsageError, match="lies outside"):
+    with pytest.raises(UsageError, match="is outside"):
         delete(elsewhere)
     delete(settings)
     assert [path.name for path in settings.home.iterdir()] == ["run.lock"]

@@ -1,4 +1,4 @@
-"""Rebuild gold in place and as of a moment, and export its marts."""
+"""Rebuild gold in place and as of a moment."""
 
 import subprocess
 import sys
@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from animeverse.services.export import export
 from animeverse.services.rebuild import rebuild_in_place, rebuild_into
 from animeverse.services.run import run
 from pipelines.config.settings import Settings, load_settings
 from pipelines.contracts.registry import TOPICS
-from pipelines.errors import AlreadyRunningError, NoLakehouseError, StoreUnavailableError, UsageError
+from pipelines.errors import AlreadyRunningError, NoLakehouseError, UsageError
 from pipelines.log.open import open_log
 from producers.world import World
 from tests.pipelines.outcome import GOLD
@@ -54,7 +52,7 @@ def run_all(settings: Settings) -> None:
     run(settings, "all", follow=False, stop=threading.Event())
 
 
-def test_a_rebuild_as_of_a_moment_equals_gold_at_that_moment_and_exports_read_it(tmp_path: Path) -> None:
+def test_a_rebuild_as_of_a_moment_equals_gold_at_that_moment(tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path / "home")
     send(settings, before=True)
     run_all(settings)
@@ -75,27 +73,6 @@ def test_a_rebuild_as_of_a_moment_equals_gold_at_that_moment_and_exports_read_it
         rebuild_into(settings, tmp_path / "now.duckdb", None)
     with pytest.raises(UsageError, match="Choose another file name"):
         rebuild_into(settings, tmp_path / "gold.duckdb", None)
-
-    count = export(settings, "daily_summary", tmp_path / "daily.parquet", cutoff=None, horizon=None)
-    assert count == len(pl.read_parquet(tmp_path / "daily.parquet")) == len(now["marts.daily_summary"])
-    count = export(settings, "demand_forecast_features", tmp_path / "d.parquet", cutoff=MOMENT, horizon=2)
-    assert count == len(pl.read_parquet(tmp_path / "d.parquet")) > 0
-    for mart, cutoff in (("churn_features", None), ("daily_summary", MOMENT), ("nothing", None)):
-        with pytest.raises(UsageError, match=mart):
-            export(settings, mart, tmp_path / "x.parquet", cutoff=cutoff, horizon=None)
-    labels = export(settings, "churn_labels", tmp_path / "l.parquet", cutoff=MOMENT, horizon=1)
-    assert labels == len(pl.read_parquet(tmp_path / "l.parquet"))
-    for mart in ("daily_summary", "recommendation_interactions"):
-        with pytest.raises(UsageError, match=r"no --horizon; .*demand_forecast_features"):
-            export(settings, mart, tmp_path / "x.parquet", cutoff=MOMENT, horizon=3)
-    early = datetime.fromisoformat("0001-01-01T00:00:00+05:00")
-    with pytest.raises(UsageError, match="between the years 1 and 9999"):
-        export(settings, "churn_features", tmp_path / "x.parquet", cutoff=early, horizon=None)
-    with pytest.raises(UsageError, match=r"cannot be computed: .*range"):
-        export(settings, "demand_forecast_features", tmp_path / "x.parquet", cutoff=MOMENT, horizon=2**31 - 1)
-    settings.published_path.write_bytes(b"this is no database")
-    with pytest.raises(StoreUnavailableError, match="cannot be read"):
-        export(settings, "daily_summary", tmp_path / "x.parquet", cutoff=None, horizon=None)
 
 
 def test_a_rebuild_without_a_lakehouse_creates_nothing(tmp_path: Path) -> None:
