@@ -132,7 +132,9 @@ def test_a_recreated_topic_continues_under_its_own_partition_numbers(tmp_path: P
     run_silver(tmp_path)
     recreate_topic(tmp_path)
     send(tmp_path, [movement(2), movement(3), b"no json", movement(1, quantity=99)])
-    with pytest.raises(LogIdentityError, match=r"deleted and recreated.*partition 1 up to 1.*partitions from 100000 on"):
+    with pytest.raises(
+        LogIdentityError, match=r"deleted and recreated.*partition 1 up to 1.*partitions from 100000 on"
+    ):
         run_silver(tmp_path)
     assert failed(tmp_path) != []
     found = resumed(tmp_path)
