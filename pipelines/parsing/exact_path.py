@@ -57,7 +57,7 @@ class ExactReader:
         self._contract = contract
         self._rules = rules
         self._names = frozenset(field.name for field in contract.fields)
-        self._lines = next((field for field in contract.fields if field.kind == "lines"), None)
+        self._lines = contract.line_field
         self._line_names = frozenset(line.name for line in self._lines.lines) if self._lines else frozenset()
         self._line_steps = [self._step(line, None) for line in self._lines.lines] if self._lines else []
         self._steps = {kind: self._steps_of(kind) for kind in (*contract.event_types, None)}

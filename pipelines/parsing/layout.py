@@ -83,8 +83,8 @@ def derive(contract: Contract, value: str) -> Layout | None:
         or not all(map(_EXTRA_NAME, extras))
     ):
         return None
-    lines_fields = {field.name for field in contract.fields if field.kind == "lines"}
-    lines = [line for name, part in tree if name in lines_fields for line in part]
+    field = contract.line_field
+    lines = [line for name, part in tree if field is not None and name == field.name for line in part]
     line_names = max((tuple(name for name, _ in line) for line in lines), key=len, default=())
     start = f'{{"{names[0]}":'
     colon, comma = (": ", ", ") if value.startswith(f"{start} ") else (":", ",")  # as json.dumps, or without spaces

@@ -11,6 +11,7 @@ from pipelines.bronze.record_ref import RecordRef
 from pipelines.bronze.table import ensure_bronze
 from pipelines.lake.catalog import Lake, LakeTable
 from pipelines.log.interface import Log
+from pipelines.log.scan import scan
 from pipelines.quarantine.release_log import PendingRelease, ReleaseEntry, ReleaseHistory
 from pipelines.quarantine.selection import quarantined_refs
 from pipelines.silver.release_header import origins, release_mask
@@ -62,12 +63,8 @@ def _in_log(log: Log, topic: str, since: Mapping[int, int]) -> Iterator[pa.Table
     """Records of the log (schema RECORDS), from these offsets on, with a release header."""
     state = log.topic_state(topic)
     at = {p: max(offset, state.first_offsets[p]) for p, offset in since.items() if p in state.end_offsets}
-    while open_positions := {p: offset for p, offset in at.items() if offset < state.end_offsets[p]}:
-        polled = log.poll(topic, open_positions, _CHUNK, 1.0)
-        if not polled.records.num_rows and all(polled.next_offsets[p] == at[p] for p in polled.next_offsets):
-            return
-        at |= polled.next_offsets
-        yield polled.records.filter(pa.array(release_mask(polled.records)))
+    for records in scan(log, topic, at, state.end_offsets, _CHUNK):
+        yield records.filter(pa.array(release_mask(records)))
 
 
 def _in_bronze(bronze: LakeTable, since: Mapping[int, int]) -> Iterator[pa.Table]:

@@ -19,6 +19,7 @@ from pipelines.bronze.incarnations import in_log
 from pipelines.bronze.position import Position
 from pipelines.bronze.record_ref import RecordRef, ref_text
 from pipelines.bronze.topic_identity import with_bronze_partitions
+from pipelines.config.log import open_log_of
 from pipelines.config.settings import Settings
 from pipelines.contracts.tables import bronze_name
 from pipelines.errors import LakehouseError, LogUnavailableError, PermanentError
@@ -26,7 +27,6 @@ from pipelines.fault_points import fault_point
 from pipelines.home_lock import home_lock
 from pipelines.lake.catalog import Lake, open_lakehouse
 from pipelines.log.interface import OUTGOING, Log
-from pipelines.log.open import open_log
 from pipelines.log.outgoing import assigned
 from pipelines.quarantine.copies import find_copies
 from pipelines.quarantine.fixes import Fix
@@ -99,7 +99,7 @@ def _recover(lake: Lake, log: Log, table: ReleaseTable, topic: str) -> int:
 @contextlib.contextmanager
 def opened_log(settings: Settings) -> Iterator[Log]:
     """The log of the settings, closed at the end."""
-    log = open_log(settings.log_url, kafka=settings.kafka, topic_prefix=settings.topic_prefix)
+    log = open_log_of(settings)
     try:
         yield log
     finally:

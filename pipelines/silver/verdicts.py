@@ -15,7 +15,6 @@ import pyarrow as pa
 from pipelines.clock import micros
 from pipelines.config.policies import Policy
 from pipelines.contracts.registry import Contract
-from pipelines.contracts.tables import lines_field
 from pipelines.parsing.parse import Parsed
 from pipelines.silver.accepted_ids import AcceptedIdIndex
 from pipelines.silver.deduplicate import ACCEPTED, CONFLICT, DUPLICATE, UNKNOWN, Candidates, Fetch, find_duplicates
@@ -75,7 +74,7 @@ def assign_verdicts(
     kept = candidates.filter(pl.col("verdict") == ACCEPTED)
     is_kept = np.zeros(len(parsed.events), bool)
     is_kept[kept["index"].to_numpy()] = True
-    lines = lines_field(contract.topic)
+    lines = contract.line_field
     accepted = _only(parsed.events if lines is None else parsed.events.drop(lines.name), is_kept).with_columns(
         _arrival=kept.select(pl.when("late").then(pl.lit("late")).otherwise(pl.lit("on_time"))).to_series(),
         # NumPy rounds the quotient correctly; Polars multiplies by a reciprocal and is off in the last place.
