@@ -140,7 +140,7 @@ class SilverStage:
             if batch.first_batch_id > silver.consumed + 1:
                 # Batches of landing files or of another writer precede this one, and may include it.
                 self._process_pending(silver, done)
-            return silver.work_out(batch, self._quarantine, self._context.clock)
+            return silver.transform(batch, self._quarantine, self._context.clock)
         except DriftFrozenError as error:
             self.frozen[batch.topic] = error
             silver.reload()

@@ -13,17 +13,17 @@ from pipelines.contracts.registry import Contract
 from pipelines.parsing.layout import Layout
 from pipelines.parsing.values import ParseRules
 
-_PLAIN = r'[^"\\\x00-\x1f]'
-_TEXT = f'"{_PLAIN}*"'
-_FILLED_TEXT = rf'"[^"\\\x00-\x20]{_PLAIN}*"'  # does not begin with white space
+_CHARACTER = r'[^"\\\x00-\x1f]'
+_TEXT = f'"{_CHARACTER}*"'
+_FILLED_TEXT = rf'"[^"\\\x00-\x20]{_CHARACTER}*"'  # does not begin with white space
 # Escapes of anything but control characters, white space and unpaired surrogates.
-_WORD = (
+_ESCAPE = (
     r"\\u(?:[1-9abcefABCEF][0-9a-fA-F]{3}|0[1-9a-fA-F][0-9a-fA-F]{2}|[dD][0-7][0-9a-fA-F]{2})"
     r'|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\["\\/]'
 )
-_ANY = rf"(?:{_PLAIN}|{_WORD}|\\u00[2-9a-fA-F][0-9a-fA-F]|\\[nrt])*"
-_ESCAPED_TEXT = f'"{_ANY}"'
-_FILLED_ESCAPED_TEXT = rf'"(?:[^"\\\x00-\x20]|{_WORD}){_ANY}"'
+_CHARACTERS = rf"(?:{_CHARACTER}|{_ESCAPE}|\\u00[2-9a-fA-F][0-9a-fA-F]|\\[nrt])*"
+_ESCAPED_TEXT = f'"{_CHARACTERS}"'
+_FILLED_ESCAPED_TEXT = rf'"(?:[^"\\\x00-\x20]|{_ESCAPE}){_CHARACTERS}"'
 _AMOUNT = r"(?:0|[1-9][0-9]{0,12})(?:\.[0-9]{1,4})?"
 # Amounts with more decimals than are stored, as sums of floats have. They are short enough for a double and far enough
 # from a tie, so that a double rounds like the text. The last digit is not 0, so the amount is always rounded.
@@ -36,7 +36,7 @@ _DAY = r"(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _TIME = rf'"{_DAY}T{_CLOCK}:[0-5][0-9](?:\.[0-9]{{1,6}})?(?:Z|[+-]{_CLOCK})"'
 # A value of an extra field. DuckDB does not keep number tokens: only numbers that it writes again unchanged.
-_SCALAR = rf"(?:{_TEXT}|0|-?[1-9][0-9]{{0,8}}(?:\.[0-9]{{0,2}}[1-9])?|true|false)"
+_EXTRA_VALUE = rf"(?:{_TEXT}|0|-?[1-9][0-9]{{0,8}}(?:\.[0-9]{{0,2}}[1-9])?|true|false)"
 _MAX_VALUES = 20  # an integer range up to this size is a list of alternatives
 
 
@@ -68,7 +68,7 @@ def _event(contract: Contract, rules: ParseRules, layout: Layout, event_types: t
     for name in names:
         field = by_name.get(name)
         if field is None:
-            members.append((name, _SCALAR, True))
+            members.append((name, _EXTRA_VALUE, True))
             continue
         text = _lines(field, rules, layout) if field.kind == "lines" else _value(field, event_types, rules, layout)
         if text is None:
@@ -115,7 +115,7 @@ def _value(field: Field, event_types: tuple[str, ...], rules: ParseRules, layout
         return rf"\[(?:{any_text}(?:{layout.comma}{any_text})*)?\]"
     if field.kind == "enum":
         values = event_types if field.name == "event_type" else field.values or (rules.currency,)
-        are_plain = all(re.fullmatch(f"{_PLAIN}+", value) for value in values)
+        are_plain = all(re.fullmatch(f"{_CHARACTER}+", value) for value in values)
         return f'"(?:{"|".join(map(re.escape, values))})"' if are_plain else None
     if field.kind == "integer":
         return _integer(low, high)

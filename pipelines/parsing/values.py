@@ -23,7 +23,7 @@ _TIME = re.compile(
     r"(?:[Zz]|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))"
 ).fullmatch
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?").fullmatch
-_PLAIN_MONEY = re.compile(rb"([0-9]{1,14})(?:\.([0-9]{1,4}))?").fullmatch
+_SIMPLE_MONEY = re.compile(rb"([0-9]{1,14})(?:\.([0-9]{1,4}))?").fullmatch
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DAYS_OF_400_YEARS = 146_097
 _DAY_MICROSECONDS = 86_400_000_000
@@ -161,8 +161,8 @@ def _money_reader(low: int | None, high: int | None, note_rounding: Callable[[],
             raw = raw.encode()
         if type(raw) is not bytes:
             raise WrongValueError("type", expected)
-        if from_zero and (plain := _PLAIN_MONEY(raw)):  # nearly all amounts; creates no Money
-            units, fraction = plain.groups()
+        if from_zero and (simple := _SIMPLE_MONEY(raw)):  # nearly all amounts; creates no Money
+            units, fraction = simple.groups()
             return int(units + fraction.ljust(MONEY_SCALE, b"0")) if fraction else int(units) * _UNIT
         amount = money(raw)
         if amount is None:

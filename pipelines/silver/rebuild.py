@@ -59,7 +59,7 @@ def _build(settings: Settings, lake: Lake, rebuilt: Lake, piece_rows: int | None
     for topic in TOPICS:
         silver = SilverTopic(rebuilt, topic, settings.policy(topic), source=lake, piece_rows=piece_rows)
         for batch in _up_to(consumed_through(lake, topic), silver.pending(settings.batch_size)):
-            outcome = silver.work_out(batch, quarantine, utc_now)
+            outcome = silver.transform(batch, quarantine, utc_now)
             if outcome is not None:
                 quarantine.commit([outcome])
                 silver.commit(outcome)

@@ -114,7 +114,7 @@ class SilverTopic:
         """The bronze rows after `consumed`, in groups of whole batches with about `max_records` records."""
         return pending_batches(self.bronze, self.topic, self.consumed, max_records)
 
-    def work_out(self, batch: BronzeBatch, quarantine: Quarantine, clock: Clock) -> Outcome | None:
+    def transform(self, batch: BronzeBatch, quarantine: Quarantine, clock: Clock) -> Outcome | None:
         """The outcome of the batches up to `batch.batch_id`; None where silver has consumed them.
 
         Changes what is held: call `commit` next, or `reload` after any error. Raises DriftFrozenError under drift

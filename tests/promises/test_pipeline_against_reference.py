@@ -56,7 +56,7 @@ def run_silver(settings: Settings, lake: Lake, topic: str, *, chunk: int, piece_
     quarantine, ledger = Quarantine(lake), Ledger(lake)
     silver = SilverTopic(lake, topic, settings.policy(topic), piece_rows=piece_rows)
     for batch in silver.pending(chunk):
-        outcome = silver.work_out(batch, quarantine, utc_now)
+        outcome = silver.transform(batch, quarantine, utc_now)
         assert outcome is not None
         quarantine.commit([outcome])
         silver.commit(outcome)
