@@ -12,6 +12,7 @@ LakehouseError               anything a user may see; its text says what was exp
     ├── LogRefusedError          the log refused a record or a topic
     ├── LogIdentityError         the topic is not the one that bronze was read from, or offsets are gone
     ├── AlreadyRunningError      another process writes this home
+    ├── OwnershipError           the lake root belongs to another catalog, or its catalog was lost
     ├── DriftFrozenError         policy `freeze` met an unknown field
     ├── BronzeTruncatedError           silver cannot be made anew: retention removed bronze that it was made from
     └── CheckFailedError         a check that must hold does not; nothing was published
@@ -72,6 +73,10 @@ class LogIdentityError(PermanentError):
 
 class AlreadyRunningError(PermanentError):
     """Another process writes this home."""
+
+
+class OwnershipError(PermanentError):
+    """The lake root belongs to another catalog, its own catalog was lost, or this is a copy of another lake."""
 
 
 class DriftFrozenError(PermanentError):
