@@ -160,7 +160,9 @@ def table_locations(catalog: Catalog) -> dict[tuple[str, str], str]:
     if isinstance(catalog, SqlCatalog):
         with catalog.engine.connect() as connection:
             rows = connection.execute(
-                text("select table_namespace, table_name, metadata_location from iceberg_tables where catalog_name = :name"),
+                text(
+                    "select table_namespace, table_name, metadata_location from iceberg_tables where catalog_name = :name"
+                ),
                 {"name": catalog.name},
             ).all()
         return {(namespace, name): location for namespace, name, location in rows}

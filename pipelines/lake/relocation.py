@@ -51,7 +51,9 @@ class Relocation:
         """The location under the new root; one outside of the old root stays as it is."""
         return self.new + location[len(self.old) :] if location.startswith(f"{self.old}/") else location
 
-    def relocated(self, metadata_location: str, folder: Path | None = None, properties: dict[str, str] | None = None) -> str:
+    def relocated(
+        self, metadata_location: str, folder: Path | None = None, properties: dict[str, str] | None = None
+    ) -> str:
         """Write the table's metadata with new paths; the location of the new metadata file.
 
         `metadata_location` is the old one. The files are written into `folder`, by default the table's own `metadata` folder

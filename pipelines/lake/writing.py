@@ -151,7 +151,11 @@ def _refuse_or_set_aside_gold(settings: Settings, found: Ownership, *, new: bool
     """Refuse where the home says that there was a lake: gold reflects silver, or landing files were ingested."""
     traces = [
         path
-        for path in (settings.published_path, settings.home / "gold" / "writer.duckdb", settings.home / "landing" / "_done")
+        for path in (
+            settings.published_path,
+            settings.home / "gold" / "writer.duckdb",
+            settings.home / "landing" / "_done",
+        )
         if path.exists()
     ]
     if not traces:
@@ -168,7 +172,9 @@ def _refuse_or_set_aside_gold(settings: Settings, found: Ownership, *, new: bool
 
 def _local(settings: Settings, found: Ownership) -> str:
     if "://" in settings.lake_root:
-        raise OwnershipError(f"{found.root} can't be set aside in an object store: set ANIMEVERSE_LAKE_ROOT to an empty prefix.")
+        raise OwnershipError(
+            f"{found.root} can't be set aside in an object store: set ANIMEVERSE_LAKE_ROOT to an empty prefix."
+        )
     return settings.lake_root
 
 
