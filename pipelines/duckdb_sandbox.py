@@ -1,7 +1,8 @@
 """Every DuckDB connection of the product: offline, and closed to files other than those it is given.
 
-DuckDB installs and loads extensions by itself, reads any file or URL that SQL names, and writes with COPY. `connect` turns all of
-that off; `lock` also takes the files away. What a statement may do is then not a matter of reading its text.
+DuckDB installs and loads extensions by itself, reads any file or URL that SQL names, and writes with COPY. `connect`
+turns all of that off; `lock` also takes the files away. What a statement may do is then not a matter of reading its
+text.
 """
 
 from collections.abc import Iterable

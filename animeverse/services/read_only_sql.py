@@ -1,8 +1,9 @@
 """Which SQL text may run on the lakehouse: one query, decided on DuckDB's own parse of the very text that is executed.
 
-DuckDB gives the type of a statement, but two types say too little. EXPLAIN hides the type of what it explains, and with ANALYZE
-runs it. Anything with a PIVOT in it is MULTI, a COPY to a file and a CREATE TABLE as well. So an EXPLAIN is put together
-again from a statement that was judged by itself, and a MULTI runs inside `from (…)`, where only a query can be.
+DuckDB gives the type of a statement, but two types say too little. EXPLAIN hides the type of what it explains, and
+with ANALYZE runs it. Anything with a PIVOT in it is MULTI, a COPY to a file and a CREATE TABLE as well. So an EXPLAIN
+is put together again from a statement that was judged by itself, and a MULTI runs inside `from (…)`, where only a
+query can be.
 """
 
 import duckdb
@@ -11,7 +12,10 @@ from pipelines.errors import UsageError
 
 
 def query_text(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
-    """The text to execute for the one query in `sql`. Raises UsageError where it is no query; duckdb.Error where it is no SQL."""
+    """The text to execute for the one query in `sql`.
+
+    Raises UsageError where it is no query; duckdb.Error where it is no SQL.
+    """
     statements = connection.extract_statements(sql)
     if len(statements) != 1:
         raise UsageError(f"expected one SQL statement, found {len(statements)}")
@@ -67,5 +71,6 @@ def _words(text: str) -> list[tuple[int, str]]:
 
 def _refused(found: str) -> UsageError:
     return UsageError(
-        f"expected a query, found {found}: the lakehouse is read-only here; to write a result use --format csv and a file of your own"
+        f"expected a query, found {found}: the lakehouse is read-only here; to write a result use --format csv and a"
+        " file of your own"
     )

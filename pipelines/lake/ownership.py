@@ -1,8 +1,9 @@
 """Which catalog owns a lake root (R51).
 
-A lake id is stored in the lake root (`animeverse-lake.json`), in the catalog (a property of the namespace `ops`) and in every table
-(property `animeverse.lake-id`). `examine` compares them and changes nothing. Writers call `claim`, which writes the id where a new lake
-begins and refuses where the root belongs to another catalog, where the catalog was lost, or where this is a copy of another lake.
+A lake id is stored in the lake root (`animeverse-lake.json`), in the catalog (a property of the namespace `ops`) and
+in every table (property `animeverse.lake-id`). `examine` compares them and changes nothing. Writers call `claim`,
+which writes the id where a new lake begins and refuses where the root belongs to another catalog, where the catalog
+was lost, or where this is a copy of another lake.
 """
 
 import json
@@ -73,28 +74,37 @@ class Ownership:
         match self.state:
             case State.COPIED:
                 return (
-                    f"the lake in {self.root} is a copy: its tables' paths name {self.old_root}, which still exists and belongs to "
+                    f"the lake in {self.root} is a copy: its tables' paths name {self.old_root}, which still exists "
+                    "and belongs to "
                     "the same lake. Nothing was changed. Reading works; to write, make this copy independent by "
                     "`animeverse relocate`."
                 )
             case State.LOST:
                 return (
-                    f"{self.root} holds the tables of a lake, but the catalog {self.catalog} knows none of them: the catalog is "
-                    "missing, empty or another one. Nothing was changed. Restore the catalog from a backup; or register the "
-                    "tables from their newest metadata by `animeverse repair --catalog`; or start over by `animeverse run --new`, which "
+                    f"{self.root} holds the tables of a lake, but the catalog {self.catalog} knows none of them: the"
+                    " catalog is "
+                    "missing, empty or another one. Nothing was changed. Restore the catalog from a backup; or "
+                    "register the "
+                    "tables from their newest metadata by `animeverse repair --catalog`; or start over by "
+                    "`animeverse run --new`, which "
                     "keeps the old files under another name."
                 )
             case State.FOREIGN:
                 other = self.owner.catalog if self.owner is not None else "another one"
                 return (
-                    f"{self.root} belongs to the catalog {other}, and this is {self.catalog}. Two catalogs over one lake root "
-                    "delete each other's files. Nothing was changed. Set ANIMEVERSE_LAKE_ROOT to a root of its own (`animeverse migrate` "
-                    "copies the tables); or, where the other catalog is gone for good, take the lake over by `animeverse relocate`."
+                    f"{self.root} belongs to the catalog {other}, and this is {self.catalog}. Two catalogs over one "
+                    "lake root "
+                    "delete each other's files. Nothing was changed. Set ANIMEVERSE_LAKE_ROOT to a root of its own "
+                    "(`animeverse migrate` "
+                    "copies the tables); or, where the other catalog is gone for good, take the lake over by "
+                    "`animeverse relocate`."
                 )
             case State.ELSEWHERE:
                 return (
-                    f"the tables of the catalog {self.catalog} are in {self.old_root}, and ANIMEVERSE_LAKE_ROOT is {self.root}, which "
-                    "has none. Nothing was changed. Set ANIMEVERSE_LAKE_ROOT back, move the files there, or copy the tables by "
+                    f"the tables of the catalog {self.catalog} are in {self.old_root}, and ANIMEVERSE_LAKE_ROOT is "
+                    f"{self.root}, which "
+                    "has none. Nothing was changed. Set ANIMEVERSE_LAKE_ROOT back, move the files there, or copy "
+                    "the tables by "
                     "`animeverse migrate`."
                 )
             case _:
@@ -129,7 +139,8 @@ class LakeRoot:
             return None
         except (ValueError, TypeError) as error:
             raise OwnershipError(
-                f"{self.root}/{OWNER_FILE} is damaged ({error}): restore it from a backup, or delete it if no other catalog uses "
+                f"{self.root}/{OWNER_FILE} is damaged ({error}): restore it from a backup, or delete it if no other "
+                "catalog uses "
                 "this lake root; the next run writes it again."
             ) from error
 
@@ -161,7 +172,8 @@ def table_locations(catalog: Catalog) -> dict[tuple[str, str], str]:
         with catalog.engine.connect() as connection:
             rows = connection.execute(
                 text(
-                    "select table_namespace, table_name, metadata_location from iceberg_tables where catalog_name = :name"
+                    "select table_namespace, table_name, metadata_location from iceberg_tables where catalog_name ="
+                    " :name"
                 ),
                 {"name": catalog.name},
             ).all()
@@ -284,7 +296,7 @@ def _other_root(tables: Mapping[tuple[str, str], str], root: LakeRoot) -> str | 
 
 
 def claim(catalog: Catalog, found: Ownership, root: LakeRoot) -> str:
-    """Write the lake id wherever it is missing; the id. Raises OwnershipError with nothing changed where another owns it.
+    """Write the lake id wherever it is missing; the id. Raises OwnershipError, with nothing changed.
 
     The catalog gets it first, then the owner file. A crash in between is found by the next call, which writes the file.
     """

@@ -1,9 +1,9 @@
 """Rewrites the paths in Iceberg metadata, for a lake whose folder was moved or copied.
 
-Iceberg metadata holds absolute paths: of the table, its manifest lists, manifests and data files. `relocated` writes copies
-of a table's metadata in which every path below the old root is one below the new root. Snapshot ids, sequence numbers
-and statistics stay the same, so checkpoints and the snapshots that gold reflects stay valid. No file is changed or
-deleted. Data files are not opened.
+Iceberg metadata holds absolute paths: of the table, its manifest lists, manifests and data files. `relocated` writes
+copies of a table's metadata in which every path below the old root is one below the new root. Snapshot ids, sequence
+numbers and statistics stay the same, so checkpoints and the snapshots that gold reflects stay valid. No file is
+changed or deleted. Data files are not opened.
 """
 
 import json
@@ -41,7 +41,10 @@ def location_of(metadata_location: str) -> str:
 
 @dataclass(slots=True)
 class Relocation:
-    """Paths below `old` become paths below `new` (both `file://` locations). Manifests that tables share are rewritten once."""
+    """Paths below `old` become paths below `new` (both `file://` locations).
+
+    Manifests that tables share are rewritten once.
+    """
 
     old: str
     new: str
@@ -56,8 +59,9 @@ class Relocation:
     ) -> str:
         """Write the table's metadata with new paths; the location of the new metadata file.
 
-        `metadata_location` is the old one. The files are written into `folder`, by default the table's own `metadata` folder
-        under the new root. `properties` are set on the table. Raises StoreUnavailableError where a file cannot be read.
+        `metadata_location` is the old one. The files are written into `folder`, by default the table's own `metadata`
+        folder under the new root. `properties` are set on the table. Raises StoreUnavailableError where a file cannot
+        be read.
         """
         source = local_path(self.moved(metadata_location))
         with translate_store_errors(f"relocating {source}"):

@@ -1,8 +1,8 @@
 """Opens a lake for writing, or a moved or copied one for reading (R51).
 
-Every command that writes opens the lake by `open_for_writing`: it compares the lake id of catalog and lake root, gives a moved home's tables
-their new paths, and refuses where another catalog owns the root or the catalog was lost. `reading_copy` shows the tables of a
-lake whose paths are no longer right, without writing to it.
+Every command that writes opens the lake by `open_for_writing`: it compares the lake id of catalog and lake root,
+gives a moved home's tables their new paths, and refuses where another catalog owns the root or the catalog was lost.
+`reading_copy` shows the tables of a lake whose paths are no longer right, without writing to it.
 """
 
 import tempfile
@@ -49,8 +49,8 @@ def examine_lake(lake: Lake, settings: Settings) -> Ownership:
 def open_for_writing(settings: Settings, *, new: bool = False, say: Say = lambda text: None) -> Lake:
     """The lake, owned by this catalog. The caller holds the home's lock.
 
-    With `new`, a lake whose catalog was lost is set aside under another name and a new one begins. Raises OwnershipError with
-    nothing changed where this catalog may not write, StoreUnavailableError.
+    With `new`, a lake whose catalog was lost is set aside under another name and a new one begins. Raises
+    OwnershipError with nothing changed where this catalog may not write, StoreUnavailableError.
     """
     lake = Lake.open(settings)
     try:
@@ -76,11 +76,13 @@ def open_for_writing(settings: Settings, *, new: bool = False, say: Say = lambda
 def relocate_lake(lake: Lake, found: Ownership, lake_id: str, say: Say) -> int:
     """Give all tables the paths of this lake root and this lake id, in one transaction of the catalog; their number.
 
-    The owner file is written before, with the id it replaces: so a crash in between is an unfinished relocation and no foreign lake.
+    The owner file is written before, with the id it replaces: so a crash in between is an unfinished relocation and
+    no foreign lake.
     """
     if not isinstance(lake.catalog, SqlCatalog):
         raise OwnershipError(
-            f"{lake.properties['uri']} is a REST catalog: its tables can't be relocated from here. Copy them by `animeverse migrate`."
+            f"{lake.properties['uri']} is a REST catalog: its tables can't be relocated from here. Copy them by "
+            "`animeverse migrate`."
         )
     root = LakeRoot(found.root, lake.properties)
     tables = table_locations(lake.catalog)
@@ -99,7 +101,8 @@ def relocate_lake(lake: Lake, found: Ownership, lake_id: str, say: Say) -> int:
             for (namespace, name), metadata in located.items():
                 connection.execute(
                     text(
-                        "update iceberg_tables set previous_metadata_location = metadata_location, metadata_location = :new"
+                        "update iceberg_tables set previous_metadata_location = metadata_location, "
+                        "metadata_location = :new"
                         " where catalog_name = :catalog and table_namespace = :namespace and table_name = :name"
                     ),
                     {"new": metadata, "catalog": lake.catalog.name, "namespace": namespace, "name": name},
@@ -162,9 +165,12 @@ def _refuse_or_set_aside_gold(settings: Settings, found: Ownership, *, new: bool
         return
     if not new:
         raise OwnershipError(
-            f"catalog {found.catalog} and lake root {found.root} are empty, but {traces[0]} was made from an earlier lake: they are "
-            "missing or set to other places. Nothing was changed. Restore both from a backup, or correct ANIMEVERSE_CATALOG_URL and "
-            "ANIMEVERSE_LAKE_ROOT; or start over by `animeverse run --new`, which keeps the old gold under another name."
+            f"catalog {found.catalog} and lake root {found.root} are empty, but {traces[0]} was made from an earlier"
+            " lake: they are "
+            "missing or set to other places. Nothing was changed. Restore both from a backup, or correct "
+            "ANIMEVERSE_CATALOG_URL and "
+            "ANIMEVERSE_LAKE_ROOT; or start over by `animeverse run --new`, which keeps the old gold under another "
+            "name."
         )
     if (settings.home / "gold").exists():
         _set_aside(settings.home / "gold", say)

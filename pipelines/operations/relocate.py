@@ -1,8 +1,9 @@
 """`animeverse relocate`: makes a moved or copied home a lakehouse of its own (R51).
 
-For each table, metadata with the paths of this home is written beside the old one; then one transaction of the catalog names all of
-them. Rows, snapshot ids and checkpoints stay the same. A copy gets a lake id of its own. Interrupted, the command is
-repeated: until the transaction the old metadata is in force. The lake that the tables came from is never opened.
+For each table, metadata with the paths of this home is written beside the old one; then one transaction of the
+catalog names all of them. Rows, snapshot ids and checkpoints stay the same. A copy gets a lake id of its own.
+Interrupted, the command is repeated: until the transaction the old metadata is in force. The lake that the tables
+came from is never opened.
 """
 
 import uuid
@@ -37,7 +38,8 @@ class Relocated:
 def relocate(settings: Settings, say: Callable[[str], None] = lambda text: None) -> Relocated:
     """Make the home's lake its own. Where it is already, nothing changes.
 
-    Raises OwnershipError where the lake belongs to another catalog, NoLakehouseError, AlreadyRunningError, StoreUnavailableError.
+    Raises OwnershipError where the lake belongs to another catalog, NoLakehouseError, AlreadyRunningError,
+    StoreUnavailableError.
     """
     with home_lock(settings.home), home_lock(settings.home, "release"), closing(Lake.open(settings)) as lake:
         found = examine_lake(lake, settings)
