@@ -24,13 +24,11 @@ from sqlalchemy import text
 
 from pipelines.errors import OwnershipError
 from pipelines.fault_points import fault_point
-from pipelines.lake.commits import KEY_PREFIX, translate_store_errors
+from pipelines.lake.commits import LAKE_ID, translate_store_errors
 from pipelines.lake.relocation import local_path, location_of, root_of
 
 OWNER_FILE = "animeverse-lake.json"
-LAKE_ID = "lake-id"  # table property, with the prefix of all our keys
 _NAMESPACE = "ops"
-_KEY = KEY_PREFIX + LAKE_ID
 _OUR_NAMESPACES = ("bronze", "silver", "ops")
 
 
@@ -189,7 +187,7 @@ def table_locations(catalog: Catalog) -> dict[tuple[str, str], str]:
 def catalog_lake_id(catalog: Catalog) -> str | None:
     """The lake id in the catalog; None where it has none."""
     try:
-        found: str | None = catalog.load_namespace_properties(_NAMESPACE).get(_KEY)
+        found: str | None = catalog.load_namespace_properties(_NAMESPACE).get(LAKE_ID)
     except NoSuchNamespaceError:
         return None
     return found
@@ -198,9 +196,9 @@ def catalog_lake_id(catalog: Catalog) -> str | None:
 def set_catalog_lake_id(catalog: Catalog, lake_id: str) -> None:
     """Store the lake id in the catalog; repeating it changes nothing."""
     with suppress(NamespaceAlreadyExistsError):
-        catalog.create_namespace(_NAMESPACE, {_KEY: lake_id})
+        catalog.create_namespace(_NAMESPACE, {LAKE_ID: lake_id})
     if catalog_lake_id(catalog) != lake_id:
-        catalog.update_namespace_properties(_NAMESPACE, updates={_KEY: lake_id})
+        catalog.update_namespace_properties(_NAMESPACE, updates={LAKE_ID: lake_id})
 
 
 def examine(catalog: Catalog, address: str, root: LakeRoot) -> Ownership:
@@ -217,13 +215,11 @@ def examine(catalog: Catalog, address: str, root: LakeRoot) -> Ownership:
 
 
 def _state_without_tables(found: Ownership, root: LakeRoot) -> State:
-    if found.owner is not None and found.lake_id not in (found.owner.lake_id, None):
-        return State.FOREIGN
-    if root.has_tables():
-        return State.LOST
-    if found.owner is None or found.lake_id == found.owner.lake_id:
-        return State.NEW
-    return State.NEW if _is_ours(found, root) else State.FOREIGN
+    if found.owner is None:
+        return State.LOST if root.has_tables() else State.NEW
+    if found.lake_id == found.owner.lake_id and _is_ours(found, root):
+        return State.OWNED  # a first run that was interrupted while it created tables
+    return State.LOST if found.lake_id is None and root.has_tables() else State.FOREIGN
 
 
 def _state_at_home(found: Ownership, root: LakeRoot) -> State:

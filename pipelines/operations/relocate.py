@@ -16,8 +16,8 @@ from pipelines.config.settings import Settings
 from pipelines.errors import OwnershipError
 from pipelines.home_lock import home_lock
 from pipelines.lake.catalog import Lake
+from pipelines.lake.open_lake import examine_lake, relocate_lake
 from pipelines.lake.ownership import State
-from pipelines.lake.writing import examine_lake, relocate_lake
 
 
 @dataclass(frozen=True, slots=True)

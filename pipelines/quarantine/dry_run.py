@@ -20,7 +20,8 @@ from pipelines.config.policies import Policy
 from pipelines.config.settings import Settings
 from pipelines.contracts.registry import CONTRACTS
 from pipelines.contracts.tables import RELEASES, RELEASES_NAME, TIMESTAMP, checkpoint_table
-from pipelines.lake.catalog import Lake, open_lakehouse
+from pipelines.lake.catalog import Lake
+from pipelines.lake.open_lake import open_lakehouse
 from pipelines.parsing.parse import Layouts, Parsed, ParseRules, parse
 from pipelines.quarantine.fixes import Fix
 from pipelines.quarantine.records import QuarantineFilter, shown

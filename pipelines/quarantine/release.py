@@ -21,14 +21,15 @@ from pipelines.bronze.position import Position
 from pipelines.bronze.record_ref import RecordRef, ref_text
 from pipelines.bronze.table import ensure_bronze
 from pipelines.bronze.topic_identity import with_bronze_partitions
+from pipelines.config.log import open_log_of
 from pipelines.config.settings import Settings
 from pipelines.contracts.tables import bronze_name
 from pipelines.errors import LakehouseError, LogUnavailableError, PermanentError
 from pipelines.fault_points import fault_point
 from pipelines.home_lock import home_lock
-from pipelines.lake.catalog import Lake, open_lakehouse
+from pipelines.lake.catalog import Lake
+from pipelines.lake.open_lake import open_existing_for_writing
 from pipelines.log.interface import OUTGOING, Log
-from pipelines.log.open import open_log
 from pipelines.log.outgoing import assigned
 from pipelines.quarantine.fixes import Fix
 from pipelines.quarantine.records import QuarantineFilter
@@ -75,7 +76,7 @@ def release(settings: Settings, wanted: QuarantineFilter, fix: Fix | None, say: 
     take them: what it took is noted, the rest stays, and the same command goes on. `run` brings them to silver.
     """
     topic = one_topic(wanted)
-    lake = open_lakehouse(settings)
+    lake = open_existing_for_writing(settings, may_relocate=False)
     try:
         with home_lock(settings.home, "release"), opened_log(settings) as opened:
             opened.ensure_topics([topic], settings.partitions)
@@ -97,7 +98,7 @@ def release(settings: Settings, wanted: QuarantineFilter, fix: Fix | None, say: 
 @contextlib.contextmanager
 def opened_log(settings: Settings) -> Iterator[Log]:
     """The log of the settings."""
-    log = open_log(settings.log_url, kafka=settings.kafka, topic_prefix=settings.topic_prefix)
+    log = open_log_of(settings)
     try:
         yield log
     finally:

@@ -14,7 +14,8 @@ from animeverse.services.query import Session
 from animeverse.services.relocate import relocate
 from pipelines.config.settings import load_settings
 from pipelines.errors import NoLakehouseError, OwnershipError
-from pipelines.lake.catalog import Lake, open_lakehouse
+from pipelines.lake.catalog import Lake
+from pipelines.lake.open_lake import open_lakehouse
 from pipelines.lake.ownership import OWNER_FILE
 from pipelines.maintenance.maintain import maintain
 from pipelines.operations.verify import verify
@@ -129,7 +130,7 @@ def test_two_homes_over_one_lake_root_are_refused(tmp_path: Path) -> None:
     send(tmp_path / "one", [movement(0)])
     run_layers(tmp_path / "one", lake_root=str(root))
     send(tmp_path / "two", [movement(1)])
-    with pytest.raises(OwnershipError, match="belongs to|knows none of them"):
+    with pytest.raises(OwnershipError, match=r"belongs to|knows none of them"):
         run_layers(tmp_path / "two", lake_root=str(root))
     send(tmp_path / "one", [movement(2)])
     run_layers(tmp_path / "one", lake_root=str(root))
@@ -217,5 +218,3 @@ def test_old_snapshots_stay_readable_after_a_relocation(tmp_path: Path) -> None:
         table = lake.table("silver.inventory_updates").iceberg
         assert table.scan(snapshot_id=first).to_arrow().num_rows == 5
         assert table.scan().to_arrow().num_rows == 10
-
-

@@ -14,13 +14,12 @@ from pyiceberg.catalog.sql import SqlCatalog
 from sqlalchemy import text
 
 from pipelines.config.settings import Settings
-from pipelines.errors import OwnershipError
+from pipelines.errors import NoLakehouseError, OwnershipError
 from pipelines.fault_points import fault_point
 from pipelines.lake.catalog import CATALOG_NAME, Lake
-from pipelines.lake.commits import KEY_PREFIX, translate_store_errors
+from pipelines.lake.commits import KEY_PREFIX, LAKE_ID, translate_store_errors
 from pipelines.lake.open_catalog import open_catalog
 from pipelines.lake.ownership import (
-    LAKE_ID,
     LakeRoot,
     Owner,
     Ownership,
@@ -46,7 +45,68 @@ def examine_lake(lake: Lake, settings: Settings) -> Ownership:
     return examine(lake.catalog, settings.catalog_url, lake_root(settings))
 
 
-def open_for_writing(settings: Settings, *, new: bool = False, say: Say = lambda text: None) -> Lake:
+def open_for_reading(settings: Settings) -> Lake:
+    """The lake, for reading; with the right paths where a local lake was moved or copied. Creates nothing."""
+    lake = Lake.open(settings)
+    if settings.catalog_path is not None and "://" not in settings.lake_root:
+        try:
+            found = examine_lake(lake, settings)
+        except BaseException:
+            lake.close()
+            raise
+        if found.state in (State.MOVED, State.COPIED):
+            return reading_copy(lake, found)
+    return lake
+
+
+def open_lakehouse(settings: Settings) -> Lake:
+    """The lake, for reading.
+
+    Raises NoLakehouseError if nothing has been written yet, OwnershipError if its catalog was lost.
+    """
+    refuse_missing(settings)
+    lake = open_for_reading(settings)
+    if not any(name.startswith("bronze.") for name in lake.names()):
+        lake.close()
+        _refuse_lost(settings)
+        raise NoLakehouseError(f"the catalog {settings.catalog_url} has no bronze tables yet: try `animeverse demo`")
+    return lake
+
+
+def open_existing_for_writing(settings: Settings, *, may_relocate: bool = True, say: Say = lambda text: None) -> Lake:
+    """As `open_for_writing`, of a lake that exists.
+
+    Raises NoLakehouseError where there is none, and then creates nothing.
+    """
+    refuse_missing(settings)
+    lake = open_for_writing(settings, may_relocate=may_relocate, say=say)
+    if not any(name.startswith("bronze.") for name in lake.names()):
+        lake.close()
+        raise NoLakehouseError(f"the catalog {settings.catalog_url} has no bronze tables yet: try `animeverse demo`")
+    return lake
+
+
+def refuse_missing(settings: Settings) -> None:
+    """Raise NoLakehouseError, or OwnershipError if it was lost, where the SQLite catalog does not exist.
+
+    Creates nothing.
+    """
+    if settings.is_catalog_missing:
+        _refuse_lost(settings)
+        raise NoLakehouseError(f"there is no lakehouse in {settings.home} yet: try `animeverse demo`")
+
+
+def _refuse_lost(settings: Settings) -> None:
+    """Raise OwnershipError where the lake root holds tables though the catalog has none."""
+    root = lake_root(settings)
+    with translate_store_errors(f"reading {root.root}"):
+        if root.has_tables():
+            raise OwnershipError(Ownership(State.LOST, root.root, settings.catalog_url).refusal())
+
+
+def open_for_writing(
+    settings: Settings, *, new: bool = False, may_relocate: bool = True, say: Say = lambda text: None
+) -> Lake:
     """The lake, owned by this catalog. The caller holds the home's lock.
 
     With `new`, a lake whose catalog was lost is set aside under another name and a new one begins. Raises
@@ -61,6 +121,11 @@ def open_for_writing(settings: Settings, *, new: bool = False, say: Say = lambda
         if found.state is State.NEW:
             _refuse_or_set_aside_gold(settings, found, new=new, say=say)
         if found.state is State.MOVED:
+            if not may_relocate:
+                raise OwnershipError(
+                    f"the lake was moved here from {found.old_root}: give its tables their new paths by `animeverse "
+                    "relocate` first"
+                )
             say(f"the lake was moved here from {found.old_root}: its tables get their new paths")
             relocate_lake(lake, found, found.lake_id or uuid.uuid4().hex, say)
             found = examine_lake(lake, settings)
@@ -71,6 +136,11 @@ def open_for_writing(settings: Settings, *, new: bool = False, say: Say = lambda
         lake.close()
         raise
     return lake
+
+
+def own_lake(lake: Lake, settings: Settings) -> str:
+    """Claim the lake root for this catalog; the lake id. Raises OwnershipError where another one owns it."""
+    return claim(lake.catalog, examine_lake(lake, settings), lake_root(settings))
 
 
 def relocate_lake(lake: Lake, found: Ownership, lake_id: str, say: Say) -> int:
@@ -91,7 +161,7 @@ def relocate_lake(lake: Lake, found: Ownership, lake_id: str, say: Say) -> int:
         relocation = Relocation(f"file://{found.old_root}", root.location)
         for (namespace, name), metadata in tables.items():
             say(f"relocating {namespace}.{name}")
-            located[namespace, name] = relocation.relocated(metadata, properties={KEY_PREFIX + LAKE_ID: lake_id})
+            located[namespace, name] = relocation.relocated(metadata, properties={LAKE_ID: lake_id})
     fault_point("lake.metadata_relocated")
     with translate_store_errors(f"relocating {found.root}"):
         was = found.lake_id if found.lake_id != lake_id else None
@@ -112,7 +182,7 @@ def relocate_lake(lake: Lake, found: Ownership, lake_id: str, say: Say) -> int:
                     "update iceberg_namespace_properties set property_value = :id"
                     " where catalog_name = :catalog and namespace = 'ops' and property_key = :key"
                 ),
-                {"id": lake_id, "catalog": lake.catalog.name, "key": KEY_PREFIX + LAKE_ID},
+                {"id": lake_id, "catalog": lake.catalog.name, "key": LAKE_ID},
             )
         set_catalog_lake_id(lake.catalog, lake_id)  # a lake of an older version has no row to update
         fault_point("lake.relocated")
@@ -147,20 +217,12 @@ def _mark_tables(lake: Lake) -> None:
     for name in lake.names():
         table = lake.find(name)
         if table is not None and table.lake_id != lake.lake_id:
-            table.set_properties({LAKE_ID: lake.lake_id or ""})
+            table.set_properties({LAKE_ID.removeprefix(KEY_PREFIX): lake.lake_id or ""})
 
 
 def _refuse_or_set_aside_gold(settings: Settings, found: Ownership, *, new: bool, say: Say) -> None:
     """Refuse where the home says that there was a lake: gold reflects silver, or landing files were ingested."""
-    traces = [
-        path
-        for path in (
-            settings.published_path,
-            settings.home / "gold" / "writer.duckdb",
-            settings.home / "landing" / "_done",
-        )
-        if path.exists()
-    ]
+    traces = [path for path in (settings.published_path, settings.home / "landing" / "_done") if path.exists()]
     if not traces:
         return
     if not new:
