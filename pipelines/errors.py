@@ -12,6 +12,7 @@ LakehouseError               any error for a user; its text says what was expect
     ├── LogRefusedError          the log refused a record or a topic
     ├── LogIdentityError         the topic is not the one that bronze was read from, or offsets are missing
     ├── AlreadyRunningError      another process is writing to this home
+    ├── OwnershipError           the lake root belongs to another catalog, or its catalog was lost
     ├── DriftFrozenError         policy `freeze` met an unknown field
     ├── BronzeTruncatedError     silver cannot be rebuilt: retention removed the bronze records it was made from
     └── CheckFailedError         a required check failed; nothing was published
@@ -72,6 +73,10 @@ class LogIdentityError(PermanentError):
 
 class AlreadyRunningError(PermanentError):
     """Another process is writing to this home."""
+
+
+class OwnershipError(PermanentError):
+    """The lake root belongs to another catalog, its own catalog was lost, or this is a copy of another lake."""
 
 
 class DriftFrozenError(PermanentError):

@@ -104,3 +104,23 @@ def migrate(
     with stop_on_signals("stopping; the same command continues from here", exit_code=1) as stop:
         report = migrate_all(settings, target, utc_now, say=say, stopped=stop.is_set)
     print_json(report.to_dict()) if as_json else print_migration(report, target)
+
+
+@app.command(epilog=examples("animeverse relocate", "animeverse --home /backup/monday relocate --json"))
+def relocate(context: typer.Context, as_json: Json = False) -> None:
+    """Make a moved, copied or restored home a lakehouse of its own.
+
+    Gives all tables the paths of this home. A copy gets a lake id of its own, so that it and its original never touch
+    each other's files. Changes nothing in a home that is where it was. After an interruption the same command
+    continues.
+    """
+    from animeverse.services.relocate import relocate as relocate_home
+    from animeverse.terminal.console import say
+
+    done = relocate_home(settings_of(context), say)
+    if as_json:
+        print_json(done.to_dict())
+    elif done.tables:
+        say(f"{done.tables} tables of the {done.state} lake are now in {done.lake_root}")
+    else:
+        say(f"nothing to do: the lake in {done.lake_root} is this catalog's own")

@@ -68,7 +68,7 @@ def quarantine_list(
 ) -> None:
     """Count quarantined records by topic and rule, each with a sample."""
     from animeverse.terminal.quarantine import print_rules, rules_to_json
-    from pipelines.lake.catalog import open_lakehouse
+    from pipelines.lake.open_lake import open_lakehouse
     from pipelines.quarantine.records import count_by_rule
 
     selection = filter_of(topic, reason, offset, since, until)
@@ -99,7 +99,7 @@ def quarantine_show(
 ) -> None:
     """Show quarantined records in full, with their releases."""
     from animeverse.terminal.quarantine import print_records, records_to_json
-    from pipelines.lake.catalog import open_lakehouse
+    from pipelines.lake.open_lake import open_lakehouse
     from pipelines.quarantine.records import full_records
 
     selection = filter_of(topic, reason, offset, since, until)

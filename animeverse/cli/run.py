@@ -24,6 +24,9 @@ def run(
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Most records per topic in a micro-batch (ANIMEVERSE_BATCH_SIZE).")
     ] = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="Begin a new lake if the catalog of this one was lost; keeps the old files.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run micro-batches through bronze, silver and gold.
@@ -39,7 +42,7 @@ def run(
         from animeverse.terminal.progress import bars
 
         with bars() as progress:
-            report, seconds = run_pipeline(settings, layer, follow=follow, stop=stop, reporter=progress)
+            report, seconds = run_pipeline(settings, layer, follow=follow, stop=stop, reporter=progress, new=new)
     if as_json:
         print_json(run_report.to_json(report, seconds))
     else:

@@ -98,7 +98,7 @@ def delete(settings: Settings) -> None:
 
 
 def _has_lakehouse(settings: Settings) -> bool:
-    from pipelines.lake.catalog import open_lakehouse
+    from pipelines.lake.open_lake import open_lakehouse
 
     try:
         open_lakehouse(settings).close()

@@ -216,11 +216,10 @@ class Session:
         if self._lake_names is None:
             if self._settings.is_catalog_missing:
                 return frozenset()
-            from pipelines.lake.catalog import (
-                Lake,  # PyIceberg takes over a second to import, and gold does not need it
-            )
+            # PyIceberg takes over a second to import, and gold does not need it.
+            from pipelines.lake.open_lake import open_for_reading
 
-            self._lake = Lake.open(self._settings)
+            self._lake = open_for_reading(self._settings)
             tables = {name for name in self._lake.names() if name.startswith(LAKE_SCHEMAS)}
             self._lake_names = frozenset(tables | {_WATERMARKS} if tables else tables)
         return self._lake_names

@@ -20,7 +20,7 @@ def rebuild_in_place(settings: Settings, stop: threading.Event, reporter: Report
 
     Returns the report and the elapsed seconds. Raises NoLakehouseError.
     """
-    from pipelines.lake.catalog import open_lakehouse
+    from pipelines.lake.open_lake import open_lakehouse
 
     open_lakehouse(settings).close()  # raises before anything is created
     return run(settings, "gold", follow=False, stop=stop, reporter=reporter, discard_gold=True)
@@ -31,7 +31,7 @@ def rebuild_into(settings: Settings, file: Path, as_of: datetime | None) -> Refr
 
     Raises UsageError when the file exists or its name is a schema's, and NoLakehouseError.
     """
-    from pipelines.lake.catalog import open_lakehouse
+    from pipelines.lake.open_lake import open_lakehouse
     from pipelines.silver.as_of import silver_as_of
     from pipelines.silver.changes import silver_changes
 

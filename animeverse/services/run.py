@@ -26,16 +26,24 @@ def run(
     stop: threading.Event,
     reporter: Reporter = SILENT,
     discard_gold: bool = False,
+    new: bool = False,
 ) -> tuple[RunReport, float]:
     """Run one layer, or `all` of them.
 
-    Returns the report and the elapsed seconds. With `discard_gold`, gold is rebuilt from all of silver.
+    Returns the report and the elapsed seconds. With `discard_gold`, gold is rebuilt from all of silver; with
+    `new`, a lake whose catalog was lost is kept aside and a new one begins.
     """
     layers = LAYERS if layer == "all" else (layer,)
     began = time.perf_counter()
     with _existing_objects_frozen():
         report = run_layers(
-            settings, layers, follow=follow, stop=stop, progress=_forward_to(reporter), discard_gold=discard_gold
+            settings,
+            layers,
+            follow=follow,
+            stop=stop,
+            progress=_forward_to(reporter),
+            discard_gold=discard_gold,
+            new=new,
         )
     return report, time.perf_counter() - began
 
@@ -48,13 +56,16 @@ def run_layers(
     stop: threading.Event,
     progress: Callable[[Progress], None],
     discard_gold: bool = False,
+    new: bool = False,
 ) -> RunReport:
     """Run the micro-batch loop over these layers, and close gold at the end.
 
     `progress` is called from the threads of the loop.
     """
     with _gold_writer(settings, discard_gold) if "gold" in layers else nullcontext() as gold:
-        return run_loop(settings, layers, follow=follow, gold=gold, clock=utc_now, progress=progress, stop=stop)
+        return run_loop(
+            settings, layers, follow=follow, gold=gold, clock=utc_now, progress=progress, stop=stop, new=new
+        )
 
 
 def _forward_to(reporter: Reporter) -> Callable[[Progress], None]:

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -19,8 +19,8 @@ from pyiceberg.schema import assign_fresh_schema_ids
 from pyiceberg.transforms import DayTransform
 
 from pipelines.config.settings import Settings
-from pipelines.errors import NoLakehouseError, PermanentError
-from pipelines.lake.commits import encode, translate_store_errors
+from pipelines.errors import OwnershipError, PermanentError
+from pipelines.lake.commits import LAKE_ID, encode, translate_store_errors
 from pipelines.lake.open_catalog import open_catalog
 from pipelines.lake.pyiceberg_internals import iceberg_schema
 from pipelines.lake.reader import FileRange
@@ -45,9 +45,13 @@ TABLE_PROPERTIES: Mapping[str, str] = {
 class Lake:
     """An open catalog. Every call loads the table again, so every caller has its own compare-and-swap base."""
 
-    def __init__(self, catalog: Catalog, properties: Mapping[str, str]) -> None:
+    def __init__(
+        self, catalog: Catalog, properties: Mapping[str, str], on_close: Callable[[], None] = lambda: None
+    ) -> None:
         self.catalog = catalog
         self.properties = properties
+        self.lake_id: str | None = None  # set when the lake is opened for writing: new tables get it (R51)
+        self._on_close = on_close
         self._creating = threading.Lock()
 
     @classmethod
@@ -64,6 +68,7 @@ class Lake:
         engine = getattr(self.catalog, "engine", None)
         if engine is not None:
             engine.dispose()
+        self._on_close()
 
     def names(self) -> list[str]:
         """Full names of all tables, sorted."""
@@ -100,6 +105,7 @@ class Lake:
         """Load the table unchanged, or create it, partitioned by the day of the column `day_of`."""
         table = self.find(name)
         if table is not None:
+            self._refuse_foreign(table)
             return table
         with self._creating, translate_store_errors(f"creating table {name}"):
             with contextlib.suppress(NamespaceAlreadyExistsError):
@@ -110,10 +116,18 @@ class Lake:
                 if day_of is not None:
                     source = iceberg.find_field(day_of).field_id
                     spec = PartitionSpec(PartitionField(source, 1000, DayTransform(), f"{day_of}_day"))
+                own = {} if self.lake_id is None else {LAKE_ID: self.lake_id}
                 self.catalog.create_table(
-                    name, iceberg, partition_spec=spec, properties={**TABLE_PROPERTIES, **(properties or {})}
+                    name, iceberg, partition_spec=spec, properties={**TABLE_PROPERTIES, **own, **(properties or {})}
                 )
         return self.table(name)
+
+    def _refuse_foreign(self, table: LakeTable) -> None:
+        if self.lake_id is not None and table.lake_id not in (None, self.lake_id):
+            raise OwnershipError(
+                f"{table.name} belongs to the lake {table.lake_id}, and this is the lake {self.lake_id}. Nothing was "
+                "changed. Restore the table from a backup of this lake, or drop it from the catalog."
+            )
 
     def scan(self, name: str) -> pl.LazyFrame:
         """The table's current rows as a Polars LazyFrame."""
@@ -127,17 +141,6 @@ def catalog_properties(settings: Settings) -> dict[str, str]:
     warehouse = root if "://" in root else f"file://{Path(root).absolute()}"
     properties = {"type": settings.catalog_kind, "uri": settings.catalog_url, "warehouse": warehouse}
     return properties | settings.s3 | settings.catalog
-
-
-def open_lakehouse(settings: Settings) -> Lake:
-    """Open the catalog for reading. Raises NoLakehouseError if nothing has been written yet."""
-    if settings.is_catalog_missing:
-        raise NoLakehouseError(f"there is no lakehouse in {settings.home} yet: try `animeverse demo`")
-    lake = Lake.open(settings)
-    if not any(name.startswith("bronze.") for name in lake.names()):
-        lake.close()
-        raise NoLakehouseError(f"the catalog {settings.catalog_url} has no bronze tables yet: try `animeverse demo`")
-    return lake
 
 
 MIGRATIONS = "ops.migrations"

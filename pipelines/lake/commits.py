@@ -21,6 +21,7 @@ COMMIT = KEY_PREFIX + "commit"  # the unique id of a commit
 # A compaction carries on the checkpoint of an earlier commit. It names the snapshot whose rows it holds, and the
 # snapshot and time of the commit that wrote the checkpoint.
 ROWS_OF = KEY_PREFIX + "rows-of"
+LAKE_ID = KEY_PREFIX + "lake-id"  # table property and namespace property: the lake they belong to (R51)
 CHECKPOINT_SNAPSHOT, CHECKPOINT_AT = KEY_PREFIX + "stamped-by", KEY_PREFIX + "stamped-at"
 _NOT_CHECKPOINT = (COMMIT, ROWS_OF, CHECKPOINT_SNAPSHOT, CHECKPOINT_AT)
 

@@ -33,7 +33,7 @@ from pyiceberg.serializers import ToOutputFile
 from pipelines.errors import CommitConflictError, PermanentError
 from pipelines.fault_points import fault_point
 from pipelines.lake.catalog import Lake, LakeTable
-from pipelines.lake.commits import COMMIT, summary_of, transaction, translate_store_errors
+from pipelines.lake.commits import COMMIT, LAKE_ID, summary_of, transaction, translate_store_errors
 from pipelines.lake.frames import to_frame
 from pipelines.lake.pyiceberg_internals import set_snapshot_id, with_path
 from pipelines.lake.reader import TableReader
@@ -84,7 +84,9 @@ def stage(
         "statistics": [],
         "partition_statistics": [],
     }
-    kept = {key: value for key, value in old.properties.items() if key not in _LOCATION_PROPERTIES}
+    kept = {key: value for key, value in old.properties.items() if key not in (*_LOCATION_PROPERTIES, LAKE_ID)}
+    if staging.lake_id is not None:
+        kept[LAKE_ID] = staging.lake_id
     changed = {"location": location, "properties": kept, "current_snapshot_id": None, "refs": {}, **no_history}
     path = f"{location}/metadata/00000-{uuid.uuid4()}.metadata.json"
     with translate_store_errors(f"copying table {source.name}"):

@@ -12,6 +12,7 @@ from pipelines.lake.commits import (
     CHECKPOINT_AT,
     CHECKPOINT_SNAPSHOT,
     KEY_PREFIX,
+    LAKE_ID,
     ROWS_OF,
     checkpoint_of,
     prefixed,
@@ -72,12 +73,17 @@ class TableHistory:
         return {key: int(value) for key, value in summary.items() if key.startswith("total-")}
 
     def properties(self) -> Mapping[str, str]:
-        """Our table properties, keys without the prefix."""
+        """Our table properties but the lake id, keys without the prefix."""
         return {
             key.removeprefix(KEY_PREFIX): value
             for key, value in self._table.properties.items()
-            if key.startswith(KEY_PREFIX)
+            if key.startswith(KEY_PREFIX) and key != LAKE_ID
         }
+
+    @property
+    def lake_id(self) -> str | None:
+        """The id of the lake the table belongs to; None for a table of an older version."""
+        return self._table.properties.get(LAKE_ID)
 
     def checkpoint(self) -> Mapping[str, str]:
         """The newest checkpoint, keys without the prefix; {} if there is none.

@@ -7,6 +7,7 @@ small pieces while the pipeline runs.
 
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,8 +16,9 @@ from pipelines.clock import Clock, utc_now
 from pipelines.config.settings import Settings
 from pipelines.errors import CheckFailedError, CommitConflictError
 from pipelines.home_lock import home_lock, is_locked
-from pipelines.lake.catalog import Lake, LakeTable, open_lakehouse
+from pipelines.lake.catalog import Lake, LakeTable
 from pipelines.lake.compaction import Group, at_rest
+from pipelines.lake.open_lake import open_existing_for_writing, open_lakehouse, refuse_missing
 from pipelines.lake.orphan_files import delete, unreferenced
 from pipelines.lake.rewrite import Rewrite, discard, file_lines, write_anew
 from pipelines.maintenance.bronze_retention import plan_retention
@@ -79,24 +81,22 @@ def maintain(
     `say` receives the name of each table, and `stopped` is asked between pieces of work. With `dry_run` nothing is
     changed and no lock is taken. Raises NoLakehouseError, AlreadyRunningError.
     """
-    lake = open_lakehouse(settings)
-    try:
-        if dry_run:
+    if dry_run:
+        with closing(open_lakehouse(settings)) as lake:
             tables = [_plan(lake, table, settings, pinned, clock()) for table in _tables(lake)]
             return Report(True, tables, _abandoned_rebuilds(settings))
-        with home_lock(settings.home):
-            report = Report(False)
-            for table in _tables(lake):
-                if stopped():
-                    break
-                say(table.name)
-                report.tables.append(_maintain_table(lake, table, settings, pinned, stopped, clock))
-            for folder in _abandoned_rebuilds(settings):
-                shutil.rmtree(folder, ignore_errors=True)
-                report.leftovers.append(folder)
-            return report
-    finally:
-        lake.close()
+    refuse_missing(settings)
+    with home_lock(settings.home), closing(open_existing_for_writing(settings, say=say)) as lake:
+        report = Report(False)
+        for table in _tables(lake):
+            if stopped():
+                break
+            say(table.name)
+            report.tables.append(_maintain_table(lake, table, settings, pinned, stopped, clock))
+        for folder in _abandoned_rebuilds(settings):
+            shutil.rmtree(folder, ignore_errors=True)
+            report.leftovers.append(folder)
+        return report
 
 
 def sort_of(columns: Collection[str]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ class RunContext:
     stop: threading.Event
     report: RunReport
     progress: Callable[[Progress], None]
+    new: bool = False  # begin a new lake where the catalog of another one was lost
     total: int | None = None
 
     def note(self, text: str) -> None:

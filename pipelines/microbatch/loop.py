@@ -15,6 +15,7 @@ from pipelines.config.settings import Settings
 from pipelines.errors import CommitConflictError, LogIdentityError, PermanentError, RetryableError
 from pipelines.home_lock import home_lock
 from pipelines.lake.catalog import Lake, refuse_unfinished
+from pipelines.lake.open_lake import open_for_writing
 from pipelines.maintenance.background import BackgroundMaintenance, OwnedTable
 from pipelines.microbatch.bronze_stage import BronzeStage, Round
 from pipelines.microbatch.context import RunContext
@@ -45,12 +46,13 @@ def run(
     progress: Callable[[Progress], None],
     stop: threading.Event,
     observers: Sequence[BatchObserver] = (),
+    new: bool = False,
 ) -> RunReport:
     """Run the layers until all records that the log held at the start are processed, or until `stop` is set.
 
     With `follow`, run until `stop` is set: retryable errors are sent through `progress` and retried with backoff.
     `gold` is the writer of gold or a function that opens it; the caller closes it. `observers` see each batch after
-    its silver commit.
+    its silver commit. With `new`, a lake whose catalog was lost is kept aside and a new one begins.
 
     Raises LakehouseError; AlreadyRunningError if another run writes the home. A topic that meets drift under `freeze`,
     or that is not the one read before, stops alone: DriftFrozenError or LogIdentityError is raised at the end.
@@ -61,7 +63,7 @@ def run(
         while True:
             rounds_before = report.rounds
             try:
-                _attempt(RunContext(settings, follow, clock, stop, report, progress), layers, handle, observers)
+                _attempt(RunContext(settings, follow, clock, stop, report, progress, new), layers, handle, observers)
                 return report
             except RetryableError as error:
                 made_progress = report.rounds > rounds_before
@@ -82,7 +84,7 @@ def _attempt(
 ) -> None:
     """Open the stages, run them until done, close them. Raises the errors of topics that stopped."""
     with ExitStack() as stack:
-        lake = stack.enter_context(closing(Lake.open(context.settings)))
+        lake = stack.enter_context(closing(open_for_writing(context.settings, new=context.new, say=context.note)))
         refuse_unfinished(lake)
         loop = RunLoop(context, lake, Observers(context, observers), handle)
         stack.callback(loop.close)

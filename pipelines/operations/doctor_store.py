@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipelines.config.settings import Settings
 from pipelines.errors import LakehouseError, PermanentError
+from pipelines.lake.ownership import Ownership, State
 from pipelines.operations.doctor_finding import Finding, probe_folder
 
 
@@ -23,11 +24,13 @@ def catalog(settings: Settings) -> Iterator[Finding]:
             yield Finding("catalog", "ok", f"{path} is created by the first run")
             return
     from pipelines.lake.catalog import Lake, refuse_unfinished
+    from pipelines.lake.open_lake import examine_lake
 
     try:
         with closing(Lake.open(settings)) as lake:
             names = lake.names()
             refuse_unfinished(lake)
+            owner = examine_lake(lake, settings)
     except PermanentError as error:
         yield Finding("catalog", "fail", str(error), "repeat the same `animeverse migrate`")
     except LakehouseError as error:
@@ -35,6 +38,17 @@ def catalog(settings: Settings) -> Iterator[Finding]:
         yield Finding("catalog", "fail", str(error), mend)
     else:
         yield Finding("catalog", "ok", f"{settings.catalog_url} answers: {len(names)} tables")
+        yield _owner(owner)
+
+
+def _owner(found: Ownership) -> Finding:
+    """Whether the catalog may write to the lake root (R51)."""
+    if (reason := found.refusal()) is not None:
+        return Finding("owner", "fail", reason)
+    if found.state is State.MOVED:
+        detail = f"the lake was moved here from {found.old_root}"
+        return Finding("owner", "warn", detail, "the next run relocates it; or do so now: `animeverse relocate`")
+    return Finding("owner", "ok", f"lake {found.lake_id[:8] if found.lake_id else 'without an id yet'} in {found.root}")
 
 
 def _sqlite_fault(path: Path) -> str | None:

@@ -25,9 +25,10 @@ from pipelines.contracts.tables import TIMESTAMP
 from pipelines.errors import CheckFailedError, PermanentError, UsageError
 from pipelines.fault_points import fault_point
 from pipelines.home_lock import home_lock
-from pipelines.lake.catalog import MIGRATIONS, Lake, LakeTable, catalog_properties, open_lakehouse
+from pipelines.lake.catalog import MIGRATIONS, Lake, LakeTable, catalog_properties
 from pipelines.lake.copy import Content, content, has_origin, is_copy_of, publish, stage
 from pipelines.lake.open_catalog import open_catalog
+from pipelines.lake.open_lake import open_lakehouse, own_lake
 
 MIGRATIONS_SCHEMA = pa.schema(
     [
@@ -91,6 +92,7 @@ def migrate(
         tables = {name: old.table(name) for name in old.names() if name != MIGRATIONS}
         if (finished := _finished_report(tables, new)) is not None:
             return finished
+        new.lake_id = own_lake(new, target)
         staging_file = source.home / "migrating.db"
         _delete_database(staging_file)  # left by a migration that was killed
         with closing(_open_staging(staging_file, target, new)) as staging:
@@ -204,4 +206,6 @@ def _delete_database(path: Path) -> None:
 def _open_staging(file: Path, target: Settings, new: Lake) -> Lake:
     """Open a private catalog over the target store. A REST catalog may add properties of the store."""
     properties = {**catalog_properties(target), **new.catalog.properties, "type": "sql", "uri": f"sqlite:///{file}"}
-    return Lake(open_catalog("staging", properties), properties)
+    staging = Lake(open_catalog("staging", properties), properties)
+    staging.lake_id = new.lake_id
+    return staging

@@ -19,7 +19,8 @@ from pipelines.config.settings import Settings
 from pipelines.contracts.registry import TOPICS
 from pipelines.contracts.tables import bronze_name, checkpoint_table
 from pipelines.errors import LogRefusedError
-from pipelines.lake.catalog import Lake, LakeTable, open_lakehouse
+from pipelines.lake.catalog import Lake, LakeTable
+from pipelines.lake.open_lake import open_lakehouse
 from pipelines.log.interface import Log, TopicState
 from pipelines.log.scan import scan
 from pipelines.operations.log_topic import topic_mismatch

@@ -22,7 +22,8 @@ from pipelines.contracts.registry import TOPICS
 from pipelines.contracts.tables import BRONZE
 from pipelines.fault_points import fault_point
 from pipelines.home_lock import home_lock
-from pipelines.lake.catalog import Lake, LakeTable, open_lakehouse
+from pipelines.lake.catalog import Lake, LakeTable
+from pipelines.lake.open_lake import open_existing_for_writing, refuse_missing
 from pipelines.log.interface import Log
 
 
@@ -54,7 +55,12 @@ def resume(settings: Settings, topics: Sequence[str], clock: Clock) -> list[Resu
 
     Raises AlreadyRunningError while a run holds the home, NoLakehouseError, and the errors of log and store.
     """
-    with closing(open_lakehouse(settings)) as lake, home_lock(settings.home), closing(open_log_of(settings)) as log:
+    refuse_missing(settings)
+    with (
+        home_lock(settings.home),
+        closing(open_existing_for_writing(settings)) as lake,
+        closing(open_log_of(settings)) as log,
+    ):
         log.ensure_topics(list(TOPICS), settings.partitions)
         return [_resume_topic(lake, log, topic, clock) for topic in topics]
 

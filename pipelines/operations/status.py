@@ -14,7 +14,8 @@ from pipelines.config.settings import Settings
 from pipelines.contracts.registry import BUSINESS_TOPICS, TOPICS
 from pipelines.contracts.tables import bronze_name
 from pipelines.errors import LogRefusedError, LogUnavailableError
-from pipelines.lake.catalog import Lake, LakeTable, catalog_properties, open_lakehouse
+from pipelines.lake.catalog import Lake, LakeTable, catalog_properties
+from pipelines.lake.open_lake import open_lakehouse
 from pipelines.log.interface import Log, TopicState
 from pipelines.silver.state import read_state
 from pipelines.silver.watermark import ended_before, partition_watermarks, topic_watermark

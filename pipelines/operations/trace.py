@@ -25,7 +25,8 @@ from pipelines.config.settings import Settings
 from pipelines.contracts.registry import TOPICS
 from pipelines.contracts.tables import QUARANTINE, bronze_name, checkpoint_table
 from pipelines.errors import LakehouseError, LogIdentityError
-from pipelines.lake.catalog import Lake, LakeTable, open_lakehouse
+from pipelines.lake.catalog import Lake, LakeTable
+from pipelines.lake.open_lake import open_lakehouse
 from pipelines.log.interface import Log
 from pipelines.log.scan import scan
 from pipelines.operations.log_topic import topic_mismatch

@@ -16,7 +16,8 @@ from pipelines.config.settings import Settings
 from pipelines.contracts.registry import TOPICS
 from pipelines.contracts.tables import bronze_name
 from pipelines.errors import StoreUnavailableError
-from pipelines.lake.catalog import Lake, LakeTable, open_lakehouse
+from pipelines.lake.catalog import Lake, LakeTable
+from pipelines.lake.open_lake import open_lakehouse
 from pipelines.operations.check import MAX_SHOWN, Check
 from pipelines.operations.verify_topic import topic_checks
 from pipelines.silver.changes import SilverChanges, silver_changes

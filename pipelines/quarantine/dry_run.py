@@ -20,7 +20,8 @@ from pipelines.config.policies import Policy
 from pipelines.config.settings import Settings
 from pipelines.contracts.registry import CONTRACTS
 from pipelines.contracts.tables import RELEASES_NAME, TIMESTAMP, checkpoint_table
-from pipelines.lake.catalog import Lake, open_lakehouse
+from pipelines.lake.catalog import Lake
+from pipelines.lake.open_lake import open_lakehouse
 from pipelines.log.interface import Log
 from pipelines.parsing.parse import Layouts, ParseRules, parse
 from pipelines.quarantine.copies import find_copies

@@ -25,7 +25,8 @@ from pipelines.contracts.tables import bronze_name
 from pipelines.errors import LakehouseError, LogUnavailableError, PermanentError
 from pipelines.fault_points import fault_point
 from pipelines.home_lock import home_lock
-from pipelines.lake.catalog import Lake, open_lakehouse
+from pipelines.lake.catalog import Lake
+from pipelines.lake.open_lake import open_existing_for_writing
 from pipelines.log.interface import OUTGOING, Log
 from pipelines.log.outgoing import assigned
 from pipelines.quarantine.copies import find_copies
@@ -69,7 +70,7 @@ def release(settings: Settings, wanted: QuarantineFilter, fix: Fix | None, on_no
     and the same command continues with the others.
     """
     topic = one_topic(wanted)
-    lake = open_lakehouse(settings)
+    lake = open_existing_for_writing(settings, may_relocate=False)
     try:
         with home_lock(settings.home, "release"), opened_log(settings) as opened:
             opened.ensure_topics([topic], settings.partitions)

@@ -81,7 +81,7 @@ def send(
         log.append(topic, pa.Table.from_pylist(rows, schema=OUTGOING))
 
 
-def run_layers(home: Path, *, gold: bool = False, **settings: Any) -> RunReport:
+def run_layers(home: Path, *, gold: bool = False, new: bool = False, **settings: Any) -> RunReport:
     """Run bronze and silver, and optionally gold, until caught up."""
     chosen = load_settings(home=home, **settings)
     layers = ("bronze", "silver", "gold") if gold else ("bronze", "silver")
@@ -95,6 +95,7 @@ def run_layers(home: Path, *, gold: bool = False, **settings: Any) -> RunReport:
             clock=lambda: datetime.now(UTC),
             progress=lambda progress: None,
             stop=threading.Event(),
+            new=new,
         )
     finally:
         if warehouse is not None:

@@ -5,7 +5,8 @@ import pytest
 
 from pipelines.config.settings import load_settings
 from pipelines.errors import NoLakehouseError, PermanentError
-from pipelines.lake.catalog import MIGRATIONS, Lake, catalog_properties, open_lakehouse, refuse_unfinished
+from pipelines.lake.catalog import MIGRATIONS, Lake, catalog_properties, refuse_unfinished
+from pipelines.lake.open_lake import open_lakehouse
 
 ROWS = pa.table({"n": pa.array([1, 2], pa.int64())})
 
