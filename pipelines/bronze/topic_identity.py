@@ -18,6 +18,7 @@ from pipelines.bronze.position import Position
 from pipelines.lake.frames import to_frame
 from pipelines.lake.table import LakeTable
 from pipelines.log.interface import Log, TopicState
+from pipelines.log.scan import scan
 
 Cause = Literal["retention", "topic_made_anew", "other_log", "log_restored"]
 _CHUNK = 100_000  # records compared at once
@@ -121,15 +122,10 @@ def shared_until(table: LakeTable, log: Log, topic: str, position: Position) -> 
     last_same, last_other = {p: offset - 1 for p, offset in at.items()}, dict.fromkeys(at, -1)
     comparisons: tuple[tuple[dict[int, int], Literal["semi", "anti"]], ...]
     comparisons = ((last_same, "semi"), (last_other, "anti"))
-    while open_positions := {p: offset for p, offset in at.items() if offset < until[p]}:
-        polled = log.poll(topic, open_positions, _CHUNK, 1.0)
-        if not polled.records.num_rows and all(polled.next_offsets[p] == at[p] for p in polled.next_offsets):
-            break
-        at |= polled.next_offsets
-        limit = pl.col("partition").replace_strict(until, return_dtype=pl.Int64)
-        records, keys = _digests(polled.records).filter(pl.col("offset") < limit), ["partition", "offset", "digest"]
+    for records in scan(log, topic, at, until, _CHUNK):
+        digests, keys = _digests(records), ["partition", "offset", "digest"]
         for last, how in comparisons:
-            matches = records.join(known, on=keys, how=how, maintain_order="left").group_by("partition")
+            matches = digests.join(known, on=keys, how=how, maintain_order="left").group_by("partition")
             for partition, offset in matches.agg(pl.col("offset").max()).iter_rows():
                 last[partition] = max(last[partition], offset)
     return {p: last_same[p] + 1 if last_same[p] < last_other[p] else until[p] for p in until}

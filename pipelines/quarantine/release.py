@@ -21,6 +21,7 @@ from pipelines.bronze.position import Position
 from pipelines.bronze.record_ref import RecordRef, ref_text
 from pipelines.bronze.table import ensure_bronze
 from pipelines.bronze.topic_identity import with_bronze_partitions
+from pipelines.config.log import open_log_of
 from pipelines.config.settings import Settings
 from pipelines.contracts.tables import bronze_name
 from pipelines.errors import LakehouseError, LogUnavailableError, PermanentError
@@ -28,7 +29,6 @@ from pipelines.fault_points import fault_point
 from pipelines.home_lock import home_lock
 from pipelines.lake.catalog import Lake, open_lakehouse
 from pipelines.log.interface import OUTGOING, Log
-from pipelines.log.open import open_log
 from pipelines.log.outgoing import assigned
 from pipelines.quarantine.fixes import Fix
 from pipelines.quarantine.records import QuarantineFilter
@@ -97,7 +97,7 @@ def release(settings: Settings, wanted: QuarantineFilter, fix: Fix | None, say: 
 @contextlib.contextmanager
 def opened_log(settings: Settings) -> Iterator[Log]:
     """The log of the settings."""
-    log = open_log(settings.log_url, kafka=settings.kafka, topic_prefix=settings.topic_prefix)
+    log = open_log_of(settings)
     try:
         yield log
     finally:

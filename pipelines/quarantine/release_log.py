@@ -20,6 +20,7 @@ from pipelines.contracts.tables import RELEASES, RELEASES_NAME
 from pipelines.errors import CommitConflictError
 from pipelines.lake.catalog import Lake, LakeTable, encode
 from pipelines.log.interface import Log
+from pipelines.log.scan import scan
 from pipelines.silver.release_header import release_mask
 
 _ATTEMPTS = 5  # against somebody else's commit, say a compaction
@@ -142,12 +143,8 @@ def copies_in_log(log: Log, topic: str, since: Mapping[int, int]) -> Iterator[pa
     """Records of the log (schema RECORDS) from these offsets on that carry a release header, whatever it names."""
     state = log.topic_state(topic)
     at = {p: max(offset, state.first_offsets[p]) for p, offset in since.items() if p in state.end_offsets}
-    while open_positions := {p: offset for p, offset in at.items() if offset < state.end_offsets[p]}:
-        polled = log.poll(topic, open_positions, _CHUNK, 1.0)
-        if not polled.records.num_rows and all(polled.next_offsets[p] == at[p] for p in polled.next_offsets):
-            return
-        at |= polled.next_offsets
-        yield polled.records.filter(pa.array(release_mask(polled.records)))
+    for records in scan(log, topic, at, state.end_offsets, _CHUNK):
+        yield records.filter(pa.array(release_mask(records)))
 
 
 def copies_in_bronze(bronze: LakeTable, since: Mapping[int, int]) -> Iterator[pa.Table]:
