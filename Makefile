@@ -19,10 +19,10 @@ demo: $(STAMP) ## fill a warehouse and show it: EVENTS=200000 DAYS=60, ARGS=--fr
 	@$(RUN) animeverse demo --events $(EVENTS) --days $(DAYS) $(ARGS)
 
 test: $(STAMP) ## run the tests; ARGS='-k watermark' selects some of them
-	@$(RUN) pytest -n 2 -m 'not slow' $(ARGS)
+	@$(RUN) pytest -n auto -m 'not slow' $(ARGS)
 
 slow: $(STAMP) ## run the slow tests: kill -9, brokers, stores, Prefect, real data
-	@$(RUN) pytest -n 2 -m slow $(ARGS)
+	@$(RUN) pytest -n auto -m slow $(ARGS)
 
 chaos: $(STAMP) ## kill a running pipeline N=100 times at random, then account for every record; SEED=7 repeats a run
 	@$(RUN) tests.promises.chaos $(or $(N),100) $(SEED)
@@ -37,9 +37,10 @@ notebooks: $(STAMP) ## open the notebooks in JupyterLab, on 127.0.0.1; ARGS=--no
 render: $(STAMP) ## run the notebooks on your lakehouse, into docs/notebooks
 	@$(RUN) notebooks.render
 
-lint: $(STAMP) ## lint the code and check its format
+lint: $(STAMP) ## lint the code, check its format and its import layers
 	@$(RUN) ruff check
 	@$(RUN) ruff format --check
+	@$(VENV)/bin/lint-imports --no-cache
 
 format: $(STAMP) ## format the code and apply lint fixes
 	@$(RUN) ruff check --fix

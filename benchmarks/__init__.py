@@ -1,1 +1,1 @@
-"""Measured claims: each module prints what it measured, and `--json` prints it for a program."""
+"""Benchmarks. Each prints a table of its figures, or JSON with `--json`."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME`: measure. Progress on stderr, results on stdout; see README.md for the method."""
+"""`python -m benchmarks NAME`: run a benchmark. Progress on stderr, results on stdout; README.md has the method."""
 
 import argparse
 import subprocess
@@ -29,7 +29,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "demo": demo,
     "floors": floors,
 }
-# In `all`: query is part of history, memory of catch_up and demo.
+# `all` omits query, which is part of history, and memory, which is part of catch_up and demo.
 _ALL = ("catch_up", "freshness", "history", "commits", "idle", "start", "demo", "floors")
 _OVER_LOGS = ("catch_up", "freshness")
 
@@ -47,17 +47,17 @@ def main() -> int:
     except NoBrokerError as error:
         say(f"not measured: {error}")
         return 1
-    if not (given.quick or found.faults):  # what does not count replaces nothing
+    if not (given.quick or found.faults):  # an invalid result is not saved
         say(f"written to {found.save()}")
         _publish()
     print(found.to_json() if given.json else table.figures_table([found]))
     for fault in found.faults:
-        say(f"does not count: {fault}")
+        say(f"invalid: {fault}")
     return 1 if found.faults else 0
 
 
 def _all(given: argparse.Namespace, rest: list[str]) -> int:
-    """One after the other, each a process of its own; those about the log over each log that `--log` names."""
+    """Run every benchmark in its own process. Those that depend on the log run once per log."""
     logs = [given.log] if given.log else ["embedded", "kafka"]
     failed = []
     for name in _ALL:
@@ -68,7 +68,7 @@ def _all(given: argparse.Namespace, rest: list[str]) -> int:
                 failed.append(f"{name} ({log})")
     if not given.quick:
         print(table.goals_table(results.saved()))
-    say("all counts" if not failed else f"failed, or does not count: {', '.join(failed)}")
+    say("all results are valid" if not failed else f"failed or invalid: {', '.join(failed)}")
     return 1 if failed else 0
 
 
@@ -80,26 +80,24 @@ def _publish() -> None:
 
 
 def _arguments() -> tuple[argparse.Namespace, list[str]]:
-    """What was asked for, and the options as `all` hands them on (without the name)."""
+    """Return the arguments, and the options that `all` passes on (without the name)."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("benchmark", choices=[*BENCHMARKS, "all"])
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works; nothing is written")
+    parser.add_argument("--quick", action="store_true", help="small sizes, as a smoke test; saves nothing")
     parser.add_argument("--json", action="store_true", help="JSON on stdout in place of a table")
-    parser.add_argument("--events", type=int, help="of catch-up (2,000,000)")
+    parser.add_argument("--events", type=int, help="events of catch-up (2,000,000)")
     parser.add_argument("--repeat", type=int, help="repetitions (3)")
-    parser.add_argument(
-        "--log", choices=("embedded", "kafka"), help="kafka: ANIMEVERSE_LOG_URL, or a broker is started"
-    )
-    parser.add_argument("--load", choices=("sales", "mixed", "both"), help="of catch-up (both)")
-    parser.add_argument("--batch-size", type=int, help="most records a topic in a micro-batch (the pipeline's choice)")
-    parser.add_argument("--seconds", type=int, help="of each steady rate (60)")
+    parser.add_argument("--log", choices=("embedded", "kafka"), help="kafka: ANIMEVERSE_LOG_URL, else start a broker")
+    parser.add_argument("--load", choices=("sales", "mixed", "both"), help="load of catch-up (both)")
+    parser.add_argument("--batch-size", type=int, help="records per topic in a micro-batch, at most (adaptive)")
+    parser.add_argument("--seconds", type=int, help="duration of each steady rate (60)")
     parser.add_argument(
         "--rates", type=lambda text: tuple(map(int, text.split(","))), help="events a second (500,5000)"
     )
-    parser.add_argument("--prefect", action="store_true", help="freshness through the looping flow, too")
+    parser.add_argument("--prefect", action="store_true", help="measure freshness of the Prefect flow as well")
     parser.add_argument("--rows", type=int, help="fact rows of the history (50,000,000)")
     parser.add_argument("--days", type=int, help="days of the history (400)")
-    parser.add_argument("--commits", type=int, help="of commits (10,000)")
+    parser.add_argument("--commits", type=int, help="commits of the benchmark commits (10,000)")
     given = parser.parse_args()
     words = sys.argv[1:]
     words.remove(given.benchmark)

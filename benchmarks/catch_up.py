@@ -1,7 +1,7 @@
-"""Catch-up: a log that is full, an empty home, and the time until all of it is published, exactly.
+"""Catch-up: the time from a full log and an empty home until everything is published and correct.
 
-Two loads: the frozen corpus of sales, and a world over all seven topics with all that goes wrong with events. The log
-is filled before the clock starts; `animeverse run all --once` is a process of its own, measured from outside.
+Two loads: the fixed corpus of sales, and a world over all seven topics with data faults. The log is filled before the
+clock starts. `animeverse run all --once` runs as a separate process and is measured from outside.
 """
 
 import tempfile
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks import score
 from benchmarks.corpus import TOPIC, Corpus
-from benchmarks.logs import Place, log_of
+from benchmarks.logs import LogTarget, log_of
 from benchmarks.options import Options, say
 from benchmarks.processes import ANIMEVERSE, environment, measured
 from benchmarks.results import Result
@@ -23,33 +23,43 @@ from producers.world import World
 
 _DAYS, _SEED, _START = 7, 7, date(2026, 3, 2)
 _GIGA = 1e9
-# Spark's best on the same machine, by its own repetitions (README, "Against Spark"), for 2,000,000 sales.
+# Spark on the same machine with 2,000,000 sales: range of the repetitions (README, "Against Spark").
 SPARK_WARM, SPARK_COLD_SECONDS, SPARK_BYTES = (45_000.0, 57_700.0), (70.0, 110.0), (3.2e9, 5.0e9)
 SPARK_EVENTS = 2_000_000
 
-Judge = Callable[[Path], list[str]]
+Score = Callable[[Path], list[str]]
 
 
 def catch_up(options: Options) -> Result:
-    """Both loads."""
+    """Measure both loads."""
     result = Result("catch_up", options.shown())
     for load, fill in (("sales", fill_sales), ("mixed", fill_world)):
         if options.load not in (load, "both"):
             continue
-        with tempfile.TemporaryDirectory(prefix="bench-") as named, log_of(options.log, Path(named)) as place:
+        with tempfile.TemporaryDirectory(prefix="bench-") as named, log_of(options.log, Path(named)) as target:
             say(f"{load}: {options.events:,} events into the {options.log} log")
-            records, judge = fill(place, options.events)
-            for turn in range(options.repeat):
-                once(result, f"{load}.{options.log}", Path(named) / f"home{turn}", place, records, judge, options)
+            records, score_home = fill(target, options.events)
+            for repetition in range(options.repeat):
+                once(
+                    result,
+                    f"{load}.{options.log}",
+                    Path(named) / f"home{repetition}",
+                    target,
+                    records,
+                    score_home,
+                    options,
+                )
     return result
 
 
-def once(result: Result, name: str, home: Path, place: Place, records: int, judge: Judge, options: Options) -> None:
-    """One repetition, scored; the home is left for whoever wants to look at it."""
+def once(
+    result: Result, name: str, home: Path, target: LogTarget, records: int, score_home: Score, options: Options
+) -> None:
+    """Measure and check one repetition. The home is kept."""
     home.mkdir(parents=True)
-    own = environment(home, place.url, **place.settings, **options.settings())
+    own = environment(home, target.url, **target.settings, **options.settings())
     used = measured([*ANIMEVERSE, "run", "all", "--once", "--json"], own, home)
-    faults = judge(home)
+    faults = score_home(home)
     result.faults += [f"{name}: {fault}" for fault in faults]
     warm = score.first_to_published(home)
     say(f"{name}: {records / warm:,.0f} events/s, {used.wall_seconds:.1f} s cold, {used.peak_bytes / _GIGA:.2f} GB")
@@ -68,7 +78,7 @@ def once(result: Result, name: str, home: Path, place: Place, records: int, judg
 
 
 def against_spark(result: Result, name: str, warm: float, cold: float, peak: float) -> None:
-    """Ratios to the published range: `least` to Spark's best repetition, `most` to its worst."""
+    """Add the ratios to Spark's range: `least` to its best repetition, `most` to its worst."""
     colds = [SPARK_EVENTS / seconds for seconds in SPARK_COLD_SECONDS]
     ratios = {
         "spark_warm_ratio": (warm / max(SPARK_WARM), warm / min(SPARK_WARM)),
@@ -80,23 +90,23 @@ def against_spark(result: Result, name: str, warm: float, cold: float, peak: flo
         result.add(f"catch_up.{name}.{ratio}.most", "x", most)
 
 
-def fill_sales(place: Place, events: int) -> tuple[int, Judge]:
-    """The frozen corpus into the log; the number of records, and who judges the outcome."""
+def fill_sales(target: LogTarget, events: int) -> tuple[int, Score]:
+    """Write the fixed corpus to the log. Return the number of records and the check of the resulting home."""
     corpus = Corpus(events, _DAYS)
-    with place.opened() as log:
+    with target.opened() as log:
         for chunk in corpus.chunks():
             log.append(TOPIC, chunk)
     return corpus.truth.records, lambda home: score.sales_faults(home, corpus.truth)
 
 
-def fill_world(place: Place, events: int) -> tuple[int, Judge]:
-    """A world into the log, likewise."""
+def fill_world(target: LogTarget, events: int) -> tuple[int, Score]:
+    """Write a world to the log. Return the number of records and the check of the resulting home."""
     truth = WorldTruth()
-    with place.opened() as log:
+    with target.opened() as log:
         sent = publish(log, truth.watch(World(_SEED, _START, _DAYS, events).batches()))
     expected = score.World(
-        {CONTRACTS[topic].table: truth.accepted(topic) for topic in truth.fates},
-        sum(truth.quarantined(topic) for topic in truth.fates),
+        {CONTRACTS[topic].table: truth.accepted(topic) for topic in truth.outcomes},
+        sum(truth.quarantined(topic) for topic in truth.outcomes),
         {day: Decimal(amount) for day, amount in truth.net_sales().items()},
     )
     return sent, lambda home: score.world_faults(home, expected)

@@ -1,8 +1,8 @@
-"""Appends stay as fast after 10,000 commits as after 10: `python -m benchmarks.commits --commits 10000`.
+"""Append time after 10,000 commits against 10: `python -m benchmarks.commits --commits 10000`.
 
-Appends small batches to a bronze table, with the stamp that the pipeline writes, while the same upkeep as in
-`run --follow` expires snapshots and merges files. `--months N` pretends that the commits are spread evenly over N
-months, so that the hourly and daily snapshots of a grown table are there, too. `--without-upkeep` shows what it saves.
+Appends small batches with checkpoint metadata to a bronze table, while the background maintenance of `run --follow`
+expires snapshots and merges files. `--months N` spreads the commits evenly over N simulated months, so the table
+keeps hourly and daily snapshots. `--without-upkeep` disables maintenance.
 """
 
 import argparse
@@ -29,25 +29,25 @@ from pipelines.lake.catalog import Lake, LakeTable, encode
 from pipelines.maintenance.background import BackgroundMaintenance, OwnedTable
 
 TOPIC = "inventory-updates"
-WINDOW = 50  # appends that a figure is the median of
-YOUNG = 10  # commits of a young table
+WINDOW = 50  # appends per median
+YOUNG = 10  # commits of a new table
 _ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """How a table was after so many commits; milliseconds are of the last WINDOW appends."""
+    """State of the table after this number of commits. Times are of the last WINDOW appends."""
 
     commits: int
     median_ms: float
     p95_ms: float
     snapshots: int
     files: int
-    upkeep_ms: float  # mean a commit, over all of them so far
+    upkeep_ms: float  # mean per commit, over all commits so far
 
 
 def measure(home: Path, commits: int, *, months: float = 0, upkeep: bool = True) -> list[Point]:
-    """Points at 10, 100, 1,000, … and at the end."""
+    """Return points at 10, 100, 1,000, … commits and at the end."""
     wanted = {10**n for n in range(1, 9) if 10**n < commits} | {commits}
     began = datetime.now(UTC) - timedelta(days=30 * months)
     moment = began
@@ -56,26 +56,26 @@ def measure(home: Path, commits: int, *, months: float = 0, upkeep: bool = True)
         return moment if months else datetime.now(UTC)
 
     points: list[Point] = []
-    took: list[float] = []
-    keeping = 0.0
+    append_ms: list[float] = []
+    maintenance_ms = 0.0
     settings = load_settings(home=home)
     with closing(Lake.open(settings)) as lake:
         table = ensure_bronze(lake, TOPIC)
-        keeper = BackgroundMaintenance(lake, settings, clock, print)
+        maintenance = BackgroundMaintenance(lake, settings, clock, print)
         try:
             for n in range(1, commits + 1):
                 moment = began + timedelta(days=30 * months) * n / commits
                 with _at(moment) if months else nullcontext():
                     start = time.perf_counter()
                     _append(table, n)
-                    took.append(1000 * (time.perf_counter() - start))
+                    append_ms.append(1000 * (time.perf_counter() - start))
                     start = time.perf_counter()
                     if upkeep:
-                        keeper.expire([table])
-                        keeper.step([OwnedTable(table, lambda work: work())])
-                    keeping += 1000 * (time.perf_counter() - start)
+                        maintenance.expire([table])
+                        maintenance.step([OwnedTable(table, lambda work: work())])
+                    maintenance_ms += 1000 * (time.perf_counter() - start)
                 if n in wanted:
-                    last = sorted(took[-WINDOW:])
+                    last = sorted(append_ms[-WINDOW:])
                     points.append(
                         Point(
                             n,
@@ -83,21 +83,21 @@ def measure(home: Path, commits: int, *, months: float = 0, upkeep: bool = True)
                             round(last[int(len(last) * 0.95)], 1),
                             table.snapshot_count,
                             len(table.file_paths()),
-                            round(keeping / n, 2),
+                            round(maintenance_ms / n, 2),
                         )
                     )
         finally:
-            keeper.close()
+            maintenance.close()
     return points
 
 
-def in_turn(home: Path, commits: int) -> tuple[float, float]:
-    """Median milliseconds of an append to the table of `measure`, and to one with 10 commits, in turn.
+def interleaved(home: Path, commits: int) -> tuple[float, float]:
+    """Return the median milliseconds of an append to the table of `measure` and to a table with 10 commits.
 
-    Some minutes lie between the first commit and the last, in which the machine may have become another one.
+    The appends alternate, because the machine's speed may change in the minutes between the first and the last commit.
     """
-    old_took: list[float] = []
-    young_took: list[float] = []
+    old_ms: list[float] = []
+    young_ms: list[float] = []
     with closing(Lake.open(load_settings(home=home))) as lake:
         old = ensure_bronze(lake, TOPIC)
         for topic in [topic for topic in TOPICS if topic != TOPIC][: WINDOW // YOUNG]:
@@ -105,22 +105,22 @@ def in_turn(home: Path, commits: int) -> tuple[float, float]:
             for n in range(1, YOUNG + 1):
                 _append(young, n)
             for n in range(1, YOUNG + 1):
-                turns = ((young, YOUNG + n, young_took), (old, commits + n, old_took))
-                for table, number, took in turns:
+                turns = ((young, YOUNG + n, young_ms), (old, commits + n, old_ms))
+                for table, number, measured in turns:
                     start = time.perf_counter()
                     _append(table, number)
-                    took.append(1000 * (time.perf_counter() - start))
+                    measured.append(1000 * (time.perf_counter() - start))
             commits += YOUNG
-    return statistics.median(old_took), statistics.median(young_took)
+    return statistics.median(old_ms), statistics.median(young_ms)
 
 
 def commits(options: Options) -> Result:
-    """As a benchmark: the append at the end against that after ten commits, in turn."""
+    """Measure the append time after all commits against that after ten."""
     result = Result("commits", options.shown())
     for _ in range(options.repeat):
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             points = measure(Path(folder), options.commits)
-            old, young = in_turn(Path(folder), options.commits)
+            old, young = interleaved(Path(folder), options.commits)
         result.add("commits.append_ratio", "x", old / young)
         result.add("commits.last_append_ms", "ms", old)
         result.details.setdefault("points", []).append([asdict(point) for point in points])
@@ -128,7 +128,7 @@ def commits(options: Options) -> Result:
 
 
 def _append(table: LakeTable, number: int) -> None:
-    """One batch, as the bronze writer commits it."""
+    """Append one batch as the bronze writer does."""
     now = datetime.now(UTC)
     first = number * _ROWS
     rows = pa.Table.from_arrays(
@@ -149,7 +149,7 @@ def _append(table: LakeTable, number: int) -> None:
 
 @contextmanager
 def _at(moment: datetime) -> Iterator[None]:
-    """Iceberg's clock stands at that moment."""
+    """Set the clock that PyIceberg uses to that moment."""
     with patch("pyiceberg.table.snapshots.time.time", lambda: moment.timestamp()):
         yield
 

@@ -1,8 +1,8 @@
-"""The frozen corpus: sales of 400-450 B with 1-3 lines each, and all that has to come of them.
+"""The fixed corpus: sales of 400-450 bytes with 1 to 3 lines each, and the expected outcome.
 
-Every value is a function of the event's number, so the same corpus comes out anywhere, in chunks of any size. Events
-go evenly through the days; `copies` of the records repeat an event that came at most an hour before, byte for byte, in
-the same partition; `late` of the events happened one to 24 hours before they arrived. All are valid.
+Every value is a function of the event's number, so the corpus is the same everywhere and for any chunk size. Events
+are spread evenly over the days. Copies repeat an event of at most an hour before, byte for byte, in the same
+partition. Late events happened one to 24 hours before they arrive. All events are valid.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _OUT_OF_ORDER = 600_000_000  # R15: later than this is late
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How large an event is: most lines, and whether optional fields and long ids are left out."""
+    """Size of an event: the maximum number of lines, and whether optional fields and long ids are omitted."""
 
     lines: int = 3
     is_lean: bool = False
@@ -39,7 +39,7 @@ FULL, LEAN = Shape(), Shape(lines=1, is_lean=True)  # about 430 B, about 256 B
 
 @dataclass(slots=True)
 class Truth:
-    """What must be there in the end. `checksum` is the sum of a hash of each event's number, modulo 2^64."""
+    """Expected outcome. `checksum` is the sum of a hash of each event's number, modulo 2^64."""
 
     records: int = 0
     bytes: int = 0
@@ -52,28 +52,28 @@ class Truth:
 
 @dataclass(slots=True)
 class Corpus:
-    """`records` sales over some days. `truth` is about all chunks that were taken from it."""
+    """`records` sales over `days` days. `truth` covers the chunks taken so far."""
 
     records: int
     days: int = 7
-    copies: int = 100  # every so manieth record repeats an event
-    late: int = 50  # every so manieth event is late
+    copies: int = 100  # one in this number of records repeats an event
+    late: int = 50  # one in this number of events is late
     shape: Shape = FULL
     truth: Truth = field(default_factory=Truth)
 
     def chunks(self, size: int = 100_000) -> Iterator[pa.Table]:
-        """Records to send (OUTGOING), in order of arrival."""
+        """Yield the records (schema OUTGOING) in order of arrival."""
         highs = np.full(PARTITIONS, np.iinfo(np.int64).min)
         for begin in range(0, self.records, size):
             yield self._chunk(np.arange(begin, min(begin + size, self.records)), highs)
 
-    def _chunk(self, places: Ints, highs: Ints) -> pa.Table:
+    def _chunk(self, positions: Ints, highs: Ints) -> pa.Table:
         events = self.records - self.records // self.copies
-        newest = np.where(places % self.copies == self.copies - 1, places - 1, places)
+        newest = np.where(positions % self.copies == self.copies - 1, positions - 1, positions)
         newest -= newest // self.copies
-        is_copy = places % self.copies == self.copies - 1
+        is_copy = positions % self.copies == self.copies - 1
         reach = np.minimum(newest + 1, max(1, events // (self.days * 24)))
-        number = np.where(is_copy, newest - (mixed(places, 1) % reach.astype(np.uint64)).astype(np.int64), newest)
+        number = np.where(is_copy, newest - (mixed(positions, 1) % reach.astype(np.uint64)).astype(np.int64), newest)
         span = self.days * DAY
         arrived = START + newest * (span // events)
         happened = START + number * (span // events)
@@ -81,16 +81,16 @@ class Corpus:
         happened -= np.where(is_late, HOUR + (mixed(number, 3) % np.uint64(23 * HOUR)).astype(np.int64), 0)
         sold = sales(number, happened, self.shape)
         first = ~is_copy
-        self._tell(sold, first, number, happened, highs)
+        self._add(sold, first, number, happened, highs)
         return outgoing(sold, number % PARTITIONS, arrived)
 
-    def _tell(self, sold: pl.DataFrame, first: npt.NDArray[np.bool_], number: Ints, time: Ints, highs: Ints) -> None:
-        truth, told = self.truth, sold.filter(pl.Series(first))
+    def _add(self, sold: pl.DataFrame, first: npt.NDArray[np.bool_], number: Ints, time: Ints, highs: Ints) -> None:
+        truth, new = self.truth, sold.filter(pl.Series(first))
         truth.records += len(number)
         truth.bytes += int(sold["value"].str.len_bytes().sum())
-        truth.events += told.height
-        truth.lines += int(told["lines"].sum())
-        truth.cents += int(told["cents"].sum())
+        truth.events += new.height
+        truth.lines += int(new["lines"].sum())
+        truth.cents += int(new["cents"].sum())
         truth.checksum = (truth.checksum + checksum(number[first])) % 2**64
         for partition in range(PARTITIONS):
             mine = np.flatnonzero(number % PARTITIONS == partition)
@@ -103,7 +103,7 @@ class Corpus:
 
 
 def sales(number: Ints, happened: Ints, shape: Shape = FULL) -> pl.DataFrame:
-    """The events of these numbers: columns value, key (text), lines, cents (net sales, negative for a return)."""
+    """Return the events of these numbers: value, key (text), lines, cents (net sales, negative for a return)."""
     frame = pl.DataFrame({"number": number, "at": happened}).with_columns(
         id=pl.col("number").cast(pl.String).str.zfill(12),
         time=pl.from_epoch("at", "us").dt.strftime("%Y-%m-%dT%H:%M:%S.%6fZ"),
@@ -173,11 +173,11 @@ def _lean() -> pl.Expr:
 
 
 def outgoing(sold: pl.DataFrame, partition: Ints, arrived: Ints | None) -> pa.Table:
-    """As records to send; without times, the log stamps them."""
-    stamps = pa.nulls(sold.height, pa.int64()) if arrived is None else pa.array(arrived)
+    """Return the events as records to send. Without arrival times the log sets the timetimestamps."""
+    timestamps = pa.nulls(sold.height, pa.int64()) if arrived is None else pa.array(arrived)
     columns = {
         "partition": pa.array(partition),
-        "timestamp": stamps.cast(OUTGOING.field("timestamp").type),
+        "timestamp": timestamps.cast(OUTGOING.field("timestamp").type),
         "key": sold["key"].to_arrow().cast(pa.binary()),
         "headers": pa.nulls(sold.height, OUTGOING.field("headers").type),
         "value": sold["value"].to_arrow().cast(pa.binary()),
@@ -186,19 +186,19 @@ def outgoing(sold: pl.DataFrame, partition: Ints, arrived: Ints | None) -> pa.Ta
 
 
 def numbers_of(ids: pa.ChunkedArray) -> Ints:
-    """The numbers of events, by their ids."""
+    """Return the event numbers of these ids."""
     last = pl.Series(pl.from_arrow(ids)).cast(pl.String).str.slice(-12)
     found: Ints = last.cast(pl.Int64).to_numpy()
     return found
 
 
 def checksum(number: Ints) -> int:
-    """Of a set of events, whatever their order."""
+    """Return a checksum of a set of events that does not depend on their order."""
     return int(mixed(number, 0).sum(dtype=np.uint64))
 
 
 def mixed(number: Ints, salt: int) -> npt.NDArray[np.uint64]:
-    """SplitMix64: random bits that are a function of the number and the salt."""
+    """Return SplitMix64 of number and salt."""
     with np.errstate(over="ignore"):
         bits = number.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(salt * 0xD1342543DE82EF95 % 2**64)
         bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -207,7 +207,7 @@ def mixed(number: Ints, salt: int) -> npt.NDArray[np.uint64]:
 
 
 def _text(template: str, *parts: pl.Expr | str) -> pl.Expr:
-    """The template with the parts (expressions, or names of columns) in the places of its `%s`."""
+    """Return the template with each `%s` replaced by a part: an expression or a column name."""
     first, *rest = template.split("%s")
     pieces = [pl.lit(first)]
     for part, literal in zip(parts, rest, strict=True):
@@ -216,10 +216,10 @@ def _text(template: str, *parts: pl.Expr | str) -> pl.Expr:
 
 
 def _amount(cents: pl.Expr) -> pl.Expr:
-    """With two decimals and no float."""
+    """Format cents with two decimals, without floats."""
     return pl.format("{}.{}", cents // 100, (cents % 100).cast(pl.String).str.zfill(2))
 
 
 def _draw(number: Ints, salt: int, most: int) -> pl.Expr:
-    """0 up to most - 1, evenly."""
+    """Draw uniformly from 0 to most - 1."""
     return pl.lit(pl.Series((mixed(number, salt) % np.uint64(most)).astype(np.int64)))

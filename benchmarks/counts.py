@@ -1,4 +1,4 @@
-"""What a run costs in counts, which are the same on every machine: commits, files, bytes, calls."""
+"""Cost of a run in counts that do not depend on the machine: commits, files, bytes, calls."""
 
 import sys
 import threading
@@ -20,23 +20,23 @@ _TABLES = ("bronze.pos_transactions", "silver.pos_items", "silver.pos_transactio
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Of a catch-up: bronze and silver first, then gold, so that nothing depends on which thread is faster."""
+    """Counts of a catch-up. Bronze and silver run before gold, so thread timing has no influence."""
 
     rounds: int
     refreshes: int
-    commits: int  # snapshots of all bronze and silver tables of sales; none is expired in so short a run
+    commits: int  # snapshots of the bronze and silver tables of sales; a short run expires none
     data_files: int
     data_bytes: int
     published_bytes: int
-    calls: int  # of Python functions, to bring the records to silver
+    calls: int  # of Python functions, up to silver
     gold_calls: int  # of Python functions, in one refresh
 
 
 def counts(folder: Path, events: int, batch_size: int) -> Counts:
-    """Run the frozen corpus through a home in the folder."""
-    with log_of("embedded", folder) as place:
-        fill_sales(place, events)
-        settings = load_settings(home=folder / "home", log_url=place.url, batch_size=batch_size)
+    """Process the fixed corpus in a home in the folder and return the counts."""
+    with log_of("embedded", folder) as target:
+        fill_sales(target, events)
+        settings = load_settings(home=folder / "home", log_url=target.url, batch_size=batch_size)
         stop = threading.Event()
 
         def work(layers: tuple[str, ...]) -> RunReport:
@@ -65,7 +65,7 @@ def counts(folder: Path, events: int, batch_size: int) -> Counts:
 
 
 class _Calls:
-    """Counts calls of Python functions in threads that begin inside the block, and in this one."""
+    """Counts calls of Python functions in this thread and in threads that start inside the block."""
 
     def __init__(self) -> None:
         self.made = 0

@@ -1,9 +1,9 @@
-"""Where the time goes against the floor of each library: the bare call with the same data.
+"""Time of each step against its floor: the bare library call with the same data.
 
-Floors are per million sales of the frozen corpus, in batches of 100,000: reading the log only, parsing only (DuckDB's
-`from_json` with the contract's types, nothing checked), appending to Iceberg only (bronze, and silver's two tables),
-inserting into DuckDB only. Ours are the steps of a whole run over the same records, with every promise on; its steps
-overlap, so they add up to more than its wall time.
+Floors are seconds per million sales of the fixed corpus, in batches of 100,000: reading the log, parsing (DuckDB's
+`from_json` with the contract's types, without checks), appending to Iceberg (bronze and the two silver tables), and
+inserting into DuckDB. They are compared with the steps of a complete run over the same records. The steps of a run
+overlap, so their sum is larger than the wall time.
 """
 
 import json
@@ -18,7 +18,7 @@ import pyarrow as pa
 from benchmarks import score
 from benchmarks.catch_up import fill_sales
 from benchmarks.corpus import TOPIC
-from benchmarks.logs import Place, log_of
+from benchmarks.logs import LogTarget, log_of
 from benchmarks.options import Options
 from benchmarks.processes import ANIMEVERSE, environment, measured
 from benchmarks.results import Result
@@ -30,7 +30,7 @@ from pipelines.lake.catalog import Lake, LakeTable
 
 _BATCH = 100_000
 _MILLION = 1_000_000
-_PLAIN = """
+_PARSE = """
     select from_json(decode(value), '{"event_id":"VARCHAR","event_type":"VARCHAR","event_time":"TIMESTAMPTZ",
     "transaction_id":"VARCHAR","original_transaction_id":"VARCHAR","customer_id":"VARCHAR","channel":"VARCHAR",
     "store_id":"VARCHAR","payment_method":"VARCHAR","currency":"VARCHAR","items":[{"line_number":"BIGINT",
@@ -40,18 +40,18 @@ _PLAIN = """
 
 
 def floors(options: Options) -> Result:
-    """Seconds per million events: floor, ours, and ours ÷ floor by step."""
+    """Measure seconds per million events: floor, product, and product ÷ floor by step."""
     result = Result("floors", options.shown())
     for _ in range(options.repeat):
-        with tempfile.TemporaryDirectory(prefix="bench-") as named, log_of(options.log, Path(named)) as place:
-            records, judge = fill_sales(place, options.events)
+        with tempfile.TemporaryDirectory(prefix="bench-") as named, log_of(options.log, Path(named)) as target:
+            records, score_home = fill_sales(target, options.events)
             home = Path(named) / "home"
             home.mkdir()
-            own = environment(home, place.url, **place.settings, **options.settings())
+            own = environment(home, target.url, **target.settings, **options.settings())
             report = json.loads(measured([*ANIMEVERSE, "run", "all", "--once", "--json"], own, home).stdout)
-            result.faults += judge(home)
+            result.faults += score_home(home)
             per_million = _MILLION / records
-            floor = {step: seconds * per_million for step, seconds in _floors(place, home, Path(named)).items()}
+            floor = {step: seconds * per_million for step, seconds in _floors(target, home, Path(named)).items()}
             ours = {step: seconds * per_million for step, seconds in report["seconds_by_step"].items()}
             wall = score.first_to_published(home) * per_million
         bare = {
@@ -70,12 +70,12 @@ def floors(options: Options) -> Result:
     return result
 
 
-def _floors(place: Place, home: Path, folder: Path) -> dict[str, float]:
-    """Seconds of each bare call, over all records."""
+def _floors(target: LogTarget, home: Path, folder: Path) -> dict[str, float]:
+    """Return the seconds of each bare call over all records."""
     took = dict.fromkeys(("read", "bronze append", "parse", "silver append", "insert"), 0.0)
     bare = load_settings(home=folder / "bare")
     with (
-        place.opened() as log,
+        target.opened() as log,
         closing(Lake.open(bare)) as lake,
         score.tables(home) as table,
         closing(duckdb.connect(str(folder / "bare.duckdb"))) as connection,
@@ -94,7 +94,7 @@ def _floors(place: Place, home: Path, folder: Path) -> dict[str, float]:
             took["bronze append"] += time.perf_counter() - began
             batch = polled.records.select(["value"])  # noqa: F841 the query reads it
             began = time.perf_counter()
-            connection.sql(_PLAIN).to_arrow_table()
+            connection.sql(_PARSE).to_arrow_table()
             took["parse"] += time.perf_counter() - began
         for name, schema in (("pos_transactions", silver_schema(TOPIC)), ("pos_items", POS_ITEMS)):
             rows = table(f"silver.{name}").scan().to_arrow().select(schema.names).cast(schema)

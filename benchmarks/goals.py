@@ -1,4 +1,4 @@
-"""The goals: which figure answers which, what must be and what is aimed at."""
+"""The goals: the figure of each, the required value and the target value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """`figure` names the figure measured; `is_most`: it may be at most so much, else it must be at least.
+    """A goal for one figure. With `is_most` the value must be at most `must` (target `aim`), otherwise at least.
 
-    `size`: an option of the benchmark and the least value with which the figure answers the goal.
+    `size` is an option of the benchmark and the smallest value for which the figure answers the goal.
     """
 
     measure: str
@@ -20,19 +20,19 @@ class Goal:
     size: tuple[str, int] | None = None
 
     def smaller(self, options: Mapping[str, object]) -> str:
-        """What was measured in place of the size that is asked for; empty where that was."""
+        """Describe the size if it was smaller than the goal's; empty otherwise."""
         if self.size is None or int(str(options[self.size[0]])) >= self.size[1]:
             return ""
         return f"with {options[self.size[0]]:,} {self.size[0]}"
 
     def verdict(self, value: float) -> str:
-        """In a word."""
+        """Return `aim`, `must` or `**missed**`."""
         if value <= self.aim if self.is_most else value >= self.aim:
             return "aim"
         return "must" if (value <= self.must if self.is_most else value >= self.must) else "**missed**"
 
     def bound(self, value: float) -> str:
-        """As the table writes it."""
+        """Return the bound as text for the table."""
         return f"{'≤' if self.is_most else '≥'} {value:,g}{' ' + self.unit if self.unit else ''}"
 
 

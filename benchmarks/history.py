@@ -1,7 +1,8 @@
-"""A batch costs what it brings, not what is stored: the same batches behind a long past and behind a short one.
+"""Time per batch with a long and with a short history: it should depend on the batch, not on the stored rows.
 
-While `animeverse run all --follow` runs, batches of 5,000 sales go to the log one by one; a batch takes from the moment
-when it is acknowledged until a reader of the published file sees all of it. Also the query of a day's sales by title.
+While `animeverse run all --follow` runs, batches of 5,000 sales are sent to the log one by one. The time of a batch
+is from its acknowledgement until a reader of the published file sees all of it. Also measures the query of a day's
+sales by title.
 """
 
 import statistics
@@ -16,7 +17,7 @@ import duckdb
 import numpy as np
 
 from benchmarks.corpus import LEAN, PARTITIONS, TOPIC, outgoing, sales
-from benchmarks.logs import Place, log_of
+from benchmarks.logs import LogTarget, log_of
 from benchmarks.options import Options, say
 from benchmarks.past import build, settings_of, today
 from benchmarks.processes import ANIMEVERSE, environment, running
@@ -24,9 +25,9 @@ from benchmarks.results import Result
 from benchmarks.score import PUBLISHED
 from benchmarks.watch import Watch
 
-_BATCH, _BATCHES, _WARM_UP = 5_000, 40, 5  # events; batches, of which the first don't count
-_SHORT = 100  # the short past has so many times fewer rows
-_PATIENCE = 60.0
+_BATCH, _BATCHES, _WARM_UP = 5_000, 40, 5  # events; batches; excluded batches at the beginning
+_SHORT = 100  # the short history has this many times fewer rows
+_TIMEOUT = 60.0
 _QUERIES = 20
 _BY_TITLE = """
     select dim_anime_title.title, sum(fct_sales.quantity) as units, sum(fct_sales.net_sales_amount) as net_sales
@@ -40,15 +41,15 @@ _BY_TITLE = """
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A home with a past, and its log."""
+    """A home with a history, and its log."""
 
     folder: Path
-    place: Place
+    target: LogTarget
     rows: int
 
 
 def history(options: Options) -> Result:
-    """Both pasts, and the query over the long one."""
+    """Measure both histories, and the query over the long one."""
     result = Result("history", options.shown())
     medians = {}
     for name, rows in (("short", max(options.days * 2, options.rows // _SHORT)), ("long", options.rows)):
@@ -67,7 +68,7 @@ def history(options: Options) -> Result:
 
 
 def query(options: Options) -> Result:
-    """The query alone."""
+    """Measure the query only."""
     result = Result("query", options.shown())
     with _home(options, options.rows) as home:
         _query(result, home)
@@ -76,29 +77,29 @@ def query(options: Options) -> Result:
 
 @contextmanager
 def _home(options: Options, rows: int) -> Iterator[Home]:
-    with tempfile.TemporaryDirectory(prefix="bench-") as named, log_of("embedded", Path(named)) as place:
+    with tempfile.TemporaryDirectory(prefix="bench-") as named, log_of("embedded", Path(named)) as target:
         folder = Path(named) / "home"
         folder.mkdir()
         began = time.monotonic()
-        found = build(place, settings_of(str(folder), place), rows, options.days)
+        found = build(target, settings_of(str(folder), target), rows, options.days)
         say(f"history: {found:,} lines over {options.days} days, built in {time.monotonic() - began:.0f} s")
-        yield Home(folder, place, found)
+        yield Home(folder, target, found)
 
 
 def _batches(result: Result, home: Home, options: Options) -> list[float]:
-    """Seconds of each batch."""
+    """Return the seconds of each batch."""
     count, took = _BATCH * _BATCHES, []
     first = int(time.time() * 1e6)
     watch = Watch(home.folder, count)
     watch.follow_rate(first, 1)
-    own = environment(home.folder, home.place.url, **options.settings())
-    with running([*ANIMEVERSE, "run", "all", "--follow"], own, home.folder) as pipeline, home.place.opened() as log:
+    own = environment(home.folder, home.target.url, **options.settings())
+    with running([*ANIMEVERSE, "run", "all", "--follow"], own, home.folder) as pipeline, home.target.opened() as log:
         for begin in range(0, count, _BATCH):
             number = np.arange(begin, begin + _BATCH)
             log.append(TOPIC, outgoing(sales(number, first + number, LEAN), number % PARTITIONS, None))
             sent = time.time()
-            if not watch.until(begin + _BATCH, sent + _PATIENCE):
-                result.faults.append(f"batch {begin // _BATCH} was not visible after {_PATIENCE:.0f} s")
+            if not watch.until(begin + _BATCH, sent + _TIMEOUT):
+                result.faults.append(f"batch {begin // _BATCH} was not visible after {_TIMEOUT:.0f} s")
                 break
             pipeline.check()
             took.append(float(watch.visible_at[number].max()) - sent)
@@ -112,7 +113,7 @@ def _batches(result: Result, home: Home, options: Options) -> list[float]:
 
 
 def _query(result: Result, home: Home) -> None:
-    """The last closed day's and yesterday's sales by title, the file opened anew each time."""
+    """Query the sales by title of yesterday and of a closed day. Opens the file for each query."""
     for _ in range(_QUERIES):
         for name, days in (("query.milliseconds", 1), ("query.closed_day_milliseconds", 10)):
             began = time.perf_counter()

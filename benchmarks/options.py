@@ -1,4 +1,4 @@
-"""What whoever measures may choose, and the voice on stderr."""
+"""Options of the benchmarks, and progress messages."""
 
 import sys
 from dataclasses import asdict, dataclass
@@ -7,13 +7,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Sizes of all benchmarks; each takes what it knows."""
+    """Options of all benchmarks. Each uses the ones it needs."""
 
     events: int = 2_000_000
     repeat: int = 3
     log: str = "embedded"  # or kafka
     load: str = "both"  # sales, mixed
-    batch_size: int | None = None  # None: the pipeline's own choice
+    batch_size: int | None = None  # None: adaptive
     seconds: int = 60  # of each steady rate
     rates: tuple[int, ...] = (500, 5_000)
     rows: int = 50_000_000  # of the history
@@ -22,11 +22,11 @@ class Options:
     with_prefect: bool = False
 
     def shown(self) -> dict[str, Any]:
-        """For the result."""
+        """Return the options as a dictionary for the result."""
         return asdict(self)
 
     def settings(self) -> dict[str, str]:
-        """Settings of the pipeline that differ from its defaults."""
+        """Return the pipeline settings that differ from the defaults."""
         return {"batch_size": str(self.batch_size)} if self.batch_size else {}
 
 
@@ -34,5 +34,5 @@ QUICK = Options(events=50_000, repeat=1, seconds=8, rows=200_000, days=20, commi
 
 
 def say(line: str) -> None:
-    """Progress, for a person."""
+    """Write a progress message to stderr."""
     print(line, file=sys.stderr, flush=True)

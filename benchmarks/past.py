@@ -1,9 +1,9 @@
-"""A home with a long past, made in minutes: silver is written directly, gold by the pipeline's own refreshes.
+"""Build a home with a long history in minutes: silver is written directly, gold by normal refreshes.
 
-The past has no log and no bronze: its rows stand in silver as if they had come by file (partition -1), days of them in
-one append, and each append is refreshed into gold as `animeverse run gold` does; then days are closed, as an idle run
-does. So tables, files, closed days and histories are those that a pipeline leaves behind; only `reconcile` would ask
-where the records are. Master data comes through the log.
+The history has no log and no bronze. Its rows are in silver as if they came from a landing file (partition -1), with
+several days per append. Each append is refreshed into gold as `animeverse run gold` does. Then days are closed as in
+an idle run. Tables, files, closed days and versions are those of a real pipeline; only `reconcile` would report the
+missing records. Master data comes through the log.
 """
 
 import json
@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from benchmarks.corpus import CUSTOMERS, PRODUCTS, STORES, Ints, mixed
-from benchmarks.logs import Place
+from benchmarks.logs import LogTarget
 from benchmarks.options import say
 from pipelines.config.settings import Settings, load_settings
 from pipelines.contracts.registry import CONTRACTS
@@ -29,20 +29,20 @@ from pipelines.silver.quarantine_table import Quarantine
 from pipelines.silver.topic import SilverTopic
 from warehouse.writer import Warehouse
 
-TITLES, _LINES = 50, 2  # lines of each event
-_APPEND_ROWS = 1_500_000  # lines in one append, about; whole days
+TITLES, _LINES = 50, 2  # titles; lines per event
+_APPEND_ROWS = 1_500_000  # approximate lines per append; whole days
 _DAY = 86_400_000_000  # microseconds
-_NOTHING = threading.Event()
+_NEVER = threading.Event()
 
 
 def today() -> int:
-    """The begin of this UTC day in microseconds: where the past ends."""
+    """Return the start of the current UTC day in microseconds: the end of the history."""
     return int(datetime.now(UTC).timestamp()) // 86_400 * _DAY
 
 
-def build(place: Place, settings: Settings, rows: int, days: int) -> int:
-    """Make the home of the settings, with so many sales lines over so many days up to today; how many there are."""
-    with place.opened() as log:
+def build(target: LogTarget, settings: Settings, rows: int, days: int) -> int:
+    """Build the home with about `rows` sales lines over `days` days up to today; return the number of lines."""
+    with target.opened() as log:
         for topic, records in (("anime-schedule", _titles(days)), ("product-catalog", _products(days))):
             log.append(topic, records)
     _work(settings, LAYERS)
@@ -57,24 +57,24 @@ def build(place: Place, settings: Settings, rows: int, days: int) -> int:
             at = today() - days * _DAY + (number * (_DAY / a_day)).astype(np.int64)
             events = _events(number, at)
             sales.items.append(_lines(number, events), {"consumed": "0"})
-            stamp = {"consumed": "0", "state": encode({"-1": [int(at[-1]), int(at[-1])]}), "ledger": "[]"}
-            sales.checkpoint_table.append(events.to_arrow().select(silver_schema("pos-transactions").names), stamp)
+            checkpoint = {"consumed": "0", "state": encode({"-1": [int(at[-1]), int(at[-1])]}), "ledger": "[]"}
+            sales.checkpoint_table.append(events.to_arrow().select(silver_schema("pos-transactions").names), checkpoint)
             say(f"history: {(number[-1] + 1) * _LINES:,} of {days * a_day * _LINES:,} lines")
             _work(settings, ("gold",))
     with closing(Warehouse(settings.published_path.parent)) as gold:
-        while gold.archive_closed_days():  # as a pipeline does that has nothing else to do
+        while gold.archive_closed_days():  # as an idle pipeline does
             pass
     return days * a_day * _LINES
 
 
 def _work(settings: Settings, layers: tuple[str, ...]) -> None:
     with closing(Warehouse(settings.published_path.parent)) as gold:
-        run(settings, layers, follow=False, gold=gold, clock=_now, progress=lambda _: None, stop=_NOTHING)
+        run(settings, layers, follow=False, gold=gold, clock=_now, progress=lambda _: None, stop=_NEVER)
 
 
-def settings_of(home: str, place: Place) -> Settings:
-    """Those that the measured processes have, too."""
-    return load_settings(home=home, log_url=place.url, topic_prefix=place.prefix or None)
+def settings_of(home: str, target: LogTarget) -> Settings:
+    """Return the settings that the measured processes have."""
+    return load_settings(home=home, log_url=target.url, topic_prefix=target.prefix or None)
 
 
 def _now() -> datetime:
@@ -82,14 +82,14 @@ def _now() -> datetime:
 
 
 def _events(number: Ints, at: Ints) -> pl.DataFrame:
-    """Rows of silver.pos_transactions."""
+    """Return rows of silver.pos_transactions."""
     store = pl.Series(_draw(number, 7, 3 * STORES)) + 1
     known = pl.DataFrame({"number": number, "at": at, "store": store, "customer": _draw(number, 6, CUSTOMERS)})
-    moment = pl.from_epoch("at", "us").dt.replace_time_zone("UTC")
+    event_time = pl.from_epoch("at", "us").dt.replace_time_zone("UTC")
     names = silver_schema("pos-transactions").names
     return known.select(
         event_id=pl.lit("past-") + pl.col("number").cast(pl.String).str.zfill(12),
-        event_time=moment,
+        event_time=event_time,
         event_type=pl.lit("sale"),
         transaction_id=pl.lit("PX-") + pl.col("number").cast(pl.String).str.zfill(12),
         original_transaction_id=pl.lit(None, pl.String),
@@ -104,24 +104,24 @@ def _events(number: Ints, at: Ints) -> pl.DataFrame:
         _offset=pl.col("number"),
         _arrival=pl.lit("on_time"),
         _lateness_seconds=pl.lit(0.0),
-        _recorded_at=moment,
-        _ingested_at=moment,
+        _recorded_at=event_time,
+        _ingested_at=event_time,
         _extra=pl.lit(None, pl.String),
     ).select(names)  # fmt: skip
 
 
 def _lines(number: Ints, events: pl.DataFrame) -> pa.Table:
-    """Rows of silver.pos_items."""
-    again = np.repeat(number, _LINES) * _LINES + np.tile(np.arange(_LINES), len(number))
+    """Return rows of silver.pos_items."""
+    line = np.repeat(number, _LINES) * _LINES + np.tile(np.arange(_LINES), len(number))
     money = pl.Decimal(18, 4)
-    cents = pl.DataFrame({"price": 299 + _draw(again, 12, 9_700), "product": _draw(again, 10, PRODUCTS)})
+    cents = pl.DataFrame({"price": 299 + _draw(line, 12, 9_700), "product": _draw(line, 10, PRODUCTS)})
     carried = ("event_id", "event_time", *(name for name in POS_ITEMS.names if name.startswith("_")))
     repeated = events.select(carried)[pl.Series(np.repeat(np.arange(len(number)), _LINES))]
     rows = repeated.with_columns(
         cents.select(
             line_number=pl.lit(pl.Series(np.tile(np.arange(1, _LINES + 1), len(number)))),
             product_id=pl.lit("P-") + pl.col("product").cast(pl.String).str.zfill(5),
-            quantity=pl.lit(pl.Series(_draw(again, 11, 4) + 1)),
+            quantity=pl.lit(pl.Series(_draw(line, 11, 4) + 1)),
             unit_price=(pl.col("price").cast(pl.Decimal(18, 2)) / 100).cast(money),
             discount_amount=pl.lit(0).cast(money),
         )

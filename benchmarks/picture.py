@@ -1,4 +1,4 @@
-"""The picture for the docs: catch-up and freshness beside Spark's published ranges, as SVG by hand."""
+"""Draw the chart of the documentation as SVG: catch-up and freshness compared with Spark."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _OURS, _SPARK, _INK = "#2f6f8f", "#c9a227", "#333"
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A range; the bar ends at its far end, the near end is marked."""
+    """A bar from zero to `most`, with a mark at `least`."""
 
     label: str
     least: float
@@ -22,7 +22,7 @@ class Bar:
 
 
 def panel(title: str, unit: str, bars: Sequence[Bar], top: int) -> list[str]:
-    """One group of bars on one scale."""
+    """Return the SVG elements of a group of bars on one scale."""
     scale = (_WIDTH - _LEFT - 150) / max(bar.most for bar in bars)
     parts = [f'<text x="10" y="{top + 20}" font-weight="bold">{title}</text>']
     for row, bar in enumerate(bars):
@@ -42,7 +42,7 @@ def panel(title: str, unit: str, bars: Sequence[Bar], top: int) -> list[str]:
 
 
 def draw(results: Sequence[Result]) -> str | None:
-    """The SVG; None while nothing of it was measured."""
+    """Return the SVG; None if none of its figures was measured."""
     found = {figure.name: figure for result in results for figure in result.figures}
 
     def bars(names: dict[str, str]) -> list[Bar]:

@@ -1,4 +1,4 @@
-"""A process measured from outside: wall time, CPU seconds, and the memory of it and all its children."""
+"""Measure a process from outside: wall time, CPU seconds, and the memory of the process and its children."""
 
 import os
 import signal
@@ -12,20 +12,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_SAMPLE_EVERY = 0.05  # seconds between looks at memory
+_SAMPLE_EVERY = 0.05  # seconds between samples of memory
 _TICKS, _PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
-_GRACE = 60.0  # seconds that a process has to end after SIGINT
+_GRACE = 60.0  # seconds a process may take to end after SIGINT
 ANIMEVERSE = (sys.executable, "-m", "animeverse")
 PYTHON = (sys.executable, "-c")
 
 
 class ProcessFailedError(RuntimeError):
-    """A measured process ended with an error; the message holds the end of what it said."""
+    """A measured process failed. The message contains the end of its stderr."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process took from its start to its exit. `peak_bytes`: resident memory of all its processes at once."""
+    """Resources of a process from start to exit. `peak_bytes` is the resident memory of all its processes together."""
 
     began_at: float  # seconds since 1970
     wall_seconds: float
@@ -35,7 +35,7 @@ class Usage:
 
 
 class Running:
-    """A process under observation, with a thread that samples its memory."""
+    """A process under measurement, with a thread that samples its memory."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
         self._out = tempfile.TemporaryFile("w+", dir=folder)  # noqa: SIM115
@@ -54,28 +54,28 @@ class Running:
             self.peak_bytes = max(self.peak_bytes, sum(_resident(pid) for pid in _tree(self.pid)))
 
     def cpu_seconds(self) -> float:
-        """User and system time of the process and its children so far."""
+        """Return user and system time of the process and its children so far."""
         return sum(_cpu(pid) for pid in _tree(self.pid))
 
     def check(self) -> None:
-        """Raise ProcessFailedError where it has ended."""
+        """Raise ProcessFailedError if it has ended."""
         if self._process.poll() is not None:
-            raise ProcessFailedError(f"{' '.join(self.command)} ended early: {self._said()}")
+            raise ProcessFailedError(f"{' '.join(self.command)} ended early: {self._stderr()}")
 
     def stop(self) -> Usage:
-        """Ask it to end, as Ctrl-C does, and wait."""
+        """Send SIGINT, as Ctrl-C does, and wait."""
         self._process.send_signal(signal.SIGINT)
         return self.wait(_GRACE)
 
     def kill(self) -> None:
-        """End it where nothing else did."""
+        """Kill it if it still runs."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
         self._ended.set()
 
     def wait(self, timeout: float | None = None) -> Usage:
-        """Its usage once it has ended. Raises ProcessFailedError, also when it does not end in time."""
+        """Wait for its end and return its usage. Raises ProcessFailedError if it fails or does not end in time."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             found, status, used = os.wait4(self.pid, 0 if deadline is None else os.WNOHANG)
@@ -90,19 +90,19 @@ class Running:
         self._ended.set()
         self._sampler.join()
         if self._process.returncode:
-            raise ProcessFailedError(f"{' '.join(self.command)}: exit {self._process.returncode}: {self._said()}")
+            raise ProcessFailedError(f"{' '.join(self.command)}: exit {self._process.returncode}: {self._stderr()}")
         self._out.seek(0)
         peak = max(self.peak_bytes, used.ru_maxrss * 1024)
         return Usage(self.began_at, wall, used.ru_utime + used.ru_stime, peak, self._out.read())
 
-    def _said(self) -> str:
+    def _stderr(self) -> str:
         self._errors.seek(0)
         return self._errors.read()[-2000:]
 
 
 @contextmanager
 def running(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Iterator[Running]:
-    """The process, ended at the end of the block whatever happens."""
+    """Start the process and end it at the end of the block."""
     process = Running(command, environment, folder)
     try:
         yield process
@@ -111,13 +111,13 @@ def running(command: Sequence[str], environment: Mapping[str, str], folder: Path
 
 
 def measured(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Usage:
-    """Run it to its end."""
+    """Run the command to its end and return its usage."""
     with running(command, environment, folder) as process:
         return process.wait()
 
 
 def environment(home: Path, log_url: str, **settings: str) -> dict[str, str]:
-    """That of a process which sees no settings but these, and keeps all it writes in the home."""
+    """Return an environment with only these settings, in which all files are written to the home."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANIMEVERSE_", "PREFECT_"))}
     own = {"ANIMEVERSE_HOME": str(home), "ANIMEVERSE_LOG_URL": log_url, "PREFECT_HOME": str(home / "prefect")}
     given = {f"ANIMEVERSE_{name.upper()}": value for name, value in settings.items()}
@@ -125,19 +125,19 @@ def environment(home: Path, log_url: str, **settings: str) -> dict[str, str]:
 
 
 def _tree(pid: int) -> list[int]:
-    """The process and all below it."""
+    """Return the process and its descendants."""
     found = [pid]
     for parent in found:
         try:
             for task in Path(f"/proc/{parent}/task").iterdir():
                 found += [int(child) for child in (task / "children").read_text().split()]
         except OSError:
-            continue  # it has ended meanwhile
+            continue  # the process has ended
     return found
 
 
 def _resident(pid: int) -> int:
-    """Bytes in memory; pages that processes share count in each. 0 when it has ended."""
+    """Return the resident bytes; shared pages count in each process. 0 if it has ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
     except OSError:

@@ -1,4 +1,4 @@
-"""What a benchmark found: figures with every repetition, the machine, the versions; as JSON and back."""
+"""Benchmark results: figures with every repetition, machine and versions, to and from JSON."""
 
 import json
 import os
@@ -19,7 +19,7 @@ _LIBRARIES = ("polars", "pyarrow", "duckdb", "pyiceberg", "confluent-kafka", "pr
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measure, with the value of each repetition."""
+    """A measure with the value of each repetition."""
 
     name: str
     unit: str
@@ -27,13 +27,13 @@ class Figure:
 
     @property
     def median(self) -> float:
-        """Of the repetitions."""
+        """The median of the repetitions."""
         return statistics.median(self.values)
 
 
 @dataclass(slots=True)
 class Result:
-    """A benchmark's figures. `faults` say why they don't count; `details` hold what explains them."""
+    """Figures of a benchmark. `faults` are the reasons why they are invalid; `details` explain them."""
 
     benchmark: str
     options: Mapping[str, Any]
@@ -44,15 +44,15 @@ class Result:
     machine: Mapping[str, Any] = field(default_factory=dict)
 
     def add(self, name: str, unit: str, value: float) -> None:
-        """One repetition's value of a figure."""
-        for place, known in enumerate(self.figures):
+        """Add the value of one repetition to a figure."""
+        for index, known in enumerate(self.figures):
             if known.name == name:
-                self.figures[place] = Figure(name, unit, [*known.values, value])
+                self.figures[index] = Figure(name, unit, [*known.values, value])
                 return
         self.figures.append(Figure(name, unit, [value]))
 
     def to_json(self) -> str:
-        """For the file; minimum, median and maximum are there for whoever reads only that."""
+        """Return the result as JSON, including minimum, median and maximum of each figure."""
         self.measured_at = self.measured_at or datetime.now(UTC).isoformat(timespec="seconds")
         self.machine = self.machine or machine()
         shown = asdict(self)
@@ -62,13 +62,13 @@ class Result:
 
     @classmethod
     def from_json(cls, text: str) -> "Result":
-        """What `to_json` gave."""
+        """Return the result that `to_json` wrote."""
         found = json.loads(text)
         figures = [Figure(entry["name"], entry["unit"], entry["values"]) for entry in found.pop("figures")]
         return cls(figures=figures, **found)
 
     def save(self, folder: Path = FOLDER) -> Path:
-        """Into a file named by the benchmark and the log, if it is not the embedded one."""
+        """Write a file named after the benchmark and, unless embedded, the log."""
         folder.mkdir(parents=True, exist_ok=True)
         log = self.options.get("log", "embedded")
         file = folder / (f"{self.benchmark}.json" if log == "embedded" else f"{self.benchmark}.{log}.json")
@@ -77,12 +77,12 @@ class Result:
 
 
 def saved(folder: Path = FOLDER) -> list[Result]:
-    """All results on file."""
+    """Return all saved results."""
     return [Result.from_json(file.read_text()) for file in sorted(folder.glob("*.json"))]
 
 
 def machine() -> dict[str, Any]:
-    """Where it was measured, and with what."""
+    """Describe the machine and the versions."""
     cpu = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "")
     memory = next((int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
     commit = subprocess.run(

@@ -1,7 +1,7 @@
-"""The independent judge: a foreign reader of the tables, which imports nothing of the pipeline.
+"""Check a home independently: this module imports nothing of the pipeline.
 
-Bronze and silver are read by PyIceberg through the catalog file, gold by DuckDB from the published file. Each check
-returns what differs, in words; nothing differs: the run counts.
+It reads bronze and silver with PyIceberg through the catalog file, and gold with DuckDB from the published file. Each
+check returns the differences as text. A run without differences is valid.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ PUBLISHED = Path("gold", "animeverse.duckdb")
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What must come of a load over all topics."""
+    """Expected outcome of a load over all topics."""
 
     accepted: Mapping[str, int]  # by silver table
     quarantined: int
@@ -33,7 +33,7 @@ class World:
 
 @contextmanager
 def tables(home: Path) -> Iterator[Any]:
-    """A function from a table's full name to the PyIceberg table."""
+    """Provide a function from a table's full name to the PyIceberg table."""
     uri = f"sqlite:///{home / 'catalog.db'}"
     catalog = load_catalog("animeverse", type="sql", uri=uri, warehouse=f"file://{home / 'lake'}")
     try:
@@ -43,7 +43,7 @@ def tables(home: Path) -> Iterator[Any]:
 
 
 def sales_faults(home: Path, truth: Truth) -> list[str]:
-    """What is wrong with a home that had only the corpus to read."""
+    """Return the differences of a home that processed only the corpus."""
     with tables(home) as table:
         ids = numbers_of(table("silver.pos_transactions").scan(selected_fields=("event_id",)).to_arrow()["event_id"])
         found = {
@@ -64,7 +64,7 @@ def sales_faults(home: Path, truth: Truth) -> list[str]:
     }
     net = Decimal(truth.cents) / 100
     gold = {"gold lines": truth.lines, "gold events": truth.events, "gold net sales": net, "net sales by day": net}
-    rows = _asked(
+    rows = _query(
         home,
         "select count(*), count(distinct event_id), sum(net_sales_amount),"
         " (select sum(net_sales_amount) from marts.daily_summary) from gold.fct_sales",
@@ -73,25 +73,25 @@ def sales_faults(home: Path, truth: Truth) -> list[str]:
 
 
 def world_faults(home: Path, world: World) -> list[str]:
-    """What is wrong with a home that had a world to read."""
+    """Return the differences of a home that processed a world."""
     with tables(home) as table:
         found = {name: table(f"silver.{name}").scan().count() for name in world.accepted}
         found["quarantined"] = table("silver.quarantine").scan().count()
-    rows = _asked(home, "select date, net_sales_amount from marts.daily_summary where net_sales_amount <> 0")
+    rows = _query(home, "select date, net_sales_amount from marts.daily_summary where net_sales_amount <> 0")
     expected = {f"net sales of {day}": amount for day, amount in world.net_sales.items() if amount}
     days = {f"net sales of {day}": amount for day, amount in rows}
     return differences({**world.accepted, "quarantined": world.quarantined, **expected}, found | days)
 
 
 def first_to_published(home: Path) -> float:
-    """Seconds from the first poll of the first batch to the publication of the last one, by the ledger."""
+    """Return the seconds from the first batch's first poll to the last one's publication, from the ledger."""
     with tables(home) as table:
         times = table("ops.batches").scan(selected_fields=("started_at", "gold_at")).to_arrow()
     return float((pc.max(times["gold_at"]).as_py() - pc.min(times["started_at"]).as_py()).total_seconds())
 
 
 def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """One line for each thing that is not as it must be."""
+    """Return one line per difference."""
     names = dict.fromkeys([*expected, *found])
     return [
         f"{name}: expected {expected.get(name)}, found {found.get(name)}"
@@ -100,6 +100,6 @@ def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[s
     ]
 
 
-def _asked(home: Path, query: str) -> list[tuple[Any, ...]]:
+def _query(home: Path, query: str) -> list[tuple[Any, ...]]:
     with closing(duckdb.connect(str(home / PUBLISHED), read_only=True)) as connection:
         return connection.execute(query).fetchall()

@@ -1,4 +1,4 @@
-"""The small figures: idle, start, demo, and memory on its own."""
+"""Short benchmarks: idle, start, demo, and memory."""
 
 import json
 import tempfile
@@ -13,22 +13,22 @@ import numpy as np
 
 from benchmarks.catch_up import catch_up, fill_sales
 from benchmarks.corpus import DAY, HOUR, PARTITIONS, START, TOPIC, outgoing, sales
-from benchmarks.logs import Place, log_of
+from benchmarks.logs import LogTarget, log_of
 from benchmarks.options import Options, say
 from benchmarks.processes import ANIMEVERSE, environment, measured, running
 from benchmarks.results import Result
 from benchmarks.score import tables
 from benchmarks.watch import Watch
 
-_SETTLE, _IDLE = 20.0, 30.0  # seconds until maintenance is done and looks have become rare, and to look
-_EVENTS, _FEW = 10_000, 1_000  # that a home has seen before, and that come then
+_SETTLE, _IDLE = 20.0, 30.0  # seconds until maintenance is done and polls are rare; seconds of measurement
+_EVENTS, _FEW = 10_000, 1_000  # events processed before; events of one repetition
 
 
 def idle(options: Options) -> Result:
-    """CPU of `run all --follow` with nothing to do."""
+    """Measure the CPU of an idle `run all --follow`."""
     result = Result("idle", options.shown())
-    with _used_home(options) as (home, place):
-        own = environment(home, place.url, **place.settings)
+    with _used_home(options) as (home, target):
+        own = environment(home, target.url, **target.settings)
         for _ in range(options.repeat):
             with running([*ANIMEVERSE, "run", "all", "--follow"], own, home) as pipeline:
                 Watch(home, 1).wait_for_file(60)
@@ -43,15 +43,17 @@ def idle(options: Options) -> Result:
 
 
 def start(options: Options) -> Result:
-    """From the start of a process to its first commit, by the ledger, in a home that has been at work before."""
+    """Measure the time from process start to its first commit, from the ledger, in a home that is not new."""
     result = Result("start", options.shown())
-    with _used_home(options) as (home, place):
+    with _used_home(options) as (home, target):
         for turn in range(options.repeat):
             number = _EVENTS * (turn + 1) + np.arange(_FEW)
             moment = START + 7 * DAY + turn * HOUR + np.arange(_FEW)
-            with place.opened() as log:
+            with target.opened() as log:
                 log.append(TOPIC, outgoing(sales(number, moment), number % PARTITIONS, moment))
-            used = measured([*ANIMEVERSE, "run", "all", "--once"], environment(home, place.url, **place.settings), home)
+            used = measured(
+                [*ANIMEVERSE, "run", "all", "--once"], environment(home, target.url, **target.settings), home
+            )
             for name, column in (("first_batch", "bronze_at"), ("first_published", "gold_at")):
                 result.add(f"start.{name}_seconds", "s", _last(home, column).timestamp() - used.began_at)
             result.add("start.exit_seconds", "s", used.wall_seconds)
@@ -59,7 +61,7 @@ def start(options: Options) -> Result:
 
 
 def demo(options: Options) -> Result:
-    """`animeverse demo`, installed, in an empty home, and `rebuild gold` of it afterwards."""
+    """Measure `animeverse demo` in an empty home, and `rebuild gold` afterwards."""
     result = Result("demo", options.shown())
     for _ in range(options.repeat):
         with tempfile.TemporaryDirectory(prefix="bench-") as named:
@@ -75,7 +77,7 @@ def demo(options: Options) -> Result:
 
 
 def memory(options: Options) -> Result:
-    """Peak memory of catch-up and demo, once each."""
+    """Measure the peak memory of catch-up and demo, once each."""
     once = replace(options, repeat=1)
     result = Result("memory", options.shown())
     for other in (catch_up(once), demo(once)):
@@ -85,21 +87,21 @@ def memory(options: Options) -> Result:
 
 
 @contextmanager
-def _used_home(options: Options) -> Iterator[tuple[Path, Place]]:
-    """A home that has taken some sales and is up to date."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as named, log_of(options.log, Path(named)) as place:
+def _used_home(options: Options) -> Iterator[tuple[Path, LogTarget]]:
+    """Provide a home that has processed some sales and is up to date."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as named, log_of(options.log, Path(named)) as target:
         home = Path(named) / "home"
         home.mkdir()
-        fill_sales(place, _EVENTS)
+        fill_sales(target, _EVENTS)
         report = measured(
-            [*ANIMEVERSE, "run", "all", "--once", "--json"], environment(home, place.url, **place.settings), home
+            [*ANIMEVERSE, "run", "all", "--once", "--json"], environment(home, target.url, **target.settings), home
         )
         assert json.loads(report.stdout)["records"] == _EVENTS
-        yield home, place
+        yield home, target
 
 
 def _last(home: Path, column: str) -> datetime:
-    """The newest batch's moment."""
+    """Return the time in this column of the newest batch."""
     with tables(home) as table:
         found = table("ops.batches").scan(selected_fields=("batch_id", column)).to_arrow()
     rows = sorted(found.to_pylist(), key=lambda row: row["batch_id"])

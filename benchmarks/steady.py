@@ -1,7 +1,7 @@
 """A producer at a steady rate: `python -m benchmarks.steady URL PREFIX COUNT RATE BEGIN full|lean`.
 
-Event n is due at BEGIN (microseconds since 1970) + n/RATE seconds, which is its event time and its timestamp; it is
-sent in the first tick of 10 ms after that. Prints as JSON how late the appends were acknowledged.
+Event n is due at BEGIN (microseconds since 1970) + n/RATE seconds, which is its event time and its timestamp. It is
+sent in the first 10 ms tick after that. Prints the delay of the acknowledgements as JSON.
 """
 
 import json
@@ -11,16 +11,16 @@ import time
 import numpy as np
 
 from benchmarks.corpus import FULL, LEAN, PARTITIONS, TOPIC, outgoing, sales
-from benchmarks.logs import Place
+from benchmarks.logs import LogTarget
 
 _TICK = 0.01
-_AHEAD = 20_000  # events made before they are due, so that making them costs no time when it counts
+_AHEAD = 20_000  # events generated before they are due, so generation does not delay sending
 
 
 def main(url: str, prefix: str, count: int, rate: int, begin: int, shape: str) -> None:
     step, worst = 1_000_000 / rate, 0.0
     delays = []
-    with Place(url, prefix).opened() as log:
+    with LogTarget(url, prefix).opened() as log:
         for start in range(0, count, _AHEAD):
             number = np.arange(start, min(start + _AHEAD, count))
             due = (begin + number * step).astype(np.int64)

@@ -1,4 +1,4 @@
-"""The tables of README.md, written between their markers from the results on file."""
+"""Write the tables of README.md between their markers, from the saved results."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,9 +10,9 @@ README = Path(__file__).parent / "README.md"
 
 
 def goals_table(results: Iterable[Result]) -> str:
-    """Every goal with what was measured: minimum / median / maximum.
+    """Return the table of goals with minimum / median / maximum of each figure.
 
-    The verdict is on the median; there is none where a smaller size than the goal's was measured.
+    The verdict applies to the median. There is none if the measured size is smaller than the goal's.
     """
     found = {figure.name: (figure, result.options) for result in results for figure in result.figures}
     lines = ["| measure | must | aim | measured (min / median / max) | reached |", "| --- | --- | --- | --- | --- |"]
@@ -29,11 +29,11 @@ def goals_table(results: Iterable[Result]) -> str:
 
 
 def figures_table(results: Iterable[Result]) -> str:
-    """Every figure of these results, and why it does not count where it does not."""
+    """Return the table of all figures, and the reasons why a result is invalid."""
     lines = ["| figure | unit | minimum | median | maximum |", "| --- | --- | ---: | ---: | ---: |"]
     faults = []
     for result in results:
-        faults += [f"- does not count: {fault}" for fault in result.faults]
+        faults += [f"- invalid: {fault}" for fault in result.faults]
         for figure in result.figures:
             shown = " | ".join(_number(value) for value in (min(figure.values), figure.median, max(figure.values)))
             lines.append(f"| {figure.name} | {figure.unit} | {shown} |")
@@ -41,7 +41,7 @@ def figures_table(results: Iterable[Result]) -> str:
 
 
 def machines(results: Iterable[Result]) -> str:
-    """Where and when each was measured."""
+    """Return where and when each result was measured."""
     lines = []
     for result in results:
         at, log = result.machine, result.options.get("log", "embedded")
@@ -49,13 +49,13 @@ def machines(results: Iterable[Result]) -> str:
         lines.append(
             f"- {result.benchmark} ({log}): {result.measured_at}, commit {at['commit']}, {at['cpus']} x {at['cpu']}, "
             f"{at['memory_gib']} GiB, {at['system']}, Python {at['python']}, {versions}; "
-            f"load before {at['load_before']}{'; **does not count**' if result.faults else ''}"
+            f"load before {at['load_before']}{'; **invalid**' if result.faults else ''}"
         )
     return "\n".join(lines)
 
 
 def write(results: list[Result], file: Path = README) -> None:
-    """Put all three into the file."""
+    """Replace the three tables in the file."""
     text = file.read_text()
     for name, content in (("goals", goals_table(results)), ("figures", figures_table(results))):
         text = _between(text, name, content)

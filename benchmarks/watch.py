@@ -1,4 +1,4 @@
-"""What readers can see, and since when: the published file, opened anew whenever it was replaced."""
+"""Record when events become visible to readers: opens the published file each time it is replaced."""
 
 import time
 from contextlib import closing
@@ -11,14 +11,14 @@ import numpy.typing as npt
 from benchmarks.corpus import PARTITIONS, numbers_of
 from benchmarks.score import PUBLISHED
 
-_LOOK_EVERY = 0.004  # seconds between looks at the file's name
+_LOOK_EVERY = 0.004  # seconds between checks of the file
 
 
 class Watch:
     """Follows events 0, 1, 2, … of partition `number % 4` as they appear in gold.
 
-    An event counts as visible when it and all before it in its partition are: the contiguous prefix. The moment is that
-    at which a reader had the answer, so what opening and asking takes is part of the lag.
+    An event is visible when it and all events before it in its partition are. The time is when the reader has the
+    answer, so the lag includes opening and querying the file.
     """
 
     def __init__(self, home: Path, capacity: int) -> None:
@@ -30,7 +30,7 @@ class Watch:
         self._version: tuple[int, int] | None = None
 
     def wait_for_file(self, timeout: float) -> None:
-        """Until there is something that readers can open."""
+        """Wait until the published file exists. Raises TimeoutError."""
         deadline = time.monotonic() + timeout
         while not self._file.exists():
             if time.monotonic() > deadline:
@@ -38,7 +38,7 @@ class Watch:
             time.sleep(0.02)
 
     def look(self) -> bool:
-        """One look; whether the file was another one than before. Waits a moment when it was not."""
+        """Check the file once and return whether it was replaced. Sleeps briefly if it was not."""
         status = self._file.stat()
         version = (status.st_ino, status.st_mtime_ns)
         if version == self._version:
@@ -49,7 +49,7 @@ class Watch:
         return True
 
     def until(self, number: int, deadline: float) -> bool:
-        """Look until so many events are visible, or it is time to give up."""
+        """Check until `number` events are visible. Returns False if the deadline (seconds since 1970) passes."""
         while self.count < number:
             if time.time() > deadline:
                 return False
@@ -58,11 +58,11 @@ class Watch:
 
     @property
     def count(self) -> int:
-        """Events visible."""
+        """Number of visible events."""
         return sum(self._prefix)
 
     def _new_numbers(self) -> npt.NDArray[np.int64]:
-        # Later events have later times, and row groups know theirs: the look costs what is new, not what is there.
+        # Later events have later times, and row groups have time bounds: the query reads only new rows.
         since = min(prefix * PARTITIONS + partition for partition, prefix in enumerate(self._prefix))
         with closing(duckdb.connect(str(self._file), read_only=True, config={"threads": 1})) as connection:
             rows = connection.sql(
@@ -72,11 +72,11 @@ class Watch:
         return numbers_of(rows["event_id"])
 
     def time_of(self, number: int) -> int:
-        """Event time of an event in microseconds; set by `follow_rate`."""
+        """Return the event time of an event in microseconds. Requires `follow_rate`."""
         return self._first + number * self._step
 
     def follow_rate(self, first: int, step: int) -> None:
-        """Event times: that of number 0 and between two, in microseconds."""
+        """Set the event time of event 0 and the step between events, in microseconds."""
         self._first, self._step = first, step
 
     def _take(self, numbers: npt.NDArray[np.int64]) -> None:

@@ -1,1 +1,1 @@
-"""The shop's world: seeded, pure generators of events, and what sends them to a log."""
+"""The simulated shop: seeded, pure event generators, and the code that sends their events to a log."""

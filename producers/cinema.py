@@ -1,10 +1,10 @@
-"""The box office: bookings and cancellations (`cinema-sales`)."""
+"""Bookings and cancellations of seats (`cinema-sales`)."""
 
 import numpy as np
 import polars as pl
 
 from producers.customers import Customers
-from producers.draft import Draft, Due, Ids
+from producers.draft import Draft, DueQueue, Ids
 from producers.randomness import Ints, Odds, first_come, free_units
 from producers.screenings import Screenings
 from producers.seasons import Window, calendar_day, cinema_factor
@@ -20,7 +20,7 @@ _SEATS = Odds((0.24, 0.45, 0.14, 0.11, 0.04, 0.02))
 _TYPES = ("standard", "premium", "vip", "4dx", "child", "complimentary")
 _TYPE_ODDS = Odds((0.58, 0.16, 0.04, 0.08, 0.12, 0.02))
 _PRICES = np.array([1150, 1450, 2200, 1790, 790, 0])
-# Days from booking to show on plain days, at the box office and elsewhere; fuller days of the week draw more.
+# Odds of the days from booking to show, at the box office and elsewhere, before weighting by weekday.
 _AHEAD = ((0.90, 0.06, 0.04), (0.34, 0.20, 0.14, 0.10, 0.07, 0.05, 0.04, 0.03, 0.02, 0.01))
 _GUESTS = np.array([0.42, 0.10, 0.04])
 _PAYMENTS = ("card", "cash", "mobile_pay", "paypal")
@@ -29,15 +29,15 @@ _ROUNDS = 5
 
 
 class Cinema:
-    """Sells in each window as many seats as asked, as long as there are seats."""
+    """Sells the requested number of seats in each window while there are free seats."""
 
     def __init__(self, customers: Customers, screenings: Screenings) -> None:
         self.customers, self.screenings = customers, screenings
-        self._cancellations = Due()
+        self._cancellations = DueQueue()
         self.purchases: Purchases | None = None
 
     def sell(self, window: Window, count: int, random: np.random.Generator, tag: Ids) -> Draft | None:
-        """`count` bookings and cancellations. Seats given back can be sold from the next window on."""
+        """Return `count` bookings and cancellations. Cancelled seats can be sold from the next window on."""
         self.purchases = None
         due = self._cancellations.take(window.end)
         if count <= 0:
@@ -59,8 +59,8 @@ class Cinema:
         if self.customers.filmgoers.total > 0:
             customer[named] = self.customers.filmgoers.pick(random.random(len(named)))
         seats = _SEATS.pick(random.random(bookings)) + 1
-        row = self._seat(window, channel, time, customer, seats, random)
-        if (row < 0).any():  # every hall is full
+        row = self._reserve(window, channel, time, customer, seats, random)
+        if (row < 0).any():  # no hall has a free seat
             sold = row >= 0
             row, channel, time, customer, seats = row[sold], channel[sold], time[sold], customer[sold], seats[sold]
         columns = self.screenings.columns
@@ -69,8 +69,8 @@ class Cinema:
         weekday = (start // DAY + 3) % 7  # Monday is 0
         extra = np.select([weekday == 1, weekday >= 4], [-250, 100], 0)
         price = np.where(_PRICES[kind] == 0, 0, _PRICES[kind] + extra)
-        hungry = random.random(len(row)) < 0.58
-        snacks = np.where(hungry, seats * (350 + (random.random(len(row)) * 85).astype(np.int64) * 10), 0)
+        with_snacks = random.random(len(row)) < 0.58
+        snacks = np.where(with_snacks, seats * (350 + (random.random(len(row)) * 85).astype(np.int64) * 10), 0)
         payment = np.minimum(
             (random.random(len(row))[:, None] >= _PAYMENT_ODDS[channel]).sum(axis=1), len(_PAYMENTS) - 1
         )
@@ -92,10 +92,10 @@ class Cinema:
         self.customers.add_spend(due["customer"].to_numpy(), -(due["seats"] * due["price"] + due["snacks"]).to_numpy())
         return self._draft(pl.concat([frame, due]), len(frame), tag)
 
-    def _seat(
+    def _reserve(
         self, window: Window, channel: Ints, time: Ints, customer: Ints, seats: Ints, random: np.random.Generator
     ) -> Ints:
-        """The row of the screening each booking gets; -1 where nothing is left. Takes the seats."""
+        """Reserve seats and return the row of each booking's screening; -1 if there is no free seat."""
         screenings = self.screenings
         start, left = screenings.columns["start"], screenings.columns["left"]
         cities = len(screenings.cities)
@@ -114,7 +114,7 @@ class Cinema:
             odds = screenings.odds(window.day)
             group = city[waiting] * (ADVANCE_DAYS + 1) + np.minimum(ahead[waiting] + attempt, ADVANCE_DAYS)
             first, second = odds.pick(group, random.random(len(waiting))), odds.pick(group, random.random(len(waiting)))
-            better = self._likes(customer[waiting], second) & ~self._likes(customer[waiting], first)
+            better = self._matches_taste(customer[waiting], second) & ~self._matches_taste(customer[waiting], first)
             pick = np.where(better, second, first)
             at = np.flatnonzero((pick >= 0) & (start[pick] > time[waiting] + 5 * MINUTE))
             served = at[first_come(pick[at], seats[waiting[at]], left)]
@@ -123,14 +123,14 @@ class Cinema:
             waiting = np.delete(waiting, served)
             if not len(waiting):
                 return row
-        # The halls they wanted are full: one seat wherever there is one.
+        # Their preferred screenings are full: one seat in any screening.
         rest = free_units(np.where(start > window.end + 5 * MINUTE, left, 0), len(waiting))
         row[waiting[: len(rest)]] = rest
         seats[waiting] = 1
         np.subtract.at(left, rest, 1)
         return row
 
-    def _likes(self, customer: Ints, row: Ints) -> np.ndarray:
+    def _matches_taste(self, customer: Ints, row: Ints) -> np.ndarray:
         genre = self.screenings.titles.genre[self.screenings.columns["title"][row]]
         return np.asarray((customer >= 0) & (self.customers.genres[:, customer] == genre).any(axis=0))
 

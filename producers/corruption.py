@@ -1,4 +1,4 @@
-"""One record at a time: broken JSON, one broken rule of the contract, a copy that differs, an unknown field."""
+"""Corrupt one record: invalid JSON, one violated contract rule, a conflicting copy, or an unknown field."""
 
 import json
 import re
@@ -11,14 +11,14 @@ from pipelines.contracts.registry import Contract
 JsonObject = dict[str, Any]
 
 
-class Spoiled(NamedTuple):
-    """A record's new bytes and the one rule that stops it; None where nothing does."""
+class CorruptRecord(NamedTuple):
+    """A record's new bytes and the one rule (R13) that quarantines it; None if it stays valid."""
 
     value: bytes | None
     reason: str | None
 
 
-_BREAKS: tuple[tuple[str, Callable[[bytes], bytes | None]], ...] = (
+_JSON_FAULTS: tuple[tuple[str, Callable[[bytes], bytes | None]], ...] = (
     ("invalid_json", lambda value: value[: len(value) * 2 // 3]),
     ("invalid_json", lambda value: value[:-1]),
     ("invalid_json", lambda value: value[:-1] + b",}"),
@@ -39,10 +39,10 @@ _BREAKS: tuple[tuple[str, Callable[[bytes], bytes | None]], ...] = (
 )
 
 
-def break_json(value: bytes, chance: float) -> Spoiled:
-    """What a crashed writer, a wrong encoder or a careless script leaves behind."""
-    reason, spoil = _BREAKS[int(chance * len(_BREAKS))]
-    return Spoiled(spoil(value), reason)
+def break_json(value: bytes, chance: float) -> CorruptRecord:
+    """Return the record as a crashed writer, a wrong encoder or a faulty script leaves it."""
+    reason, corrupt = _JSON_FAULTS[int(chance * len(_JSON_FAULTS))]
+    return CorruptRecord(corrupt(value), reason)
 
 
 _WRONG_TYPE: dict[str, tuple[Any, ...]] = {
@@ -59,15 +59,15 @@ _WRONG_TYPE: dict[str, tuple[Any, ...]] = {
 
 
 class ContractViolation(NamedTuple):
-    """What to change in an event, or in its first line, to break one rule; a member that becomes None is taken away."""
+    """Members to set in an event, or in its first line, to violate one rule. A member set to None is removed."""
 
     rule: str
     members: JsonObject
-    in_line: bool = False
+    line_field: str | None = None  # the field whose first line has the members
 
 
-def _field_breaches(field: Field, event_type: str | None, path: str) -> list[tuple[str, Any]]:
-    """Rules that this field alone can break, with the value that does."""
+def _field_violations(field: Field, event_type: str | None, path: str) -> list[tuple[str, Any]]:
+    """Return the rules that this field alone can violate, each with a value that violates it."""
     found: list[tuple[str, Any]] = [(f"type:{path}", wrong) for wrong in _WRONG_TYPE[field.kind]]
     if field.is_required(event_type):
         found.append((f"missing:{path}", None))
@@ -89,19 +89,19 @@ def _field_breaches(field: Field, event_type: str | None, path: str) -> list[tup
     return found
 
 
-def breaches(contract: Contract, event: JsonObject) -> list[ContractViolation]:
-    """Everything that can be done to this event to break exactly one rule."""
+def contract_violations(contract: Contract, event: JsonObject) -> list[ContractViolation]:
+    """Return all changes to this event that violate exactly one rule."""
     event_type = event["event_type"]
     names = contract.delete_fields if event_type == "delete" else tuple(field.name for field in contract.fields)
     found: list[ContractViolation] = []
     for field in (contract.field(name) for name in names if name not in contract.one_of):
         found += [
             ContractViolation(rule, {field.name: wrong})
-            for rule, wrong in _field_breaches(field, event_type, field.name)
+            for rule, wrong in _field_violations(field, event_type, field.name)
         ]
         for line in field.lines:
-            wrongs = _field_breaches(line, event_type, f"{field.name}.{line.name}")
-            found += [ContractViolation(rule, {line.name: wrong}, in_line=True) for rule, wrong in wrongs]
+            wrongs = _field_violations(line, event_type, f"{field.name}.{line.name}")
+            found += [ContractViolation(rule, {line.name: wrong}, field.name) for rule, wrong in wrongs]
         if field.lines:
             found.append(
                 ContractViolation("rule:line_number", {field.name: [*event[field.name], event[field.name][0]]})
@@ -112,20 +112,20 @@ def breaches(contract: Contract, event: JsonObject) -> list[ContractViolation]:
     return found
 
 
-def breach(contract: Contract, value: bytes, chance: float) -> Spoiled:
-    """The event with exactly one rule of its contract broken."""
+def violate_contract(contract: Contract, value: bytes, chance: float) -> CorruptRecord:
+    """Return the event with exactly one rule of its contract violated."""
     event = json.loads(value)
-    rules = breaches(contract, event)
+    rules = contract_violations(contract, event)
     chosen = rules[int(chance * len(rules))]
-    target = event["items"][0] if chosen.in_line else event
+    target = event[chosen.line_field][0] if chosen.line_field else event
     for name, wrong in chosen.members.items():
         target[name] = wrong
         if wrong is None:
             del target[name]
-    return Spoiled(json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode(), chosen.rule)
+    return CorruptRecord(json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode(), chosen.rule)
 
 
-_NEW_FIELDS = {
+_UNKNOWN_FIELDS = {
     "pos-transactions": ('"loyalty_points":12', '"gift_wrap":true'),
     "cinema-sales": ('"seat_labels":["F7","F8"]', '"app_version":"5.2.0"'),
     "inventory-updates": ('"batch_code":"L2207"', '"pallet":{"id":"PA-9","level":2}'),
@@ -136,13 +136,13 @@ _NEW_FIELDS = {
 }
 
 
-def add_field(topic: str, value: bytes, chance: float) -> bytes:
-    """The same event from a newer release of its producer."""
-    added = _NEW_FIELDS[topic][int(chance * 2)]
+def add_unknown_field(topic: str, value: bytes, chance: float) -> bytes:
+    """Return the event with a field that the contract does not have, as a newer producer would send it."""
+    added = _UNKNOWN_FIELDS[topic][int(chance * 2)]
     return value[:-1] + f",{added}}}".encode()
 
 
-_CONTRADICTIONS: tuple[tuple[re.Pattern[bytes], Callable[[re.Match[bytes]], bytes]], ...] = (
+_CONFLICTING_CHANGES: tuple[tuple[re.Pattern[bytes], Callable[[re.Match[bytes]], bytes]], ...] = (
     (re.compile(rb'("payment_method":)"[^"]*"'), lambda found: found[1] + b'"voucher"'),
     (re.compile(rb'("quantity":)(-?\d+)'), lambda found: found[1] + b"%d" % (int(found[2]) + 1)),
     (re.compile(rb'("rating":)(\d)'), lambda found: found[1] + b"%d" % (6 - int(found[2]) if found[2] != b"3" else 2)),
@@ -155,9 +155,9 @@ _CONTRADICTIONS: tuple[tuple[re.Pattern[bytes], Callable[[re.Match[bytes]], byte
 )
 
 
-def contradict(value: bytes) -> bytes:
-    """A copy with the same id and other content, still within the contract."""
-    for pattern, change in _CONTRADICTIONS:
+def make_conflicting(value: bytes) -> bytes:
+    """Return a copy with the same id and other content that still satisfies the contract."""
+    for pattern, change in _CONFLICTING_CHANGES:
         other, changed = pattern.subn(change, value, count=1)
         if changed:
             return other

@@ -1,4 +1,4 @@
-"""The customers: where they live, what they like, how much they spend, and how that changes (`customer-profiles`)."""
+"""Customers: home, taste, spend, and changes to them (`customer-profiles`)."""
 
 import unicodedata
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from producers import names
-from producers.draft import Draft, Ids, plain
+from producers.draft import Draft, Ids, draft_of
 from producers.places import places
 from producers.randomness import Floats, Ints, Odds, stream
 from producers.seasons import Window
@@ -39,7 +39,7 @@ def _ascii(name: str) -> str:
 
 
 class Customers:
-    """All customers by index; those below `active` have signed up."""
+    """All customers by index. Those below `active` have signed up."""
 
     def __init__(self, seed: int, world: str, count: int, active: int, first_day: int, spend_a_day: float) -> None:
         def draw(name: str) -> Floats:
@@ -47,7 +47,9 @@ class Customers:
 
         self.count, self.active = count, active
         self.ids = ids(f"C-{world}-", count, 6)
-        self.id_text = pl.concat([join([',"customer_id":"', self.ids, '"'], count), strings([""])])  # the last: a guest
+        self.id_text = pl.concat(
+            [join([',"customer_id":"', self.ids, '"'], count), strings([""])]
+        )  # the last entry is a guest
         self.city = Odds([city[2] for city in _CITIES]).pick(draw("city"))
         stores, theaters = places().store_cities, sorted(set(places().theater_cities))
         self.store_of_city = np.array([stores.index(city[3]) for city in _CITIES])
@@ -69,7 +71,7 @@ class Customers:
         self.signup = np.where(
             np.arange(count) < active, first_day - 20 - (draw("signup") * 1_500).astype(np.int64), first_day
         )
-        # Spend fades by 1.5 % a day; where a customer levels out decides the tier.
+        # Spend decays by 1.5 % a day. The level it converges to determines the tier.
         self._level = spend_a_day / 0.015
         weight = self.shop_weight / self.shop_weight.sum() + 0.35 * self.cinema_weight / self.cinema_weight.sum()
         self.spend = self._level / 1.35 * weight * (0.5 + draw("luck"))
@@ -80,7 +82,7 @@ class Customers:
         self._text = self._fixed_text(seed, first_day, draw)
         self._genre_text = quoted(names.GENRES)
         self._city_text = strings(f',"city":"{city[0]}","country":"{city[1]}","loyalty_tier":"' for city in _CITIES)
-        self.weigh()
+        self.update_odds()
 
     def _fixed_text(self, seed: int, first_day: int, draw: Callable[[str], Floats]) -> pl.Series:
         pools = names.people(seed)
@@ -95,21 +97,21 @@ class Customers:
             return quoted(texts).str.slice(1).str.strip_suffix('"')
 
         born = dates(first_day - 365 * 14 - (draw("born") ** 1.4 * 365 * 45).astype(np.int64))
-        told = strings(('","birth_date":"', ""))[(draw("told") < 0.12).astype(np.int64)]
-        born = born.zip_with(pl.Series(values=told != ""), strings([""]).new_from_index(0, self.count))
+        birth_date = strings(('","birth_date":"', ""))[(draw("told") < 0.12).astype(np.int64)]
+        born = born.zip_with(pl.Series(values=birth_date != ""), strings([""]).new_from_index(0, self.count))
         return join(
             [
                 '"customer_id":"', self.ids, '","name":"', escaped(first)[first_at], " ",
                 escaped(last)[last_at], '","email":"', strings(map(_ascii, first))[first_at], ".",
                 strings(map(_ascii, last))[last_at], whole(np.arange(1, self.count + 1)), "@",
                 strings(("example.com", "example.org", "example.net"))[(draw("mail") * 3).astype(np.int64)],
-                told, born, '","signup_date":"',
+                birth_date, born, '","signup_date":"',
             ],
             self.count,
         )  # fmt: skip
 
-    def weigh(self) -> None:
-        """Take stock of who buys: everyone who has signed up and not left."""
+    def update_odds(self) -> None:
+        """Recompute the odds of all buyers: customers who have signed up and not left."""
         buys = (np.arange(self.count) < self.active) & ~self.gone
         self.shoppers = [
             Odds(np.where(buys, self.shop_weight * np.where(self.prefers == channel, 1.0, 0.12), 0.0))
@@ -119,17 +121,17 @@ class Customers:
         self._alive = np.flatnonzero(buys)
 
     def add_spend(self, customers: Ints, cents: Ints) -> None:
-        """Remember what was spent; -1 is a guest."""
+        """Add these amounts to the customers' spend; -1 is a guest."""
         known = customers >= 0
         self.spend += np.bincount(customers[known], weights=cents[known] / 100.0, minlength=self.count)
 
     def opening(self, begin: int, step: float, tag: Ids) -> Draft:
-        """Everybody who has signed up before the world begins."""
+        """Return the profiles of all customers who signed up before the start."""
         chosen = np.arange(self.active)
         return self._rows(chosen, begin + (step * chosen).astype(np.int64), np.zeros(self.active, np.bool_), tag)
 
     def changes(self, window: Window, count: int, random: np.random.Generator, tag: Ids) -> Draft | None:
-        """`count` changes: leavers, sign-ups, tiers that follow spend, moves, tastes, and profiles sent again as is."""
+        """Return `count` changes: deletions, sign-ups, tiers, moves, tastes, and unchanged profiles sent again."""
         if window.opens_day:
             self.spend *= 0.985
             self._review_tiers()
@@ -138,13 +140,13 @@ class Customers:
         leaving = np.unique(leaving)
         self._deletes -= int(self._deletes)
         self.gone[leaving] = True
-        self.weigh()
+        self.update_odds()
         new = np.arange(self.active, min(self.active + round(0.22 * count), self.count))
         self.signup[new] = window.day
         promoted = np.array(self._queue[: int(0.5 * count)], np.int64)
         del self._queue[: len(promoted)]
         promoted = promoted[~self.gone[promoted]]
-        self.tier[promoted] = self._want()[promoted]
+        self.tier[promoted] = self._target_tiers()[promoted]
         rest = max(count - len(leaving) - len(new) - len(promoted), 0) if len(self._alive) else 0
         others = self._pick(random, rest)
         kind = random.random(rest)
@@ -168,14 +170,16 @@ class Customers:
         alive = self._alive[~self.gone[self._alive]]
         return alive[(random.random(count) * len(alive)).astype(np.int64)]
 
-    def _want(self) -> Ints:
+    def _target_tiers(self) -> Ints:
         up = np.searchsorted(self._steps, self.spend)
-        down = np.searchsorted(self._steps * 0.7, self.spend)  # a tier is kept until spend is well below its step
-        want: Ints = np.where(up > self.tier, up, np.minimum(down, self.tier))
-        return want
+        down = np.searchsorted(self._steps * 0.7, self.spend)  # a tier is kept until spend is 30 % below its threshold
+        target: Ints = np.where(up > self.tier, up, np.minimum(down, self.tier))
+        return target
 
     def _review_tiers(self) -> None:
-        changed = np.flatnonzero((self._want() != self.tier) & ~self.gone & (np.arange(self.count) < self.active))
+        changed = np.flatnonzero(
+            (self._target_tiers() != self.tier) & ~self.gone & (np.arange(self.count) < self.active)
+        )
         self._queue = changed.tolist()
 
     def _rows(self, chosen: Ints, times: Ints, gone: np.ndarray, tag: Ids) -> Draft:
@@ -194,6 +198,6 @@ class Customers:
             rest = rest.zip_with(pl.Series(values=~gone), join(['"customer_id":"', keys, '"}'], count))
         types = strings(("upsert", "delete"))[gone.astype(np.int64)]
         numbers = whole(tag.take("u", count))
-        return plain(
+        return draft_of(
             "customer-profiles", join([f"u-{tag.tag}-", numbers], count), types, times, keys, rest, caused=True
         )

@@ -1,4 +1,4 @@
-"""Events as the world means them, before dirt and delay, and what is still to happen."""
+"""Events before faults and delays, scheduled future events, and id sequences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ from producers.text import clock, join
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Events of one topic, in columns of one length. Money is in cents; `amount`, `units`, `extra` are what they add.
+    """Events of one topic, in columns of one length. Money is in cents.
 
-    pos-transactions: net sales, units, 0. cinema-sales: ticket revenue, seats, concessions. Returns and cancellations
-    are negative. Other topics: 0.
+    `amount`, `units` and `extra` are: net sales, units, 0 in pos-transactions; ticket revenue, seats, concessions in
+    cinema-sales; 0 in other topics. Returns and cancellations are negative.
     """
 
     topic: str
@@ -24,24 +24,24 @@ class Draft:
     event_time: Ints  # milliseconds since 1970
     key: pl.Series
     rest: pl.Series  # JSON text after the three common fields, closing brace included
-    caused: Bools  # follows from another event, so it must not move back in time
+    caused: Bools  # depends on an earlier event, so its time must not be moved back
     amount: Ints
     units: Ints
     extra: Ints
 
     def __len__(self) -> int:
-        """How many events."""
+        """Return the number of events."""
         return len(self.event_time)
 
     def values(self, event_time: Ints) -> pl.Series:
-        """The JSON of every event, as if it had happened at that time."""
+        """Return the JSON of each event with these event times."""
         head: Sequence[str | pl.Series] = [
             '{"event_id":"', self.event_id, '","event_type":"', self.event_type, '","event_time":"',
         ]  # fmt: skip
         return join([*head, *clock(event_time), '",', self.rest], len(self))
 
     def rows(self, begin: int, end: int, event_time: Ints) -> "Draft":
-        """Some of the events, with new times."""
+        """Return the events `begin` to `end` (exclusive) with new times."""
         columns = (self.event_id, self.event_type, self.key, self.rest)
         event_id, event_type, key, rest = (column.slice(begin, end - begin) for column in columns)
         part = slice(begin, end)
@@ -51,11 +51,11 @@ class Draft:
         )  # fmt: skip
 
 
-def plain(
+def draft_of(
     topic: str, event_id: pl.Series, event_type: pl.Series, event_time: Ints, key: pl.Series, rest: pl.Series,
     *, caused: bool,
 ) -> Draft:  # fmt: skip
-    """A draft of a topic that has no money to add up."""
+    """Return a draft of a topic without amounts."""
     nothing = np.zeros(len(event_time), np.int64)
     return Draft(
         topic, event_id, event_type, event_time, key, rest, np.full(len(nothing), caused), nothing, nothing, nothing
@@ -63,8 +63,8 @@ def plain(
 
 
 @dataclass(slots=True)
-class Due:
-    """What will happen later, as rows with a column `due_at`; the soonest `limit` are remembered."""
+class DueQueue:
+    """Scheduled events as rows with a column `due_at`. Keeps the `limit` earliest rows."""
 
     limit: int = 150_000
     _rows: pl.DataFrame | None = None
@@ -72,13 +72,13 @@ class Due:
     _soonest: int = 2**62
 
     def add(self, rows: pl.DataFrame) -> None:
-        """Remember these."""
+        """Schedule these rows."""
         if len(rows):
             self._inbox.append(rows)
             self._soonest = min(self._soonest, int(rows["due_at"].min()))  # type: ignore[arg-type]
 
     def take(self, before: int) -> pl.DataFrame | None:
-        """All that is due before that time, soonest first; None where nothing is. It is forgotten here."""
+        """Remove and return the rows due before that time, earliest first; None if there are none."""
         if before <= self._soonest:
             return None
         waiting = [*([] if self._rows is None else [self._rows]), *self._inbox]
@@ -91,13 +91,13 @@ class Due:
 
 @dataclass(slots=True)
 class Ids:
-    """Running numbers that make ids unique: `tag` names the world and its size, so that two runs never share one."""
+    """Id sequences. `tag` identifies the world and its parameters, so two different worlds share no id."""
 
     tag: str
     _used: dict[str, int] = field(default_factory=dict)
 
     def take(self, kind: str, count: int) -> Ints:
-        """The next `count` numbers of a kind."""
+        """Return the next `count` numbers of a kind."""
         first = self._used.get(kind, 0) + 1
         self._used[kind] = first + count - 1
         return np.arange(first, first + count)

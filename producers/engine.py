@@ -1,4 +1,4 @@
-"""The world's clockwork: who acts in a window, in which order, and how large everything is."""
+"""Runs the parts of the simulation in a fixed order, window by window, and sets their sizes."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from producers.titles import Titles
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many of each there are; `customers` have signed up when the world begins, `customers_at_end` when it ends."""
+    """Number of members of each kind. `customers` have signed up at the start, `customers_at_end` at the end."""
 
     titles: int
     products: int
@@ -30,7 +30,7 @@ class Sizes:
 
     @classmethod
     def for_history(cls, events: float, days: int) -> "Sizes":
-        """A house that fits so many events."""
+        """Return sizes that suit this number of events."""
         return cls(
             titles=int(np.clip(events * 0.0014, 2, 700)),
             products=int(np.clip(events * 0.005, 3, 6_000)),
@@ -42,18 +42,18 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """How many events a window gets: by topic for all but sales, and in all; sales are what is left."""
+    """Number of events of a window: per topic except sales, and in total. Sales are the remainder."""
 
     by_topic: Mapping[str, int]
     total: int
 
 
 class Engine:
-    """All that acts, and the one order in which it acts."""
+    """All parts of the simulation, stepped in one order."""
 
     def __init__(self, seed: int, tag: str, sizes: Sizes, first_day: int, days: int, per_day: float) -> None:
         self.seed, self.first_day = seed, first_day
-        house = fingerprint("house", seed, digits=4)  # members' ids depend on the seed alone
+        house = fingerprint("house", seed, digits=4)  # ids of master data depend on the seed alone
         sales, bookings = 0.46 * per_day, 0.25 * per_day
         self.ids = Ids(tag)
         self.titles = Titles(seed, house, sizes.titles, first_day, days)
@@ -65,10 +65,10 @@ class Engine:
         self.cinema = Cinema(self.customers, Screenings(self.titles, bookings * MEAN_SEATS, self.ids))
         self.reviews = Reviews(self.customers, self.products, self.titles, sizes.review_pace)
         self.opened: dict[str, int] = {}
-        self._owed = 0
+        self._shortfall = 0
 
     def opening(self, begin: int, span: int) -> list[Draft]:
-        """What is there when the world begins: schedule, catalogue, stock, customers, in `span` milliseconds."""
+        """Return the initial schedule, catalogue, stock and customers, spread over `span` milliseconds."""
         quarter = span // 4
 
         def step(count: int) -> int:
@@ -87,18 +87,18 @@ class Engine:
         return drafts
 
     def buzz(self, days: Ints) -> Floats:
-        """How much the programme of each day draws, 1 on average."""
+        """Return the appeal of each day's cinema programme, relative to the mean."""
         appeal = np.array([self.titles.appeal(int(day)).sum() for day in days])
         mean = appeal.mean()
         return appeal / mean if mean > 0 else np.ones(len(days))
 
     def step(self, window: Window, quota: Quota) -> Iterator[Draft]:
-        """The events of one window, in no order."""
+        """Yield the events of one window, unordered."""
 
         def random(name: str) -> np.random.Generator:
             return stream(self.seed, name, window.index)
 
-        left = quota.total + self._owed
+        left = quota.total + self._shortfall
         want = quota.by_topic
         parts: tuple[Callable[[], Draft | None], ...] = (
             lambda: self.titles.changes(window, want["anime-schedule"], random("titles"), self.ids),
@@ -114,7 +114,7 @@ class Engine:
             if draft is not None:
                 left -= len(draft)
                 yield draft
-        self._owed = left  # what one window had too many or too few of is made up for in the next
+        self._shortfall = left  # added to the next window; negative for a surplus
         self.stock.settle()
-        self.reviews.remember(self.cinema.purchases, of_titles=True, random=random("viewers"))
-        self.reviews.remember(self.shop.purchases, of_titles=False, random=random("buyers"))
+        self.reviews.schedule(self.cinema.purchases, of_titles=True, random=random("viewers"))
+        self.reviews.schedule(self.shop.purchases, of_titles=False, random=random("buyers"))

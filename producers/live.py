@@ -1,4 +1,4 @@
-"""The world now: endless events at a steady rate, each a moment before it is sent."""
+"""Live events: an endless stream at a steady rate, each generated shortly before it is sent."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -6,6 +6,7 @@ from datetime import datetime
 import numpy as np
 
 from pipelines.contracts.registry import TOPICS
+from pipelines.errors import UsageError
 from producers.data_faults import DataFaults, FaultInjector
 from producers.draft import Draft
 from producers.engine import Engine, Quota, Sizes
@@ -15,14 +16,14 @@ from producers.text import DAY, SECOND
 from producers.world import SHARES, Batch, Outbox
 
 _SIZES = Sizes(titles=160, products=600, customers=4_000, customers_at_end=8_000, review_pace=0.005)
-_FEW = 20  # events a window holds at least, unless it would last longer than two seconds
+_MIN_WINDOW_EVENTS = 20  # unless the window would last longer than two seconds
 _POS = "pos-transactions"
 
 
 def share_of(topics: Sequence[str]) -> float:
-    """The share of all events that these topics have in a history."""
+    """Return the share of these topics in all events of a history. A topic without a generator has share 0."""
     shares = {**SHARES, _POS: 1 - sum(SHARES.values())}
-    return sum(shares[topic] for topic in TOPICS if topic in topics)
+    return sum(share for topic, share in shares.items() if topic in topics)
 
 
 def live(
@@ -30,28 +31,31 @@ def live(
     rate: float,
     start: datetime,
     *,
-    dirt: DataFaults | None = None,
+    faults: DataFaults | None = None,
     topics: Sequence[str] = TOPICS,
     clock: Callable[[], float] | None = None,
 ) -> Iterator[Batch]:
-    """`rate` events a second of these topics from `start` on, for ever, in windows of half a second to two seconds.
+    """Yield `rate` events a second of these topics from `start`, without end, in windows of 0.5 to 2 seconds.
 
-    Event times lie in their window, timestamps a moment later; late events happened earlier. Master data and opening
-    stock come first, at most half of each window. Pure without a `clock` (seconds since 1970); with one, a generator
-    that has fallen behind leaves out the time it missed instead of sending old events.
+    Event times are within their window and record timestamps up to 4 ms later. Late events have earlier event times.
+    Master data and opening stock come first and fill at most half of each window. Without `clock` (seconds since 1970)
+    the stream is pure. With `clock`, a generator that falls behind skips the missed time instead of sending old events.
+    Raises UsageError if no topic has a generator.
     """
-    dirt = dirt or DataFaults()
+    if share_of(topics) == 0:
+        raise UsageError(f"no generator produces {', '.join(topics)}: send a file of events with --file")
+    faults = faults or DataFaults()
     begin = int(start.timestamp() * 1_000)
-    tag = fingerprint("live", seed, begin, rate, dirt, tuple(topics), digits=8)
+    tag = fingerprint("live", seed, begin, rate, faults, tuple(topics), digits=8)
     engine = Engine(seed, tag, _SIZES, begin // DAY, 30, per_day=rate * 86_400)
     if not {_POS, "cinema-sales"} & set(topics):
-        engine.reviews.strangers = 1.0  # nobody buys anything here
+        engine.reviews.unverified_share = 1.0  # no purchase to review
     backlog = [draft for draft in engine.opening(begin, 1) if draft.topic in topics]
-    outbox = Outbox(FaultInjector(dirt, None), seed)
+    outbox = Outbox(FaultInjector(faults, None), seed)
     shares = {topic: share_of([topic]) / share_of(topics) if topic in topics else 0.0 for topic in TOPICS}
-    length = int(np.clip(_FEW / rate, 0.5, 2.0) * SECOND)
-    index, owed, day = 0, 0.0, -1
-    parts = dict.fromkeys(TOPICS, 0.0)
+    length = int(np.clip(_MIN_WINDOW_EVENTS / rate, 0.5, 2.0) * SECOND)
+    index, remainder, day = 0, 0.0, -1
+    fractions = dict.fromkeys(TOPICS, 0.0)
     while True:
         if clock is not None:
             now = int(clock() * 1_000)
@@ -59,17 +63,17 @@ def live(
         end = min(begin + length, (begin // DAY + 1) * DAY)
         window = Window(index, begin, end, begin // DAY != day)
         day = window.day
-        owed += rate * (end - begin) / SECOND / (1 + dirt.copies)
-        total = int(owed)
-        owed -= total
-        for draft in _first(backlog, total // 2, window):
+        remainder += rate * (end - begin) / SECOND / (1 + faults.copies)
+        total = int(remainder)
+        remainder -= total
+        for draft in _take(backlog, total // 2, window):
             outbox.add_clean(draft)
             total -= len(draft)
         for topic in SHARES:
-            parts[topic] += total * shares[topic]
-        counts = {topic: int(parts[topic]) for topic in SHARES}
+            fractions[topic] += total * shares[topic]
+        counts = {topic: int(fractions[topic]) for topic in SHARES}
         for topic, count in counts.items():
-            parts[topic] -= count
+            fractions[topic] -= count
         if shares[_POS] == 0:
             total = sum(counts.values())
         for draft in engine.step(window, Quota(counts, total)):
@@ -79,8 +83,8 @@ def live(
         begin, index = end, index + 1
 
 
-def _first(backlog: list[Draft], count: int, window: Window) -> Iterator[Draft]:
-    """Up to `count` events of the backlog, as if they happened in this window; they are taken from it."""
+def _take(backlog: list[Draft], count: int, window: Window) -> Iterator[Draft]:
+    """Remove up to `count` events from the backlog and yield them with times within this window."""
     while count > 0 and backlog:
         draft = backlog[0]
         taken = min(count, len(draft))

@@ -1,4 +1,4 @@
-"""Names of people, titles and things, picked by index. Faker fills the pools of people's names, once, seeded."""
+"""Names of people, titles and products. Names of people come from Faker, seeded."""
 
 from functools import cache
 from typing import Any
@@ -74,8 +74,8 @@ POOL = 60  # first names and last names a country
 
 @cache
 def people(seed: int) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """First and last names by country."""
-    from faker.factory import Factory  # 0.2 s: only where a world is made
+    """Return first and last names by country."""
+    from faker.factory import Factory  # the import takes 0.2 s
 
     pools = {}
     for country, locale in _LOCALES.items():
@@ -89,7 +89,7 @@ def people(seed: int) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
 
 
 def titles(seed: int, count: int) -> list[str]:
-    """Different titles of anime; beyond the combinations there are, a number tells seasons apart."""
+    """Return `count` distinct anime titles. When the combinations are used up, a season number is added."""
     combinations = [
         pattern.format(a=adjective, n=noun) for pattern in _PATTERNS for adjective in _ADJECTIVES for noun in _NOUNS
     ]
@@ -103,7 +103,7 @@ def titles(seed: int, count: int) -> list[str]:
 
 
 def product_name(title: str | None, category: int, chance: float) -> str:
-    """What the shelf label says."""
+    """Return the product name."""
     variants = _VARIANTS[category]
     variant = variants[int(chance * len(variants))]
     return f"{title} - {variant}" if title else f"AnimeVerse {variant}"
@@ -119,5 +119,5 @@ _PRAISE = {
 
 
 def review_texts() -> tuple[tuple[str, ...], ...]:
-    """Sentences for each rating from 1 to 5."""
+    """Return review sentences for each rating from 1 to 5."""
     return tuple(_PRAISE[rating] for rating in range(1, 6))

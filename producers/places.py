@@ -1,6 +1,6 @@
-"""What no topic carries: stores, theaters with their seats, suppliers, warehouses, read from `warehouse/seeds/*.csv`.
+"""Stores, theaters, suppliers and warehouses, which no topic contains, read from `warehouse/seeds/*.csv`.
 
-The same files fill gold's dimensions (R38), so the world and the warehouse cannot disagree about an id or a seat.
+The same files fill gold's dimensions (R38), so events and warehouse always agree about ids and seats.
 """
 
 import csv
@@ -13,7 +13,7 @@ SEEDS = Path(__file__).resolve().parent.parent / "warehouse" / "seeds"
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Ids and what the world needs to know of each, in the files' order."""
+    """Ids and the attributes that the generators need, in file order."""
 
     store_ids: tuple[str, ...]
     store_cities: tuple[str, ...]
@@ -32,7 +32,7 @@ def _rows(name: str) -> list[dict[str, str]]:
 
 @cache
 def places() -> Places:
-    """The seeds, read once."""
+    """Return the places, read once."""
     stores, theaters, suppliers = _rows("stores"), _rows("theaters"), _rows("suppliers")
     return Places(
         store_ids=tuple(row["store_id"] for row in stores),

@@ -1,10 +1,10 @@
-"""The merchandise: products tied to titles, their prices, launches and ends (`product-catalog`)."""
+"""Merchandise: products of titles, their prices, launches and ends of sale (`product-catalog`)."""
 
 import numpy as np
 import polars as pl
 
 from producers import names
-from producers.draft import Draft, Ids, plain
+from producers.draft import Draft, Ids, draft_of
 from producers.places import places
 from producers.randomness import Floats, GroupedOdds, Ints, Odds, stream
 from producers.seasons import Window
@@ -16,7 +16,7 @@ _FAR = 2**62
 
 
 class Products:
-    """All products by index; prices in cents. `price` holds from `priced_at` on, `old_price` before."""
+    """All products by index. Prices are in cents. `price` applies from `priced_at`, `old_price` before."""
 
     def __init__(self, seed: int, world: str, count: int, titles: Titles, units_a_day: float) -> None:
         def draw(name: str) -> Floats:
@@ -25,7 +25,7 @@ class Products:
         self.count, self.titles = count, titles
         self.ids = ids(f"P-{world}-", count, 5)
         title = Odds(titles.popularity**0.7).pick(draw("title"))
-        self.title = np.where(draw("own") < 0.04, -1, title)  # -1: the house's own goods
+        self.title = np.where(draw("own") < 0.04, -1, title)  # -1: own brand, without a title
         category = Odds(names.CATEGORY_WEIGHTS).pick(draw("category"))
         low, high = np.array(names.CATEGORY_PRICES).T
         euros = low[category] + (high - low)[category] * draw("price") ** 1.6
@@ -43,7 +43,7 @@ class Products:
         self.known = np.zeros(count, np.bool_)
         self.ended = np.zeros(count, np.bool_)
         self.gone = np.zeros(count, np.bool_)
-        self.demand = units_a_day * self.appeal / self.appeal.sum()  # units expected on a plain day
+        self.demand = units_a_day * self.appeal / self.appeal.sum()  # units expected on an ordinary day
         lead = np.array(places().supplier_lead_days)[self.supplier]
         self.lead_days = lead
         self.reorder_point = np.ceil(self.demand * (lead + 5)).astype(np.int64) + 2
@@ -66,7 +66,7 @@ class Products:
         )  # fmt: skip
 
     def _companions(self, category: Ints) -> Ints:
-        """What goes with each product: the next thing of the same title, of another kind where there is one."""
+        """Return the companion of each product: another one of the same title, of another category if possible."""
         order = np.lexsort((np.arange(self.count), category, self.title))
         title = self.title[order]
         first = np.searchsorted(title, title, side="left")
@@ -77,12 +77,12 @@ class Products:
         return companion
 
     def price_at(self, products: Ints, times: Ints) -> Ints:
-        """The list price that held then."""
+        """Return the list price at these times."""
         price: Ints = np.where(times < self.priced_at[products], self.old_price[products], self.price[products])
         return price
 
     def odds(self, day: int, on_hand: Ints) -> GroupedOdds:
-        """What sells today, by genre; the group after the last genre holds everything."""
+        """Return the odds of each product today, grouped by genre. The last group contains all products."""
         title = np.maximum(self.title, 0)
         halo = np.where(self.title >= 0, self.titles.halo(day)[title], 1.0)
         weight = self.appeal * halo * np.where(self.ended, 0.35, 1.0) * (self.known & ~self.gone & (on_hand > 0))
@@ -91,13 +91,13 @@ class Products:
         return GroupedOdds(groups, np.concatenate([weight, weight]), genres + 1)
 
     def opening(self, first_day: int, begin: int, step: int, tag: Ids) -> Draft:
-        """The catalogue as it stands when the world begins: all but what belongs to a title not announced yet."""
+        """Return the initial catalogue: all products except those of titles not announced yet."""
         self.known = (self.title < 0) | (self.titles.known_from[np.maximum(self.title, 0)] <= first_day)
         chosen = np.flatnonzero(self.known)
         return self._upserts(chosen, begin + step * np.arange(len(chosen)), tag)
 
     def changes(self, window: Window, count: int, random: np.random.Generator, tag: Ids) -> Draft | None:
-        """At most `count` changes: launches first, then prices, costs and ends of sale, the rest sent again as is."""
+        """Return at most `count` changes: launches, prices, costs, ends of sale, then unchanged entries sent again."""
         if window.opens_day:
             titles = self.titles
             announced = (self.title >= 0) & (titles.status >= 0)[np.maximum(self.title, 0)] & ~self.known
@@ -111,12 +111,14 @@ class Products:
         if not len(chosen):
             return None
         times = np.sort(window.times("office", random.random(len(chosen))))
-        fresh = np.isin(chosen, launches)
-        kind = np.where(fresh, 1.0, random.random(len(chosen)))
+        launched = np.isin(chosen, launches)
+        kind = np.where(launched, 1.0, random.random(len(chosen)))
         self._reprice(chosen, times, kind < 0.30, random)
-        dearer = (kind >= 0.30) & (kind < 0.42)
+        cost_changes = (kind >= 0.30) & (kind < 0.42)
         self.cost[chosen] = np.where(
-            dearer, (self.cost[chosen] * (0.97 + 0.09 * random.random(len(chosen)))).astype(np.int64), self.cost[chosen]
+            cost_changes,
+            (self.cost[chosen] * (0.97 + 0.09 * random.random(len(chosen)))).astype(np.int64),
+            self.cost[chosen],
         )
         ended = chosen[(kind >= 0.42) & (kind < 0.435) & ~self.ended[chosen]]
         self.gone[chosen[(kind >= 0.435) & (kind < 0.5) & self.ended[chosen]]] = True
@@ -147,4 +149,6 @@ class Products:
             rest = rest.zip_with(pl.Series(values=~gone), join(['"product_id":"', keys, '"}'], count))
         types = strings(("upsert", "delete"))[gone.astype(np.int64)]
         numbers = whole(tag.take("c", count))
-        return plain("product-catalog", join([f"c-{tag.tag}-", numbers], count), types, times, keys, rest, caused=True)
+        return draft_of(
+            "product-catalog", join([f"c-{tag.tag}-", numbers], count), types, times, keys, rest, caused=True
+        )

@@ -1,4 +1,4 @@
-"""From batches to a log: as fast as it goes, at a steady rate, or when each record's time has come; and resumable."""
+"""Publish batches to a log: at full speed, at a steady rate, or at each record's timestamp. A history can resume."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,8 +13,8 @@ from producers.rate_limiter import RateLimiter
 from producers.resume import Run
 from producers.world import Batch, World
 
-CHUNK = 20_000  # records that go to the log before the next look at `stop`
-_TICK = 0.02  # seconds between two looks of a live producer
+CHUNK = 20_000  # records sent between two checks of `stop`
+_TICK = 0.02  # seconds between two checks of a live producer
 
 Progress = Callable[[int], None]
 
@@ -35,21 +35,21 @@ def publish(
     topics: Sequence[str] = TOPICS,
     progress: Progress = _nothing,
     stop: Callable[[], bool] = _never,
-    pace: RateLimiter | None = None,
+    limiter: RateLimiter | None = None,
 ) -> int:
-    """Send the records of `topics` in order of arrival, at most `count`, at `rate` records a second; how many went.
+    """Send the records of `topics` in order of arrival and return how many were acknowledged.
 
-    Every record counted is durable. `progress` gets the records sent since its last call. `stop` is asked between
-    appends: a run that is stopped has sent whole appends only. The topics must exist.
+    Sends at most `count` records, at `rate` records a second. `progress` receives the number of records sent since its
+    last call. `stop` is checked between appends, so a stopped run has sent whole appends only. The topics must exist.
     """
-    pace = pace or (RateLimiter(rate) if rate else None)
+    limiter = limiter or (RateLimiter(rate) if rate else None)
     sent = 0
-    for wave in _waves(batches, topics, CHUNK if pace is None else 1):
+    for wave in _waves(batches, topics, CHUNK if limiter is None else 1):
         queue = _Queue(wave)
         while queue.left:
             if stop() or sent == count:
                 return sent
-            most = min(queue.left, CHUNK if pace is None else pace.wait(stop))
+            most = min(queue.left, CHUNK if limiter is None else limiter.wait(stop))
             if count is not None:
                 most = min(most, count - sent)
             for topic, records in queue.take(most):
@@ -70,7 +70,7 @@ def publish_live(
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Send each record when its timestamp has come, in ticks of 20 ms, until `stop` or `count`; how many went."""
+    """Send each record at its timestamp, in ticks of 20 ms, until `stop` or `count`; return how many were sent."""
     sent = 0
     for wave in _waves(batches, topics, 1):
         queue = _Queue(wave)
@@ -90,47 +90,47 @@ def publish_live(
 
 
 class _Queue:
-    """The batches of one wave as one queue in order of arrival."""
+    """The batches of one wave, merged in order of arrival."""
 
     def __init__(self, wave: Sequence[Batch]) -> None:
         self._wave = wave
         times = [batch.records["timestamp"].cast(pa.int64()).to_numpy() for batch in wave]
         topic = np.repeat(np.arange(len(wave)), [len(column) for column in times])
         all_times = np.concatenate(times)
-        order = np.argsort(all_times, kind="stable")  # each topic's own order stays as it is
+        order = np.argsort(all_times, kind="stable")  # keeps the order within a topic
         self._times, self._topic = all_times[order], topic[order]
-        self._at, self._given = 0, [0] * len(wave)
+        self._next, self._taken = 0, [0] * len(wave)
 
     @property
     def left(self) -> int:
-        """Records not taken yet."""
-        return len(self._times) - self._at
+        """Number of records not taken yet."""
+        return len(self._times) - self._next
 
     def due(self, now: int) -> int:
-        """How many have a timestamp up to now (microseconds since 1970)."""
-        return int(np.searchsorted(self._times[self._at :], now, side="right"))
+        """Return how many have a timestamp up to `now` (microseconds since 1970)."""
+        return int(np.searchsorted(self._times[self._next :], now, side="right"))
 
     def take(self, count: int) -> Iterator[tuple[str, pa.Table]]:
-        """The next `count` records, topic by topic."""
-        share = np.bincount(self._topic[self._at : self._at + count], minlength=len(self._wave))
-        self._at += count
-        for number, rows in enumerate(share.tolist()):
+        """Take the next `count` records; yields one table per topic."""
+        counts = np.bincount(self._topic[self._next : self._next + count], minlength=len(self._wave))
+        self._next += count
+        for number, rows in enumerate(counts.tolist()):
             if rows:
-                begin = self._given[number]
-                self._given[number] += rows
+                begin = self._taken[number]
+                self._taken[number] += rows
                 yield self._wave[number].topic, self._wave[number].records.slice(begin, rows)
 
 
 def _waves(batches: Iterable[Batch], topics: Sequence[str], least: int) -> Iterator[list[Batch]]:
-    """Batches of the wanted topics gathered until there are `least` records; a topic's batches become one.
+    """Yield waves of at least `least` records of these topics, one batch per topic.
 
-    A wave ends where a topic would come twice, or when it is large enough.
+    A wave ends only at the end of a window: where a topic comes a second time.
     """
     gathered: dict[str, list[Batch]] = {}
     seen: set[str] = set()
     size = 0
     for batch in batches:
-        if batch.topic in seen:  # the window before is complete
+        if batch.topic in seen:  # the previous window is complete
             seen = set()
             if size >= least:
                 yield [_merged(parts) for parts in gathered.values()]
@@ -161,14 +161,15 @@ def publish_history(
     stop: Callable[[], bool] = _never,
     watch: Callable[[Iterable[Batch]], Iterable[Batch]] = iter,
 ) -> int:
-    """`publish` a world; an interrupted run with the same parameters and `state` file goes on and sends nothing twice.
+    """Publish a world. After an interruption, the same parameters and `state` file continue without repeats.
 
-    Returns how many went in this run. `watch` sees every batch of the world, sent before or not (`Truth.watch`).
+    Returns how many records this run sent. `watch` receives every batch of the world, already sent or not
+    (`Truth.watch`). Raises UsageError if another process wrote to a topic since the run began.
     """
     wanted = [topic for topic in TOPICS if topic in topics]
     run = Run(log, f"{world.name}/{count}", state, wanted)
-    batches = run.rest(watch(world.batches()))
+    batches = run.remaining(watch(world.batches()))
     sent = publish(log, batches, rate=rate, count=count, topics=wanted, progress=progress, stop=stop)
-    if sent == count or run.is_over(sent):
+    if sent == count or run.is_complete(sent):
         state.unlink(missing_ok=True)
     return sent

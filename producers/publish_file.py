@@ -1,4 +1,4 @@
-"""Events of your own: each line of a file is one record, sent as it is. Refusing is silver's job (R45)."""
+"""Publish a file: each line is one record, sent byte for byte (R45). Validation is the task of silver."""
 
 import re
 import select
@@ -24,7 +24,7 @@ Timestamps = Literal["now", "event_time"]
 
 _CHUNK_LINES, _CHUNK_BYTES = 20_000, 16 * 2**20
 _READ_BYTES = 2**20
-# RFC 3339 (R6); a fraction of any length is cut to microseconds.
+# RFC 3339 (R6); fractions of any length are truncated to microseconds.
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt]((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(?:\.(\d+))?(?:[Zz]|([+-](?:[01]\d|2[0-3]):[0-5]\d))",
     re.ASCII,
@@ -42,16 +42,16 @@ def publish_file(
     partition: int | None = None,
     progress: Callable[[int], None] = lambda _records: None,
     stop: Callable[[], bool] = lambda: False,
-    pace: RateLimiter | None = None,
+    limiter: RateLimiter | None = None,
 ) -> int:
-    """Send the lines of a file (`-`: standard input) in order; how many went. The file may be larger than memory.
+    """Send the lines of a file (`-`: standard input) in order and return how many were acknowledged.
 
-    A line ends with LF or CR LF, which is not sent; empty lines are skipped. The key is the contract's key field where
-    a line is a JSON object that has it as a string. `timestamps="event_time"` records each event at its own time where
-    that can be read and lies after 1970 and before 10000. Every record counted is durable. Raises UsageError when
-    there is no such file.
+    The file may be larger than memory. A line ends with LF or CR LF, which is not sent; empty lines are skipped. The
+    key is the contract's key field if the line is a JSON object that contains it as a string. With
+    `timestamps="event_time"` the record's timestamp is the event time if that can be read and is between 1970 and 9999.
+    Raises UsageError if the file cannot be read.
     """
-    pace = pace or (RateLimiter(rate) if rate else None)
+    limiter = limiter or (RateLimiter(rate) if rate else None)
     sent = 0
     with _opened(path) as file:
         for lines in _chunks(file, count):
@@ -59,7 +59,7 @@ def publish_file(
                 break
             begin = 0
             while begin < len(lines) and not stop():
-                end = len(lines) if pace is None else min(begin + pace.wait(stop), len(lines))
+                end = len(lines) if limiter is None else min(begin + limiter.wait(stop), len(lines))
                 if end > begin:
                     done = log.append(topic, records_of(topic, lines[begin:end], timestamps, partition))
                     sent += done
@@ -74,7 +74,7 @@ def _opened(path: str | Path) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        file = Path(path).open("rb")  # noqa: SIM115 - an error while sending is none of opening
+        file = Path(path).open("rb")  # noqa: SIM115 - `with` would also catch errors of sending
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     with file:
@@ -82,7 +82,7 @@ def _opened(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def _chunks(file: BinaryIO, count: int | None) -> Iterator[list[bytes]]:
-    """Lines as they come, many at a time; what a slow pipe holds back is not waited for."""
+    """Yield lines in chunks. Does not wait for more lines of a slow pipe."""
     lines: list[bytes] = []
     size, taken = 0, 0
     for line in _lines(file):
@@ -105,8 +105,8 @@ def _chunks(file: BinaryIO, count: int | None) -> Iterator[list[bytes]]:
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes | None]:
-    """Each line without its end; None where the next one is not there yet."""
-    begun: list[bytes] = []  # of a line that is longer than one read
+    """Yield each line without its end; None when reading the next one would block."""
+    begun: list[bytes] = []  # parts of a line that is longer than one read
     while block := file.read(_READ_BYTES) if not isinstance(file, BufferedReader) else file.read1(_READ_BYTES):
         first, *others = block.split(b"\n")
         begun.append(first)
@@ -121,17 +121,17 @@ def _lines(file: BinaryIO) -> Iterator[bytes | None]:
 
 
 def _is_ready(file: BinaryIO) -> bool:
-    """Whether a read would return at once."""
+    """Return whether a read would return at once."""
     try:
         return bool(select.select([file], [], [], 0)[0])
-    except (OSError, ValueError):  # no file of the operating system
+    except (OSError, ValueError):  # not a file of the operating system
         return True
 
 
 def records_of(
     topic: str, values: list[bytes], timestamps: Timestamps = "now", partition: int | None = None
 ) -> pa.Table:
-    """The values as records to send: key and, if asked for, timestamp read from each where they can be."""
+    """Return the values as records, with the key and optionally the timestamp read from each value."""
     key_field = CONTRACTS[topic].key_field
     keys: list[bytes | None] = []
     moments: list[int | None] = []
@@ -139,7 +139,7 @@ def records_of(
         event = _object(value)
         key = event.get(key_field)
         keys.append(key.encode() if isinstance(key, str) else None)
-        moments.append(_moment(event.get("event_time")) if timestamps == "event_time" else None)
+        moments.append(_microseconds(event.get("event_time")) if timestamps == "event_time" else None)
     columns = [
         pa.array([partition] * len(values), pa.int32()),
         pa.array(moments, pa.int64()).cast(pa.timestamp("us", tz="UTC")),
@@ -159,7 +159,7 @@ def _object(value: bytes) -> dict[str, Any]:
 
 
 def _exact_object(value: bytes) -> dict[str, Any]:
-    """As silver reads it: 1e400 is a number there, and none to the fast reader."""
+    """Read as silver does: orjson rejects 1e400, which is a valid number."""
     try:
         event = read_json(value)
     except InvalidJsonError:
@@ -167,8 +167,8 @@ def _exact_object(value: bytes) -> dict[str, Any]:
     return dict(event) if isinstance(event, tuple) else {}
 
 
-def _moment(text: object) -> int | None:
-    """Microseconds since 1970; None where it is no time that a log holds."""
+def _microseconds(text: object) -> int | None:
+    """Return microseconds since 1970; None if it is not a time that a log can store."""
     found = _TIME.fullmatch(text) if isinstance(text, str) else None
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""Seeded randomness and weighted picks. Every draw is a function of the seed and of names."""
+"""Seeded random streams and weighted choices. Each draw is a function of the seed and of names."""
 
 import hashlib
 
@@ -11,18 +11,18 @@ Bools = npt.NDArray[np.bool_]
 
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
-    """The random numbers of that name. `stream(s, n).random(k)` is the beginning of `stream(s, n).random(k + 1)`."""
+    """Return the generator of that name. `stream(s, n).random(k)` is a prefix of `stream(s, n).random(k + 1)`."""
     digest = hashlib.blake2b("/".join(map(str, (seed, *names))).encode(), digest_size=16).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little")))
 
 
 def fingerprint(*parts: object, digits: int) -> str:
-    """A short hexadecimal name of these parts."""
+    """Return `digits` hexadecimal digits of a hash of these parts' `repr`."""
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()[:digits]
 
 
 def share_out(total: float, weights: Floats) -> Ints:
-    """`total` in whole pieces, in proportion to `weights`; the pieces add up to floor(total) at the end."""
+    """Divide `total` into integers in proportion to `weights`. Their sum is floor(total)."""
     if not len(weights) or weights.sum() <= 0:
         return np.zeros(len(weights), np.int64)
     edges = np.floor(total * (np.cumsum(weights) / weights.sum()) + 1e-9)
@@ -31,29 +31,29 @@ def share_out(total: float, weights: Floats) -> Ints:
 
 
 def log_uniform(chances: Floats, low: float, high: float | Floats) -> Ints:
-    """Between `low` and `high`, every order of magnitude as likely as the next."""
+    """Map uniform `chances` to log-uniform values between `low` and `high`."""
     return np.asarray(low * (np.asarray(high) / low) ** chances, dtype=np.int64)
 
 
 class Odds:
-    """A weighted pick among a few or many items by index."""
+    """A weighted choice among items, by index."""
 
     def __init__(self, weights: npt.ArrayLike) -> None:
         self._edges = np.cumsum(np.asarray(weights, dtype=np.float64))
 
     @property
     def total(self) -> float:
-        """The sum of the weights; nothing can be picked from 0."""
+        """The sum of the weights. With 0 nothing can be picked."""
         return float(self._edges[-1]) if len(self._edges) else 0.0
 
     def pick(self, chances: Floats) -> Ints:
-        """One index for each chance in [0, 1). An item without weight is never picked."""
+        """Return one index for each chance in [0, 1). An item without weight is never picked."""
         found = np.searchsorted(self._edges, chances * self.total, side="right")
         return np.minimum(found, int(np.searchsorted(self._edges, self.total)))
 
 
 class GroupedOdds:
-    """A weighted pick inside a group, for many groups at once."""
+    """A weighted choice within each of many groups."""
 
     def __init__(self, groups: Ints, weights: Floats, count: int) -> None:
         self._order = np.argsort(groups, kind="stable")
@@ -64,7 +64,7 @@ class GroupedOdds:
         self._size = upper - self._base
 
     def pick(self, groups: Ints, chances: Floats) -> Ints:
-        """One index for each chance, out of its group; -1 where the group has no weight."""
+        """Return one index of its group for each chance; -1 if the group has no weight."""
         if not len(self._order):
             return np.full(len(groups), -1)
         aim = self._base[groups] + chances * self._size[groups]
@@ -73,9 +73,9 @@ class GroupedOdds:
 
 
 def first_come(groups: Ints, amounts: Ints, room: Ints) -> Bools:
-    """Which requests are served when each group's room is given out in order; a group's served sum never exceeds it.
+    """Return which requests are served, in order. The amounts served to a group never exceed its room.
 
-    Once a group is overdrawn, its later requests are refused, too, even where they would fit.
+    After the first refused request of a group, its later requests are refused as well, even if they would fit.
     """
     wanted = np.bincount(groups, weights=amounts, minlength=len(room))
     served = np.ones(len(groups), np.bool_)
@@ -91,7 +91,7 @@ def first_come(groups: Ints, amounts: Ints, room: Ints) -> Bools:
 
 
 def free_units(room: Ints, count: int) -> Ints:
-    """The groups that have room for one unit each, roomiest first; fewer than `count` only when all is taken."""
+    """Return one group per free unit, roomiest group first, at most `count` units."""
     order = np.argsort(-room, kind="stable")
     filled = np.cumsum(np.maximum(room[order], 0))
     units = np.arange(min(count, int(filled[-1]) if len(filled) else 0))

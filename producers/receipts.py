@@ -1,4 +1,4 @@
-"""Receipts, as columns and as JSON (`pos-transactions`)."""
+"""Receipts as columns and as JSON events (`pos-transactions`)."""
 
 from dataclasses import dataclass, fields
 
@@ -19,7 +19,7 @@ PAYMENTS = ("card", "cash", "mobile_pay", "paypal", "klarna")
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Lines of receipts, in order of their receipts; `receipt` is its row. Money is in cents."""
+    """Lines of receipts, ordered by receipt; `receipt` is the receipt's row. Money is in cents."""
 
     receipt: Ints
     product: Ints
@@ -28,23 +28,23 @@ class Lines:
     discount: Ints
 
     def sums(self, amounts: Ints, count: int) -> Ints:
-        """The sum over each of `count` receipts."""
+        """Return the sum of `amounts` over each of `count` receipts."""
         return np.bincount(self.receipt, weights=amounts, minlength=count).astype(np.int64)
 
     @property
     def net(self) -> Ints:
-        """What each line costs."""
+        """The net amount of each line."""
         return self.quantity * self.price - self.discount
 
     @property
     def first(self) -> Ints:
-        """The first line of each receipt."""
+        """The row of each receipt's first line."""
         return np.flatnonzero(np.diff(self.receipt, prepend=-1))
 
 
 @dataclass(frozen=True, slots=True)
 class Receipts:
-    """Sales and returns. `original` is 0 for a sale; `customer` -1 is a guest, `store` -1 no store."""
+    """Sales and returns. `original` is 0 for a sale; `customer` -1 is a guest, `store` -1 is no store."""
 
     number: Ints
     original: Ints
@@ -56,18 +56,18 @@ class Receipts:
     lines: Lines
 
     def __len__(self) -> int:
-        """How many receipts."""
+        """Return the number of receipts."""
         return len(self.time)
 
-    def only(self, which: Bools) -> "Receipts":
-        """Those receipts; all others must be without lines."""
+    def select(self, which: Bools) -> "Receipts":
+        """Return these receipts. The others must have no lines."""
         lines = self.lines
         row = (np.cumsum(which) - 1)[lines.receipt]
         kept = Lines(row, lines.product, lines.quantity, lines.price, lines.discount)
         return Receipts(**{name: getattr(self, name)[which] for name in _COLUMNS}, lines=kept)
 
-    def and_then(self, others: "Receipts") -> "Receipts":
-        """These and the others."""
+    def concat(self, others: "Receipts") -> "Receipts":
+        """Return these receipts followed by the others."""
         moved = {part.name: getattr(others.lines, part.name) for part in fields(Lines)}
         moved["receipt"] = moved["receipt"] + len(self)
         lines = Lines(*(np.concatenate([getattr(self.lines, name), column]) for name, column in moved.items()))
@@ -76,7 +76,7 @@ class Receipts:
 
 
 class ReceiptBuilder:
-    """Turns receipts into events."""
+    """Builds events from receipts."""
 
     def __init__(self, customers: Customers, products: Products) -> None:
         self._customers = customers.id_text
@@ -85,7 +85,7 @@ class ReceiptBuilder:
         self._numbers = strings(f'{{"line_number":{number}' for number in range(1, MOST_LINES + 1))
 
     def draft(self, receipts: Receipts, tag: str) -> Draft:
-        """The events of these receipts; `tag` makes their numbers unique."""
+        """Return the events of these receipts. `tag` makes their numbers unique."""
         count = len(receipts)
         is_return = receipts.original > 0
         keys = join([f"TX-{tag}-", whole(receipts.number)], count)
@@ -120,23 +120,23 @@ class ReceiptBuilder:
         )
 
     def _lines(self, lines: Lines, count: int) -> list[pl.Series]:
-        """The lines by their place on the receipt, from the second on with a comma; empty where there is none."""
+        """Return the JSON of the lines by position, with a leading comma from the second; empty if there is no line."""
         first = lines.first
-        place = np.arange(len(lines.receipt)) - np.repeat(first, np.diff(np.append(first, len(lines.receipt))))
+        position = np.arange(len(lines.receipt)) - np.repeat(first, np.diff(np.append(first, len(lines.receipt))))
         reduced = lines.discount > 0
         discount = join([',"discount_amount":', money(lines.discount), "}"], len(reduced))
         discount = discount.zip_with(pl.Series(values=reduced), strings(["}"]).new_from_index(0, len(reduced)))
         text = join(
             [
-                self._numbers[place], self._products[lines.product], whole(lines.quantity), ',"unit_price":',
+                self._numbers[position], self._products[lines.product], whole(lines.quantity), ',"unit_price":',
                 money(lines.price), discount,
             ],
             len(reduced),
         )  # fmt: skip
         columns = []
-        for position in range(int(place.max()) + 1 if len(place) else 0):
-            at = np.flatnonzero(place == position)
-            here = text[at] if position == 0 else join([",", text[at]], len(at))
+        for number in range(int(position.max()) + 1 if len(position) else 0):
+            at = np.flatnonzero(position == number)
+            here = text[at] if number == 0 else join([",", text[at]], len(at))
             row = np.full(count, len(at))
             row[lines.receipt[at]] = np.arange(len(at))
             columns.append(pl.concat([here, strings([""])])[row])

@@ -1,11 +1,11 @@
-"""What people say after the purchase (`customer-reviews`)."""
+"""Reviews of products and titles after a purchase (`customer-reviews`)."""
 
 import numpy as np
 import polars as pl
 
 from producers import names
 from producers.customers import Customers
-from producers.draft import Draft, Due, Ids, plain
+from producers.draft import Draft, DueQueue, Ids, draft_of
 from producers.products import Products
 from producers.randomness import Bools, Ints, Odds
 from producers.seasons import Window
@@ -13,19 +13,19 @@ from producers.shop import Purchases
 from producers.text import DAY, HOUR, join, quoted, strings, whole
 from producers.titles import Titles
 
-WRITING_SHARE = 0.13  # of purchases by customers we know
+WRITING_SHARE = 0.13  # of purchases by identified customers
 _PRODUCT, _TITLE = 0, 1
 _VOTES = Odds((0.30, 0.30, 0.16, 0.09, 0.05, 0.03, 0.02, 0.02, 0.02, 0.01))
 
 
 class Reviews:
-    """Reviews that wait to be written, and those of people who bought elsewhere."""
+    """Scheduled reviews of purchases, and unverified reviews."""
 
     def __init__(self, customers: Customers, products: Products, titles: Titles, pace: float) -> None:
-        """`pace` scales how long people take; 1 is up to 12 days."""
+        """Create the reviews. `pace` scales the time from purchase to review; 1 means up to 12 days."""
         self.customers, self.products, self.titles, self.pace = customers, products, titles, pace
-        self.strangers = 1 / 12  # share of reviews by people who bought elsewhere
-        self._due = Due()
+        self.unverified_share = 1 / 12  # reviews by customers who did not buy here
+        self._due = DueQueue()
         texts = names.review_texts()
         self._texts = quoted(text for group in texts for text in group)
         self._first = np.cumsum([0, *(len(group) for group in texts)])[:5]
@@ -37,8 +37,8 @@ class Reviews:
             ]
         )
 
-    def remember(self, purchases: Purchases | None, *, of_titles: bool, random: np.random.Generator) -> None:
-        """Some of these buyers will write."""
+    def schedule(self, purchases: Purchases | None, *, of_titles: bool, random: np.random.Generator) -> None:
+        """Schedule reviews by a share of these buyers."""
         if purchases is None:
             return
         writes = np.flatnonzero(random.random(len(purchases.since)) < WRITING_SHARE * (0.8 if of_titles else 0.5))
@@ -56,13 +56,13 @@ class Reviews:
         )  # fmt: skip
 
     def write(self, window: Window, count: int, random: np.random.Generator, tag: Ids) -> Draft | None:
-        """At most `count` reviews; fewer while hardly anybody has bought yet."""
+        """Return at most `count` reviews; fewer while there are few purchases."""
         due = self._due.take(window.end)
         if count <= 0:
             return None
         if due is None:
             due = pl.DataFrame(schema=dict.fromkeys(("due_at", "customer", "subject", "kind"), pl.Int64))
-        others = int(count * self.strangers)
+        others = int(count * self.unverified_share)
         due = due.head(max(count - others, 1))
         time, customer, subject, kind = (due[name].to_numpy() for name in ("due_at", "customer", "subject", "kind"))
         late = time < window.begin
@@ -105,12 +105,12 @@ class Reviews:
         mood = random.random(count) + random.random(count) + random.random(count) - 1.5
         rating = np.clip(np.rint(quality + 0.45 + 2.2 * mood - np.where(verified, 0.0, 0.4)), 1, 5).astype(np.int64)
         choice = self._first[rating - 1] + (random.random(count) * self._sizes[rating - 1]).astype(np.int64)
-        silent = strings([""]).new_from_index(0, count)
+        absent = strings([""]).new_from_index(0, count)
         words = join([',"review_text":', self._texts[choice]], count).zip_with(
-            pl.Series(values=random.random(count) < 0.72), silent
+            pl.Series(values=random.random(count) < 0.72), absent
         )
         votes = join([',"helpful_votes":', whole(_VOTES.pick(random.random(count)))], count).zip_with(
-            pl.Series(values=random.random(count) < 0.65), silent
+            pl.Series(values=random.random(count) < 0.65), absent
         )
         numbers = whole(tag.take("r", count))
         keys = self.customers.ids[customer]
@@ -123,7 +123,7 @@ class Reviews:
             ],
             count,
         )  # fmt: skip
-        return plain(
+        return draft_of(
             "customer-reviews", join([f"r-{tag.tag}-", numbers], count),
             strings(["review"]).new_from_index(0, count), time, keys, rest, caused=True,
         )  # fmt: skip

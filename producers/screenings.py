@@ -1,4 +1,4 @@
-"""What is shown where and when, and how many seats are left. A screening never sells more seats than its hall has."""
+"""Screenings and their free seats. A screening never sells more seats than its hall has."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ from producers.seasons import LOCAL_HOURS, Window
 from producers.text import DAY, HOUR, MINUTE, clock, join, strings, whole
 from producers.titles import ADVANCE_DAYS, Titles
 
-# Shows a hall has on one day: local hours. More only when a load asks for more seats than the halls can hold.
+# Start times (local hours) of a hall's shows, by number of shows. A higher load adds extra shows.
 _SHOWS = ((20.0,), (17.5, 20.5), (15.0, 18.0, 21.0), (12.5, 15.5, 18.5, 21.5), (10.5, 13.5, 16.5, 19.5, 22.25))
 _MOST_SHOWS = len(_SHOWS)
 _USUAL_OCCUPANCY = 0.27
@@ -20,7 +20,7 @@ _COLUMNS = ("number", "hall", "title", "start", "left", "pull")
 
 
 class Screenings:
-    """Screenings that can still be booked, ordered by number, in columns: hall, title, start, seats left, pull."""
+    """Screenings that can be booked, ordered by number, as columns: hall, title, start, free seats, pull."""
 
     def __init__(self, titles: Titles, seats_a_day: float, ids: Ids) -> None:
         self.titles, self._ids, self._seats_a_day = titles, ids, seats_a_day
@@ -29,17 +29,17 @@ class Screenings:
         self.city_of_hall = np.array([self.cities.index(city) for city in seeds.theater_cities])
         self.seats_of_hall = np.array(seeds.theater_seats)
         self._hall_text = strings(f'","theater_id":"{hall}","screening_time":"' for hall in seeds.theater_ids)
-        self._until = -1  # the last day that has its programme
+        self._until = -1  # the last day with a programme
         self.columns: dict[str, Ints] = {name: np.zeros(0, np.int64) for name in _COLUMNS[:-1]}
         self.pull: Floats = np.zeros(0)
         self.text = strings([])
 
     def prepare(self, window: Window, seats_wanted: int, random: np.random.Generator) -> None:
-        """Forget what has begun, add the days that can be booked from now on, and make sure there are seats enough."""
+        """Remove screenings that have begun, add the newly bookable days, and provide enough free seats."""
         self._keep(self.columns["start"] > window.begin)
         for day in range(max(self._until + 1, window.day), window.day + ADVANCE_DAYS + 1):
             self._programme(day, random)
-        while self._open_seats(window) < 3 * seats_wanted:  # a load test: extra shows, more than halls could hold
+        while self._open_seats(window) < 3 * seats_wanted:  # under a load test: more shows than halls could host
             self._extra(window, random)
 
     def _open_seats(self, window: Window) -> int:
@@ -94,7 +94,7 @@ class Screenings:
             self.text = self.text.filter(pl.Series(values=which))
 
     def odds(self, day: int) -> GroupedOdds:
-        """A screening by city and days ahead (group city * (ADVANCE_DAYS + 1) + days), where there are seats left."""
+        """Return the odds of screenings with free seats, grouped by city * (ADVANCE_DAYS + 1) + days ahead."""
         ahead = np.clip(self.columns["start"] // DAY - day, 0, ADVANCE_DAYS)
         group = self.city_of_hall[self.columns["hall"]] * (ADVANCE_DAYS + 1) + ahead
         return GroupedOdds(
@@ -102,7 +102,7 @@ class Screenings:
         )
 
     def give_back(self, numbers: Ints, seats: Ints) -> None:
-        """Seats of cancelled bookings can be sold again; those of screenings that are over are not missed."""
+        """Free the seats of cancelled bookings. Screenings that have been removed are ignored."""
         at = np.searchsorted(self.columns["number"], numbers)
         at = np.minimum(at, len(self.columns["number"]) - 1)
         there = self.columns["number"][at] == numbers
@@ -110,6 +110,6 @@ class Screenings:
 
 
 def _minutes(times: Ints) -> Iterable[pl.Series]:
-    """RFC 3339 without fraction: the schedule knows no milliseconds."""
+    """Return RFC 3339 times without fractions, as in a schedule."""
     day, second, _ = clock(times)
     return [day, second, strings(["Z"]).new_from_index(0, len(times))]

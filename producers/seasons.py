@@ -1,4 +1,4 @@
-"""When people buy: opening hours, weekdays, holidays, the run-up to Christmas. Clocks are UTC, shops live at UTC+1."""
+"""Demand over time: opening hours, weekdays, holidays, Christmas. Times are UTC; local time is UTC+1."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -9,7 +9,7 @@ import numpy as np
 from producers.randomness import Floats, Ints
 from producers.text import DAY, HOUR
 
-LOCAL_HOURS = 1  # shop time is UTC + 1 h all year: one clock for six countries
+LOCAL_HOURS = 1  # local time is UTC + 1 h all year, in all countries
 _EPOCH = date(1970, 1, 1)
 
 _SHOP_WEEK = (0.84, 0.86, 0.90, 0.96, 1.16, 1.48, 0.80)
@@ -17,17 +17,17 @@ _CINEMA_WEEK = (0.68, 1.02, 0.74, 0.88, 1.24, 1.62, 1.22)
 
 
 def day_number(day: date) -> int:
-    """Days since 1970."""
+    """Return the days since 1970-01-01."""
     return (day - _EPOCH).days
 
 
 def calendar_day(number: int) -> date:
-    """The date of that many days since 1970."""
+    """Return the date that many days after 1970-01-01."""
     return _EPOCH + timedelta(days=number)
 
 
 def easter(year: int) -> date:
-    """Easter Sunday (Gauss, after Lichtenberg)."""
+    """Return Easter Sunday (Gauss's algorithm as completed by Lichtenberg)."""
     a, k = year % 19, year // 100
     m = 15 + (3 * k + 3) // 4 - (8 * k + 13) // 25
     d = (19 * a + m) % 30
@@ -39,25 +39,25 @@ def easter(year: int) -> date:
 
 @cache
 def holidays(year: int) -> frozenset[date]:
-    """Days on which the stores stay closed and the cinema is full."""
+    """Return the days of a year on which stores are closed and cinemas are full."""
     fixed = {(1, 1), (5, 1), (12, 25), (12, 26)}
     moving = (-2, 1, 39, 50)  # Good Friday, Easter Monday, Ascension, Whit Monday
     return frozenset(date(year, *day) for day in fixed) | {easter(year) + timedelta(days=gap) for gap in moving}
 
 
 def is_holiday(day: date) -> bool:
-    """Whether the stores stay closed."""
+    """Return whether stores are closed."""
     return day in holidays(day.year)
 
 
 def black_friday(year: int) -> date:
-    """The day after the fourth Thursday of November."""
+    """Return the day after the fourth Thursday of November."""
     first = date(year, 11, 1)
     return first + timedelta(days=(3 - first.weekday()) % 7 + 22)
 
 
 def shop_factor(day: date) -> float:
-    """How much more is bought on this day than on a plain one."""
+    """Return the shop's demand on this day, relative to an ordinary day."""
     factor = _SHOP_WEEK[day.weekday()]
     friday = black_friday(day.year)
     if friday <= day <= friday + timedelta(days=3):
@@ -70,7 +70,7 @@ def shop_factor(day: date) -> float:
 
 
 def cinema_factor(day: date) -> float:
-    """How many more people go to the cinema on this day than on a plain one."""
+    """Return the cinema's demand on this day, relative to an ordinary day."""
     factor = _CINEMA_WEEK[day.weekday()]
     if is_holiday(day):
         factor = max(factor, 1.0) * 1.35
@@ -84,7 +84,7 @@ def cinema_factor(day: date) -> float:
 
 
 class Hours:
-    """How one kind of event spreads over a day, by the hour."""
+    """The distribution of one kind of event over the hours of a day."""
 
     def __init__(self, local: dict[int, float]) -> None:
         weights = np.zeros(24)
@@ -95,14 +95,14 @@ class Hours:
         self._edges = np.arange(25, dtype=np.float64) * HOUR
 
     def mass(self, begin: int, end: int) -> float:
-        """Share of the day's events between two times of day, in milliseconds after midnight UTC."""
+        """Return the share of the day's events between two times of day, in milliseconds after midnight UTC."""
         low, high = np.interp([begin, end], self._edges, self._mass)
         return float(high - low)
 
     def times(self, chances: Floats, begin: int, end: int) -> Ints:
-        """Times of day between `begin` and `end`, one a chance; only where `mass` is above 0."""
+        """Return a time of day between `begin` and `end` for each chance. Requires `mass(begin, end)` above 0."""
         low, high = np.interp([begin, end], self._edges, self._mass)
-        open_ = np.flatnonzero(np.diff(self._mass) > 0)  # hours with events, so that no time falls into a closed one
+        open_ = np.flatnonzero(np.diff(self._mass) > 0)  # hours with events, to exclude closed ones
         aim = low + chances * (high - low)
         hour = open_[np.minimum(np.searchsorted(self._mass[open_ + 1], aim, side="right"), len(open_) - 1)]
         inside = (aim - self._mass[hour]) / (self._mass[hour + 1] - self._mass[hour])
@@ -123,14 +123,14 @@ _OFFICE = Hours({**dict.fromkeys(range(7, 20), 6.0), **dict.fromkeys((0, 1, 2, 3
 
 
 def store_hours(day: date) -> Hours:
-    """Monday to Saturday 10-20 h, Sunday 12-18 h local time, closed on holidays."""
+    """Return the stores' hours: Monday to Saturday 10-20, Sunday 12-18 local time, closed on holidays."""
     if is_holiday(day):
         return _CLOSED
     return (_SUNDAY if day.weekday() == 6 else _SATURDAY) if day.weekday() >= 5 else _WEEKDAY
 
 
 def hours(channel: str, day: date) -> Hours:
-    """The hours of a sales channel (`store`, `box_office`, `online`, `mobile`) or of the `office`."""
+    """Return the hours of a sales channel (`store`, `box_office`, `online`, `mobile`) or of the `office`."""
     if channel == "store":
         return store_hours(day)
     return {"box_office": _BOX_OFFICE, "online": _ONLINE, "mobile": _MOBILE, "office": _OFFICE}[channel]
@@ -138,12 +138,12 @@ def hours(channel: str, day: date) -> Hours:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of world time inside one UTC day; times in milliseconds since 1970, `end` exclusive."""
+    """A time range within one UTC day, in milliseconds since 1970; `end` is exclusive."""
 
     index: int
     begin: int
     end: int
-    opens_day: bool  # the first of its day: the nightly jobs run
+    opens_day: bool  # the first window of its day, in which the daily jobs run
 
     @property
     def day(self) -> int:
@@ -152,16 +152,16 @@ class Window:
 
     @property
     def date(self) -> date:
-        """The calendar day."""
+        """The UTC date."""
         return calendar_day(self.day)
 
     def mass(self, channel: str) -> float:
-        """Share of the channel's day that lies in this window."""
+        """Return the share of the channel's daily events that falls into this window."""
         midnight = self.day * DAY
         return hours(channel, self.date).mass(self.begin - midnight, self.end - midnight)
 
     def times(self, channel: str, chances: Floats) -> Ints:
-        """Times in this window as the channel spreads them; spread evenly where the channel rests."""
+        """Return a time in this window for each chance, by the channel's hours; uniform if the channel is closed."""
         midnight = self.day * DAY
         begin, end = self.begin - midnight, self.end - midnight
         kind = hours(channel, self.date)

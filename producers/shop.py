@@ -1,4 +1,4 @@
-"""The till: baskets with affinities, discounts, guests, and returns that point to their sale (`pos-transactions`)."""
+"""Sales with product affinities, discounts and guests, and returns that refer to their sale (`pos-transactions`)."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import polars as pl
 
 from producers import names
 from producers.customers import CHANNELS, Customers
-from producers.draft import Draft, Due, Ids
+from producers.draft import Draft, DueQueue, Ids
 from producers.places import places
 from producers.products import Products
 from producers.randomness import Bools, Floats, GroupedOdds, Ints, Odds, first_come, free_units
@@ -27,7 +27,7 @@ _GUESTS = np.array([0.30, 0.12, 0.04])
 
 @dataclass(frozen=True, slots=True)
 class Purchases:
-    """What identified customers bought, for reviews: customer, subject, when they can have an opinion."""
+    """Purchases of identified customers, for reviews: customer, subject, earliest time of a review."""
 
     customer: Ints
     subject: Ints
@@ -35,16 +35,16 @@ class Purchases:
 
 
 class Shop:
-    """Sells in each window as many baskets as asked, as long as there is stock."""
+    """Sells the requested number of baskets in each window while there is stock."""
 
     def __init__(self, customers: Customers, products: Products) -> None:
         self.customers, self.products = customers, products
-        self._printer = ReceiptBuilder(customers, products)
-        self._returns = Due()
+        self._builder = ReceiptBuilder(customers, products)
+        self._returns = DueQueue()
         self.purchases: Purchases | None = None
 
     def sell(self, window: Window, count: int, on_hand: Ints, random: np.random.Generator, ids: Ids) -> Draft | None:
-        """`count` events, returns that are due among them. `on_hand` changes: sold units go, returned come back."""
+        """Return `count` sales and due returns. Updates `on_hand`: sold units leave, returned units come back."""
         self.purchases = None
         due = self._returns.take(window.end)
         if count <= 0:
@@ -63,8 +63,8 @@ class Shop:
             back = _returned(due, ids)
             np.add.at(on_hand, back.lines.product, back.lines.quantity)
             self.customers.add_spend(back.customer, -back.lines.net)
-            receipts = receipts.and_then(back)
-        return self._printer.draft(receipts, ids.tag)
+            receipts = receipts.concat(back)
+        return self._builder.draft(receipts, ids.tag)
 
     def _sales(self, window: Window, count: int, on_hand: Ints, random: np.random.Generator, ids: Ids) -> Receipts:
         mass = [share * window.mass(name) for share, name in zip(SHARE_OF_CHANNEL, CHANNELS, strict=True)]
@@ -75,7 +75,7 @@ class Shop:
             time[at] = window.times(name, random.random(len(at)))
         order = np.argsort(time, kind="stable")
         channel, time = channel[order], time[order]
-        customer, store = self._who(channel, random)
+        customer, store = self._parties(channel, random)
         lines = self._baskets(window, customer, time, on_hand, random)
         payment = (random.random(count)[:, None] >= _PAYMENT_ODDS[channel]).sum(axis=1)
         payment = np.minimum(payment, len(PAYMENTS) - 1)
@@ -83,10 +83,10 @@ class Shop:
         receipts = Receipts(numbers, np.zeros(count, np.int64), channel, customer, store, payment, time, lines)
         filled = np.zeros(count, np.bool_)
         filled[lines.receipt] = True
-        return receipts if filled.all() else receipts.only(filled)  # not one unit left in any warehouse
+        return receipts if filled.all() else receipts.select(filled)  # nothing is left in stock
 
-    def _who(self, channel: Ints, random: np.random.Generator) -> tuple[Ints, Ints]:
-        """Customer (-1: guest) and store (-1: none) of each sale."""
+    def _parties(self, channel: Ints, random: np.random.Generator) -> tuple[Ints, Ints]:
+        """Return the customer (-1: guest) and the store (-1: none) of each sale."""
         customer = np.full(len(channel), -1)
         chance = random.random(len(channel))
         named = random.random(len(channel)) >= _GUESTS[channel]
@@ -101,7 +101,7 @@ class Shop:
         return customer, np.where(channel == 0, np.where(away, anywhere, home), -1)
 
     def _baskets(self, window: Window, customer: Ints, time: Ints, on_hand: Ints, random: np.random.Generator) -> Lines:
-        """What lies in each basket. Nothing is sold that was not there when the window began."""
+        """Return the lines of all baskets. Only units in stock at the start of the window are sold."""
         sales = len(customer)
         odds = self.products.odds(window.day, on_hand)
         wanted = Odds(LINES).pick(random.random(sales)) + 1
@@ -123,7 +123,7 @@ class Shop:
         sale, product, quantity = sale[served], product[served], quantity[served]
         empty: Bools = np.ones(sales, np.bool_)
         empty[sale] = False
-        if empty.any():  # what they wanted is sold out: they take one of what there is plenty of
+        if empty.any():  # everything they chose is sold out: one unit of a well-stocked product
             left = on_hand - np.bincount(product, weights=quantity, minlength=len(on_hand)).astype(np.int64)
             instead = free_units(np.where(self.products.known & ~self.products.gone, left, 0), int(empty.sum()))
             sale = np.concatenate([sale, np.flatnonzero(empty)[: len(instead)]])
@@ -138,7 +138,7 @@ class Shop:
         return Lines(sale, product, quantity, price, quantity * price * percent // 100)
 
     def _choose(self, odds: GroupedOdds, customer: Ints, random: np.random.Generator) -> Ints:
-        """A product for each customer, mostly of a genre they like; -1 where nothing is left at all."""
+        """Return a product for each customer, mostly of a preferred genre; -1 if nothing is in stock."""
         taste = random.random(len(customer))
         place = np.searchsorted((0.50, 0.74, 0.86), taste, side="right")
         genres = len(names.GENRES)
@@ -147,10 +147,10 @@ class Shop:
         chance: Floats = random.random(len(customer))
         pick = odds.pick(group, chance)
         pick = np.where(pick >= 0, pick, odds.pick(np.full(len(customer), genres), chance))
-        return np.where(pick >= 0, pick % self.products.count, -1)  # every product stands there twice
+        return np.where(pick >= 0, pick % self.products.count, -1)  # `Products.odds` contains every product twice
 
     def _plan_returns(self, receipts: Receipts, random: np.random.Generator) -> None:
-        """Some will bring one line back, on a later day and while the store is open."""
+        """Schedule returns of one line of some receipts, on a later day during opening hours."""
         lines = receipts.lines
         comes_back = np.flatnonzero(random.random(len(receipts)) < RETURN_SHARE)
         if not len(comes_back):
@@ -178,7 +178,7 @@ class Shop:
 
 
 def _returned(due: pl.DataFrame, ids: Ids) -> Receipts:
-    """The receipts of these returns, one line each."""
+    """Return the receipts of these returns, one line each."""
     old = {name: due[name].to_numpy() for name in due.columns}
     lines = Lines(np.arange(len(due)), old["product"], old["quantity"], old["price"], old["discount"])
     number = ids.take("T", len(due))

@@ -1,9 +1,11 @@
-"""The warehouses: deliveries under the reorder point, transfers, counts, losses (`inventory-updates`)."""
+"""Stock movements: deliveries, transfers, adjustments and shrinkage (`inventory-updates`)."""
+
+from dataclasses import dataclass, fields
 
 import numpy as np
 import polars as pl
 
-from producers.draft import Draft, Due, Ids, plain
+from producers.draft import Draft, DueQueue, Ids, draft_of
 from producers.places import places
 from producers.products import Products
 from producers.randomness import Ints, first_come
@@ -15,8 +17,29 @@ _TYPES = ("delivery", "adjustment", "transfer_in", "transfer_out", "shrinkage")
 _DELIVERY, _ADJUSTMENT, _IN, _OUT, _SHRINKAGE = range(5)
 
 
+@dataclass(frozen=True, slots=True)
+class Movements:
+    """Movements as columns of one length. `time` is in milliseconds since 1970, `planned` a day number."""
+
+    time: Ints
+    kind: Ints
+    product: Ints
+    warehouse: Ints
+    quantity: Ints
+    planned: Ints
+
+    def take(self, rows: Ints) -> "Movements":
+        """Return these rows, in this order."""
+        return Movements(*(getattr(self, part.name)[rows] for part in fields(self)))
+
+    def concat(self, others: "Movements") -> "Movements":
+        """Return these movements followed by the others."""
+        pairs = ((getattr(self, part.name), getattr(others, part.name)) for part in fields(self))
+        return Movements(*(np.concatenate(pair) for pair in pairs))
+
+
 class Stock:
-    """Units by product (`on_hand`, what sales take from) and by product and warehouse (`held`, movements alone)."""
+    """Units per product (`on_hand`, reduced by sales) and per product and warehouse (`held`, movements only)."""
 
     def __init__(self, products: Products) -> None:
         self.products = products
@@ -24,13 +47,13 @@ class Stock:
         self.on_order = np.zeros(products.count, np.int64)
         self.warehouses = len(places().warehouse_ids)
         self.held = np.zeros(products.count * self.warehouses, np.int64)
-        self._due = Due(limit=1_000_000)
+        self._due = DueQueue(limit=1_000_000)
         self._arrived: list[tuple[Ints, Ints, Ints]] = []
         self._warehouse_text = quoted(places().warehouse_ids)
         self._supplier_text = quoted(places().supplier_ids)
 
     def opening(self, begin: int, step: int, random: np.random.Generator, tag: Ids) -> Draft:
-        """Deliveries that fill the shelves before the first sale: two warehouses a product."""
+        """Return the deliveries of the initial stock, to two warehouses per product."""
         known = np.flatnonzero(self.products.known)
         product = np.repeat(known, 2)
         enough = self.products.reorder_point + self.products.demand * (6 + 20 * random.random(self.products.count))
@@ -40,14 +63,14 @@ class Stock:
         self._receive(product, warehouse, quantity)
         times = begin + step * np.arange(len(product))
         kind = np.full(len(product), _DELIVERY)
-        return self._rows(times, kind, product, warehouse, quantity, times // DAY, random, tag)
+        return self._rows(Movements(times, kind, product, warehouse, quantity, times // DAY), random, tag)
 
     def _receive(self, product: Ints, warehouse: Ints, quantity: Ints) -> None:
         np.add.at(self.on_hand, product, quantity)
         np.add.at(self.held, product * self.warehouses + warehouse, quantity)
 
     def order(self, window: Window, random: np.random.Generator) -> None:
-        """Order what has fallen under its reorder point; it comes after the supplier's lead time, in two parts."""
+        """Order products below their reorder point. They arrive after the supplier's lead time, in two deliveries."""
         products = self.products
         active = products.known & ~products.ended & ~products.gone
         low = np.flatnonzero(active & (self.on_hand + self.on_order < products.reorder_point))
@@ -71,107 +94,103 @@ class Stock:
             )  # fmt: skip
 
     def move(self, window: Window, count: int, random: np.random.Generator, tag: Ids) -> Draft | None:
-        """`count` movements: what arrives first, then transfers, counts and losses. Nothing leaves that is not there.
+        """Return `count` movements: due arrivals first, then transfers, adjustments and shrinkage.
 
-        What arrives can be sold or moved from the next window on (`settle`).
+        Stock never becomes negative. Arrivals can be sold or moved from the next window on (`settle`).
         """
         if window.opens_day:
             self.order(window, random)
-        due = self._due.take(window.end)
-        arriving = 0
-        if due is not None:
-            arriving = min(len(due), count)
-            if arriving < len(due):
-                self._due.add(due.slice(arriving).with_columns(due_at=pl.lit(window.end, pl.Int64)))
-            due = due.head(arriving)
-        fresh = count - arriving
+        arrivals = self._due_arrivals(window, count)
         if count <= 0:
             return None
+        movements = self._new_movements(window, count - len(arrivals), random)
+        self._schedule_transfers(window, movements, random)
+        if len(arrivals):
+            movements = movements.concat(self._arrive(window, arrivals, random))
+        return self._rows(movements.take(np.argsort(movements.time, kind="stable")), random, tag)
+
+    def _due_arrivals(self, window: Window, count: int) -> pl.DataFrame:
+        """Take at most `count` arrivals that are due in this window; the others are due in the next one."""
+        due = self._due.take(window.end)
+        if due is None:
+            return pl.DataFrame()
+        if len(due) > max(count, 0):
+            self._due.add(due.slice(count).with_columns(due_at=pl.lit(window.end, pl.Int64)))
+        return due.head(count)
+
+    def _new_movements(self, window: Window, count: int, random: np.random.Generator) -> Movements:
+        """Return up to `count` transfers out, adjustments and shrinkages, and update the stock."""
         known = np.flatnonzero(self.products.known & ~self.products.gone)
-        product = known[(random.random(fresh) ** 1.5 * len(known)).astype(np.int64)] if len(known) else known
-        fresh = len(product)
-        warehouse = (random.random(fresh) * self.warehouses).astype(np.int64)
-        chance = random.random(fresh)
+        product = known[(random.random(count) ** 1.5 * len(known)).astype(np.int64)] if len(known) else known
+        count = len(product)
+        warehouse = (random.random(count) * self.warehouses).astype(np.int64)
+        chance = random.random(count)
         kind = np.select([chance < 0.42, chance < 0.60], [_OUT, _SHRINKAGE], _ADJUSTMENT)
-        size = 1 + (random.random(fresh) ** 2 * 6).astype(np.int64)
+        size = 1 + (random.random(count) ** 2 * 6).astype(np.int64)
         size = np.where(kind == _OUT, size * 2, np.minimum(size, 3))
-        lost = (kind == _ADJUSTMENT) & (random.random(fresh) < 0.28)
-        leaves = (kind != _ADJUSTMENT) | lost
+        leaves = (kind != _ADJUSTMENT) | (random.random(count) < 0.28)
         at = np.flatnonzero(leaves)
         shelf = product[at] * self.warehouses + warehouse[at]
-        # Sales come out of `on_hand` in the same window: only a quarter of it may be moved or lost.
+        # Sales reduce `on_hand` in the same window, so only a quarter of it may be moved or lost.
         fits = first_come(shelf, size[at], self.held) & first_come(product[at], size[at], self.on_hand // 4)
         leaves[at[~fits]] = False
-        counted = ~leaves  # a count that finds what the books say, or one unit more
+        counted = ~leaves  # an adjustment that confirms the books or finds one unit more
         kind = np.where(counted, _ADJUSTMENT, kind)
-        found = (random.random(fresh) < 0.25).astype(np.int64)
-        quantity = np.where(counted, found, np.where(kind == _ADJUSTMENT, -size, size))
-        change = np.where(leaves, -size, found)
+        surplus = (random.random(count) < 0.25).astype(np.int64)
+        quantity = np.where(counted, surplus, np.where(kind == _ADJUSTMENT, -size, size))
         out = np.flatnonzero(leaves)
         np.subtract.at(self.on_hand, product[out], size[out])
         np.subtract.at(self.held, product[out] * self.warehouses + warehouse[out], size[out])
-        self._arrived.append((product[counted], warehouse[counted], change[counted]))
-        times = np.sort(window.times("office", random.random(fresh)))
-        planned = times // DAY
-        sent = np.flatnonzero(kind == _OUT)
-        if len(sent):
-            travel = ((5 + 40 * random.random(len(sent))) * HOUR).astype(np.int64)
-            target = (
-                warehouse[sent] + 1 + (random.random(len(sent)) * (self.warehouses - 1)).astype(np.int64)
-            ) % self.warehouses
-            self._due.add(
-                pl.DataFrame(
-                    {
-                        "due_at": np.maximum(times[sent] + travel, window.end), "kind": np.full(len(sent), _IN),
-                        "product": product[sent], "warehouse": target, "quantity": size[sent], "planned": planned[sent],
-                    }
-                )
-            )  # fmt: skip
-        if due is not None and arriving:
-            there = {name: due[name].to_numpy() for name in due.columns}
-            late = there["due_at"] <= window.begin
-            at_time = np.where(
-                late,
-                window.begin + (random.random(arriving) * (window.end - window.begin)).astype(np.int64),
-                there["due_at"],
+        self._arrived.append((product[counted], warehouse[counted], surplus[counted]))
+        time = np.sort(window.times("office", random.random(count)))
+        return Movements(time, kind, product, warehouse, quantity, time // DAY)
+
+    def _schedule_transfers(self, window: Window, movements: Movements, random: np.random.Generator) -> None:
+        """Schedule the arrival of each transfer out in another warehouse."""
+        sent = movements.take(np.flatnonzero(movements.kind == _OUT))
+        count = len(sent.time)
+        if not count:
+            return
+        travel = ((5 + 40 * random.random(count)) * HOUR).astype(np.int64)
+        target = (
+            sent.warehouse + 1 + (random.random(count) * (self.warehouses - 1)).astype(np.int64)
+        ) % self.warehouses
+        self._due.add(
+            pl.DataFrame(
+                {
+                    "due_at": np.maximum(sent.time + travel, window.end), "kind": np.full(count, _IN),
+                    "product": sent.product, "warehouse": target, "quantity": sent.quantity, "planned": sent.planned,
+                }
             )
-            self._arrived.append((there["product"], there["warehouse"], there["quantity"]))
-            delivered = there["kind"] == _DELIVERY
-            np.subtract.at(self.on_order, there["product"][delivered], there["quantity"][delivered])
-            times, kind = np.concatenate([times, at_time]), np.concatenate([kind, there["kind"]])
-            product, warehouse = (
-                np.concatenate([product, there["product"]]),
-                np.concatenate([warehouse, there["warehouse"]]),
-            )
-            quantity, planned = (
-                np.concatenate([quantity, there["quantity"]]),
-                np.concatenate([planned, there["planned"]]),
-            )
-        order = np.argsort(times, kind="stable")
-        return self._rows(
-            times[order], kind[order], product[order], warehouse[order], quantity[order], planned[order], random, tag
-        )
+        )  # fmt: skip
+
+    def _arrive(self, window: Window, arrivals: pl.DataFrame, random: np.random.Generator) -> Movements:
+        """Return these arrivals as movements and note their units for `settle`."""
+        due, kind, product, warehouse, quantity, planned = (arrivals[name].to_numpy() for name in arrivals.columns)
+        spread = window.begin + (random.random(len(due)) * (window.end - window.begin)).astype(np.int64)
+        self._arrived.append((product, warehouse, quantity))
+        delivered = kind == _DELIVERY
+        np.subtract.at(self.on_order, product[delivered], quantity[delivered])
+        return Movements(np.where(due <= window.begin, spread, due), kind, product, warehouse, quantity, planned)
 
     def settle(self) -> None:
-        """The window is over: what arrived in it lies on the shelves."""
+        """End the window: add the units that arrived in it to the stock."""
         for product, warehouse, quantity in self._arrived:
             self._receive(product, warehouse, quantity)
         self._arrived.clear()
 
-    def _rows(
-        self, times: Ints, kind: Ints, product: Ints, warehouse: Ints, quantity: Ints, planned: Ints,
-        random: np.random.Generator, tag: Ids,
-    ) -> Draft:  # fmt: skip
+    def _rows(self, movements: Movements, random: np.random.Generator, tag: Ids) -> Draft:
+        times, product = movements.time, movements.product
         count = len(times)
         numbers = whole(tag.take("i", count))
         keys = self.products.ids[product]
-        delivered = kind == _DELIVERY
+        delivered = movements.kind == _DELIVERY
         delivery = join(
             [
                 ',"supplier_id":', self._supplier_text[self.products.supplier[product]], ',"unit_cost":',
                 money(self.products.cost[product]), ',"shipment_date":"',
                 dates(times // DAY - np.minimum(self.products.lead_days[product] - 1, 12)), '","expected_delivery":"',
-                dates(planned), '","quality_status":"',
+                dates(movements.planned), '","quality_status":"',
                 strings(("approved", "pending"))[(random.random(count) < 0.05).astype(np.int64)], '"}',
             ],
             count,
@@ -184,11 +203,11 @@ class Stock:
         rest = join(
             [
                 f'"update_id":"IU-{tag.tag}-', numbers, '","product_id":"', keys, '","warehouse_id":',
-                self._warehouse_text[warehouse], ',"quantity":', whole(quantity), tail,
+                self._warehouse_text[movements.warehouse], ',"quantity":', whole(movements.quantity), tail,
             ],
             count,
         )  # fmt: skip
-        return plain(
-            "inventory-updates", join([f"i-{tag.tag}-", numbers], count), strings(_TYPES)[kind], times, keys, rest,
-            caused=False,
+        return draft_of(
+            "inventory-updates", join([f"i-{tag.tag}-", numbers], count), strings(_TYPES)[movements.kind], times, keys,
+            rest, caused=False,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""JSON text by the column: tables of ready strings to gather from, and one concatenation a row of parts."""
+"""Build JSON text by column: lookup tables of strings, and row-wise concatenation of parts."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -9,22 +9,22 @@ import polars as pl
 
 from producers.randomness import Ints
 
-SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000  # in milliseconds, the world's unit of time
-_CENTS = 100_000  # amounts below 1000.00 come from a table
+SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000  # milliseconds, the unit of all generator times
+_CENTS = 100_000  # amounts below 1000.00 are looked up in a table
 
 
 def strings(values: Iterable[str]) -> pl.Series:
-    """A column of text to gather from."""
+    """Return a text column to look strings up in."""
     return pl.Series(values=list(values), dtype=pl.String)
 
 
 def quoted(values: Iterable[str]) -> pl.Series:
-    """The same as JSON strings, quotes included."""
+    """Return the values as JSON strings, including quotes."""
     return strings(json.dumps(value, ensure_ascii=False) for value in values)
 
 
 def join(parts: Sequence[str | pl.Series], rows: int) -> pl.Series:
-    """Row by row, all parts one after the other; a plain string stands in every row."""
+    """Concatenate the parts row by row. A plain string is repeated in every row."""
     if rows == 0:
         return pl.Series(dtype=pl.String)
     merged: list[str | pl.Series] = []
@@ -39,12 +39,12 @@ def join(parts: Sequence[str | pl.Series], rows: int) -> pl.Series:
 
 
 def whole(numbers: Ints) -> pl.Series:
-    """Whole numbers as text."""
+    """Return integers as text."""
     return pl.Series(values=numbers).cast(pl.String)
 
 
 def ids(prefix: str, count: int, width: int) -> pl.Series:
-    """`prefix` and a running number from 1, zeros in front."""
+    """Return `prefix` followed by 1, 2, ..., zero-padded to `width` digits."""
     return strings(f"{prefix}{number:0{width}d}" for number in range(1, count + 1))
 
 
@@ -67,7 +67,7 @@ def _money() -> pl.Series:
 
 
 def dates(days: Ints) -> pl.Series:
-    """Days since 1970 as YYYY-MM-DD."""
+    """Return days since 1970 as YYYY-MM-DD."""
     if not len(days):
         return pl.Series(dtype=pl.String)
     first, last = int(days.min()), int(days.max())
@@ -78,13 +78,13 @@ def dates(days: Ints) -> pl.Series:
 
 
 def clock(times: Ints) -> list[pl.Series]:
-    """Milliseconds since 1970 as the three parts of an RFC 3339 text in UTC."""
+    """Return milliseconds since 1970 as the three parts of an RFC 3339 text in UTC: date, time, fraction and zone."""
     in_day = times % DAY
     return [dates(times // DAY), _seconds()[in_day // SECOND], _milliseconds()[in_day % SECOND]]
 
 
 def money(cents: Ints) -> pl.Series:
-    """Cents as an amount with two decimals."""
+    """Return cents as an amount with two decimals."""
     if not len(cents) or int(cents.max()) < _CENTS:
         return _money()[cents]
     tail = _money()[cents % 100].str.slice(1)

@@ -1,21 +1,21 @@
-"""The anime: what they are, when they run in our cinemas, and how that changes (`anime-schedule`)."""
+"""Anime titles, their cinema runs and changes to them (`anime-schedule`)."""
 
 import numpy as np
 import polars as pl
 
 from producers import names
-from producers.draft import Draft, Ids, plain
+from producers.draft import Draft, Ids, draft_of
 from producers.randomness import Floats, Ints, Odds, stream
 from producers.seasons import Window
 from producers.text import dates, ids, join, quoted, strings, whole
 
-ADVANCE_DAYS = 10  # seats are sold so many days ahead
+ADVANCE_DAYS = 10  # how many days ahead seats are sold
 _STATUS = strings(("announced", "showing", "ended"))
 _NOT_YET = -1
 
 
 class Titles:
-    """All titles by index; dates in days since 1970. A title that was never in cinemas has ended long ago."""
+    """All titles by index. Dates are days since 1970. A title without a cinema run has a run in the distant past."""
 
     def __init__(self, seed: int, world: str, count: int, first_day: int, days: int) -> None:
         def draw(name: str) -> Floats:
@@ -36,7 +36,7 @@ class Titles:
             in_cinemas, start - (start - first_day) % 7, first_day - 400 - (run_chance * 3000).astype(int)
         )
         self.run_end = self.run_start + 21 + 7 * (draw("length") * 5).astype(np.int64)
-        # One film always runs, so that no day is without a screening.
+        # One film runs all the time, so every day has a screening.
         self.run_start[0], self.run_end[0] = first_day - 7, first_day + days + 60
         self.known_from = np.maximum(first_day, self.run_start - 45)
         self.known_from[self.run_start <= first_day + 14] = first_day
@@ -56,16 +56,16 @@ class Titles:
         )  # fmt: skip
 
     def age(self, day: int) -> Ints:
-        """Days since the run began; negative before."""
+        """Return the days since each run began; negative before."""
         return day - self.run_start
 
     def appeal(self, day: int) -> Floats:
-        """How much a film draws on that day; 0 where it is not showing."""
+        """Return the appeal of each film on that day; 0 if it is not showing."""
         showing = (self.run_start <= day) & (day <= self.run_end) & ~self.gone
         return np.where(showing, self.popularity * (0.12 + np.exp(-np.maximum(self.age(day), 0) / 12.0)), 0.0)
 
     def halo(self, day: int) -> Floats:
-        """How much better a title's merchandise sells around its run."""
+        """Return the factor by which each title's merchandise sells better around its run."""
         age = self.age(day)
         near = np.where(age >= 0, np.exp(-np.maximum(age, 0) / 14.0), np.exp(-np.maximum(-age, 0) / 5.0))
         return 1.0 + np.where(self.gone | (self.status == _NOT_YET), 0.0, 2.4 * near)
@@ -75,20 +75,20 @@ class Titles:
         return np.where(self.gone | (day < self.known_from), _NOT_YET, status)
 
     def opening(self, first_day: int, begin: int, step: int, tag: Ids) -> Draft:
-        """The schedule as it stands when the world begins."""
+        """Return the initial schedule."""
         self.status = self._due_status(first_day)
         chosen = np.flatnonzero(self.status != _NOT_YET)
         return self._upserts(chosen, begin + step * np.arange(len(chosen)), tag)
 
     def changes(self, window: Window, count: int, random: np.random.Generator, tag: Ids) -> Draft | None:
-        """About `count` changes: what the calendar brings first, then entries that are sent again unchanged."""
+        """Return about `count` changes: scheduled ones first, then unchanged entries sent again."""
         if window.opens_day:
             self._plan(window.day, random)
-        news = self._queue[: count + 1]
+        scheduled = self._queue[: count + 1]
         del self._queue[: count + 1]
         known = np.flatnonzero(self.status != _NOT_YET)
-        again = known[(random.random(max(count - len(news), 0)) * len(known)).astype(np.int64)]
-        chosen = np.concatenate([np.array(news, np.int64), again])
+        again = known[(random.random(max(count - len(scheduled), 0)) * len(known)).astype(np.int64)]
+        chosen = np.concatenate([np.array(scheduled, np.int64), again])
         if not len(chosen):
             return None
         times = np.sort(window.times("office", random.random(len(chosen))))
@@ -129,4 +129,6 @@ class Titles:
             rest = rest.zip_with(pl.Series(values=~gone), join(['"title_id":"', keys, '"}'], count))
         types = strings(("upsert", "delete"))[gone.astype(np.int64)]
         numbers = whole(tag.take("s", count))
-        return plain("anime-schedule", join([f"s-{tag.tag}-", numbers], count), types, times, keys, rest, caused=True)
+        return draft_of(
+            "anime-schedule", join([f"s-{tag.tag}-", numbers], count), types, times, keys, rest, caused=True
+        )

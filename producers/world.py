@@ -1,8 +1,8 @@
-"""AnimeVerse as it could be: one seeded, pure world. The same parameters give the same bytes.
+"""Simulated history of the shop: seeded and pure. The same parameters give the same bytes.
 
-A world is a fold over windows of time. In each window the master data changes, stock moves, seats, reviews and baskets
-are sold, in that order, so that nothing is sold that is not there; then dirt and delay turn events into records. What
-arrives later waits; records leave in order of arrival. Memory holds one window and what waits, whatever the length.
+The world advances in time windows. In each window master data changes, stock moves, then seats, reviews and baskets
+follow, in that order, so nothing is sold that is not in stock. Faults and delays then turn events into records.
+Records leave in order of arrival. Memory holds one window and the records not yet arrived, whatever the length.
 """
 
 from collections.abc import Iterator
@@ -26,13 +26,13 @@ SHARES = {
     "cinema-sales": 0.25, "inventory-updates": 0.12, "customer-reviews": 0.06, "customer-profiles": 0.08,
     "product-catalog": 0.02, "anime-schedule": 0.01,
 }  # fmt: skip
-_BUSINESS_BEGINS = 30 * MINUTE  # on the first day; before it the master data is loaded
-_WINDOW_EVENTS = 40_000  # a day with more is cut into equal windows
+_BUSINESS_BEGINS = 30 * MINUTE  # on the first day; the master data is loaded before
+_WINDOW_EVENTS = 40_000  # a day with more events is divided into equal windows
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records of one topic in order of arrival, and for each what the world knows about it (columns dirt.FACTS)."""
+    """Records of one topic in order of arrival, and the known facts of each (columns `data_faults.FACTS`)."""
 
     topic: str
     records: pa.Table
@@ -41,45 +41,45 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """`events` records over all topics (give or take a few) that arrive in `days` days from 00:00 UTC of `start` on."""
+    """About `events` records over all topics that arrive within `days` days from 00:00 UTC of `start`."""
 
     seed: int
     start: date
     days: int
     events: int
-    dirt: DataFaults = field(default_factory=DataFaults)
+    faults: DataFaults = field(default_factory=DataFaults)
 
     def __post_init__(self) -> None:
-        """Refuse a world without time or events."""
+        """Raise ValueError without a day or without events."""
         if self.days < 1 or self.events < 1:
             raise ValueError(f"a world needs at least one day and one event, found {self.days} and {self.events}")
 
     @property
     def name(self) -> str:
-        """A short name of these parameters; every id of an event begins with its topic's letter and this."""
-        return fingerprint(self.seed, self.start.isoformat(), self.days, self.events, self.dirt, digits=8)
+        """A short hash of the parameters. Each event id contains it after its topic's letter."""
+        return fingerprint(self.seed, self.start.isoformat(), self.days, self.events, self.faults, digits=8)
 
     def batches(self) -> Iterator[Batch]:
-        """The history: window by window, in each window topic by topic."""
+        """Yield the history window by window, and topic by topic within a window."""
         first = day_number(self.start)
         begin, end = first * DAY, (first + self.days) * DAY
-        events = self.events / (1.0 + self.dirt.copies)
+        events = self.events / (1.0 + self.faults.copies)
         sizes = Sizes.for_history(events, self.days)
         engine = Engine(self.seed, self.name, sizes, first, self.days, per_day=events / self.days)
-        outbox = Outbox(FaultInjector(self.dirt, end), self.seed)
+        outbox = Outbox(FaultInjector(self.faults, end), self.seed)
         for draft in engine.opening(begin, 20 * MINUTE):
             outbox.add_clean(draft)
-        for window, quota in _plan(self, engine):
+        for window, quota in _windows(self, engine):
             for draft in engine.step(window, quota):
                 outbox.add(draft, window.index)
             yield from outbox.release(window.end)
 
 
-def _plan(world: World, engine: Engine) -> Iterator[tuple[Window, Quota]]:
-    """Windows and how many events of each topic fall into each, by weekday, holiday and what is showing."""
+def _windows(world: World, engine: Engine) -> Iterator[tuple[Window, Quota]]:
+    """Yield each window and its number of events per topic, weighted by weekday, holiday and cinema programme."""
     first = day_number(world.start)
     opened = engine.opened
-    rest = max(world.events - sum(opened.values()), 0) / (1.0 + world.dirt.copies)
+    rest = max(world.events - sum(opened.values()), 0) / (1.0 + world.faults.copies)
     events = rest + sum(opened.values())
     pieces = int(np.clip(np.ceil(events / world.days / _WINDOW_EVENTS), 1, 1_440))
     days = np.arange(first, first + world.days)
@@ -110,25 +110,25 @@ def _plan(world: World, engine: Engine) -> Iterator[tuple[Window, Quota]]:
 
 
 class Outbox:
-    """Records that have been sent and not yet arrived, by topic."""
+    """Records that were sent and have not arrived yet, by topic."""
 
-    def __init__(self, spoiler: FaultInjector, seed: int) -> None:
-        self._spoiler, self._seed = spoiler, seed
+    def __init__(self, injector: FaultInjector, seed: int) -> None:
+        self._injector, self._seed = injector, seed
         self._fresh: dict[str, list[pl.DataFrame]] = {topic: [] for topic in TOPICS}
         self._waiting: dict[str, pl.DataFrame | None] = dict.fromkeys(TOPICS)
-        self._clean = FaultInjector(DataFaults.none(), spoiler.end)
+        self._clean = FaultInjector(DataFaults.none(), injector.end)
 
     def add(self, draft: Draft, index: int) -> None:
-        """Spoil and send."""
-        random = stream(self._seed, "dirt", draft.topic, index)
-        self._fresh[draft.topic].append(self._spoiler.spoil(draft, random))
+        """Inject faults and send."""
+        random = stream(self._seed, "dirt", draft.topic, index)  # the name is part of the seed
+        self._fresh[draft.topic].append(self._injector.inject(draft, random))
 
     def add_clean(self, draft: Draft) -> None:
-        """Send as it is: the first load of master data."""
-        self._fresh[draft.topic].append(self._clean.spoil(draft, stream(self._seed, "opening", draft.topic)))
+        """Send without faults: the first load of master data."""
+        self._fresh[draft.topic].append(self._clean.inject(draft, stream(self._seed, "opening", draft.topic)))
 
     def release(self, before: int) -> Iterator[Batch]:
-        """All that has arrived by then, in order of arrival."""
+        """Yield the records that arrive before that time (milliseconds since 1970), in order of arrival."""
         for topic in TOPICS:
             waiting = self._waiting[topic]
             frames = [*([] if waiting is None else [waiting]), *self._fresh[topic]]
@@ -138,7 +138,7 @@ class Outbox:
             rows = pl.concat(frames, how="diagonal").sort("arrival", maintain_order=True)
             count = int(rows["arrival"].search_sorted(before))
             later = rows.slice(count)
-            # Through Arrow: a slice of a text column would keep the whole window's text alive.
+            # Copy through Arrow: a slice of a text column would keep the text of the whole window in memory.
             self._waiting[topic] = (
                 pl.DataFrame(later.to_arrow(compat_level=pl.CompatLevel.oldest())) if len(later) else None
             )

@@ -1,4 +1,4 @@
-"""The compose files, merged as Compose does: mappings by key, mounts by target, other lists replaced."""
+"""The merged compose files: mappings merged by key, mounts by target, other lists replaced, as Compose does."""
 
 from pathlib import Path
 from typing import Any
@@ -7,24 +7,24 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 BASE, SECURE = ROOT / "docker-compose.yml", ROOT / "docker-compose.secure.yml"
-OURS = ("bucket", "prefect-server", "worker", "pipeline", "jupyter", "producers")  # run from our own image
+OURS = ("bucket", "prefect-server", "worker", "pipeline", "jupyter", "producers")  # run from the product's image
 
 _MOUNTS = ("secrets", "configs")
 
 
 def compose(secure: bool = False) -> dict[str, Any]:
-    """docker-compose.yml, or both files."""
+    """Return docker-compose.yml, or both files merged."""
     base = yaml.safe_load(BASE.read_text())
     return _merged(base, yaml.safe_load(SECURE.read_text())) if secure else dict(base)
 
 
 def environment(service: str, secure: bool) -> dict[str, str]:
-    """What Compose gives the service."""
+    """Return the environment that Compose gives the service."""
     return {name: str(value) for name, value in compose(secure)["services"][service].get("environment", {}).items()}
 
 
 def mounted(service: dict[str, Any], kind: str) -> dict[str, str]:
-    """Target -> source of a service's secrets or configs."""
+    """Return target -> source of a service's secrets or configs."""
     return dict(_mount(one) for one in service.get(kind, []))
 
 

@@ -1,4 +1,4 @@
-"""What all tests share: no setting of whoever runs them reaches them, and a real broker where there is one."""
+"""Fixtures of all tests: an environment without settings, and real servers if they are available."""
 
 import json
 import os
@@ -22,7 +22,7 @@ for _name in [name for name in os.environ if name.startswith("ANIMEVERSE_") and 
 
 @pytest.fixture
 def without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even those that every S3 client reads."""
+    """Also remove the variables that every S3 client reads."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
 
@@ -31,14 +31,14 @@ _KAFKA_TOOL = TOOLS / "kafka" / "kafka"
 
 
 class Broker:
-    """A real broker that this test run started; it can be killed and started again on the same address."""
+    """A real broker started by this test run. It can be killed and restarted at the same address."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.url = self.start()
 
     def start(self) -> str:
-        """Its address; skips the test where it cannot be started."""
+        """Start it and return its address. Skips the test if it cannot be started."""
         port = [] if hasattr(self, "url") else ["--port", "0"]
         command = [str(_KAFKA_TOOL), "start", *port, "--dir", str(self._folder)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300)
@@ -55,13 +55,13 @@ class Broker:
 
 @pytest.fixture(scope="session")
 def kafka_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real broker: that of ANIMEVERSE_TEST_KAFKA, else one that is started for this test run."""
+    """The URL of a real broker: ANIMEVERSE_TEST_KAFKA, or a broker started for this test run."""
     given = os.environ.get("ANIMEVERSE_TEST_KAFKA")
     if given:
         yield given if given.startswith("kafka://") else f"kafka://{given}"
         return
     if not _KAFKA_TOOL.exists():
-        pytest.skip("no real broker: neither ANIMEVERSE_TEST_KAFKA nor ../shared/tools/kafka is there")
+        pytest.skip("no real broker: set ANIMEVERSE_TEST_KAFKA, or provide ../shared/tools/kafka")
     broker = Broker(tmp_path_factory.mktemp("broker"))
     yield broker.url
     broker.wipe()
@@ -71,7 +71,7 @@ def kafka_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def own_broker(tmp_path: Path) -> Iterator[Broker]:
     """A real broker for a test that kills it."""
     if not _KAFKA_TOOL.exists():
-        pytest.skip("no broker that may be killed: ../shared/tools/kafka is not there")
+        pytest.skip("no broker that may be killed: ../shared/tools/kafka does not exist")
     broker = Broker(tmp_path / "broker")
     yield broker
     broker.wipe()
@@ -79,13 +79,13 @@ def own_broker(tmp_path: Path) -> Iterator[Broker]:
 
 @pytest.fixture
 def topic_prefix() -> str:
-    """For topics on a broker that others use, too."""
+    """A random prefix, because other tests may use the same broker."""
     return f"test-{uuid.uuid4().hex[:12]}."
 
 
 @pytest.fixture
 def embedded_url(tmp_path: Path) -> str:
-    """Where an embedded log may come into being."""
+    """The URL of an embedded log that does not exist yet."""
     return f"sqlite:///{tmp_path}/log.db"
 
 
@@ -107,7 +107,7 @@ def rest(tmp_path: Path, s3: Server) -> Iterator[Server]:
 
 @pytest.fixture
 def stores(s3: Server, rest: Server) -> dict[str, str]:
-    """The settings that lead to both."""
+    """The settings of the S3 server and the REST catalog."""
     return {
         **s3.lines,
         "ANIMEVERSE_CATALOG_URL": rest.lines["ICEBERG_REST_URI"],
@@ -117,7 +117,7 @@ def stores(s3: Server, rest: Server) -> dict[str, str]:
 
 @pytest.fixture
 def secure_place(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The settings of a lakehouse on a broker with SASL and TLS, a store behind TLS and a catalog over it."""
+    """The settings of a lakehouse on a broker with SASL and TLS, a store behind TLS and a catalog on it."""
     folder = tmp_path / "servers"
     folder.mkdir()
     with secure_servers(folder, "s3://lakes/lake", "lakes") as servers:
@@ -142,9 +142,9 @@ def secure_place(tmp_path: Path) -> Iterator[dict[str, str]]:
     params=["embedded", pytest.param("services", marks=[pytest.mark.slow, pytest.mark.services, pytest.mark.broker])]
 )
 def place(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The settings of a whole lakehouse: all inside the home, or on a real broker, S3 server and REST catalog.
+    """The settings of a lakehouse: everything in the home, or a real broker, S3 server and REST catalog.
 
-    The latter are those of GIVEN_PLACE, as JSON, where that is set.
+    If the variable GIVEN_PLACE is set, it contains the latter settings as JSON.
     """
     if request.param == "embedded":
         return {}

@@ -1,4 +1,4 @@
-"""A broker with SASL and TLS, a store behind TLS and a catalog over it: real servers, all on this machine."""
+"""A broker with SASL and TLS, a store behind TLS and a catalog on it: real servers on this machine."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ from tests.tls_front import tls_front
 
 @dataclass(frozen=True)
 class SecureServers:
-    """Where they are and what opens them. `authorities` is the file of certificates to trust, `store` its variables."""
+    """Addresses and credentials. `authorities` is the file of trusted certificates, `store` the store's variables."""
 
     broker: str  # host:port
     password: str  # of the broker's user animeverse
@@ -29,19 +29,19 @@ class SecureServers:
 
 @contextmanager
 def secure_servers(folder: Path, warehouse: str, bucket: str) -> Iterator[SecureServers]:
-    """All three in a folder of their own; the test is skipped where they cannot be."""
+    """Start all three servers with files in `folder`. Skips the test if they cannot be started."""
     if not (TOOLS / "kafka" / "kafka").exists():
-        pytest.skip("no real servers: ../shared/tools/kafka is not there")
+        pytest.skip("no real servers: ../shared/tools/kafka does not exist")
     for program in ("openssl", "keytool"):
         if shutil.which(program) is None:
-            pytest.skip(f"no {program} here")
+            pytest.skip(f"{program} is not installed")
     certs = folder / "certs"
     subprocess.run(["sh", ROOT / "deploy" / "certs.sh", certs], capture_output=True, check=True)
-    with ExitStack() as wiped:
+    with ExitStack() as cleanup:
         broker = _broker(folder / "kafka")
-        wiped.callback(_kafka, "wipe", folder / "kafka")
+        cleanup.callback(_kafka, "wipe", folder / "kafka")
         s3 = Server(TOOLS / "s3" / "s3", folder / "s3", "--bucket", bucket)
-        wiped.callback(s3.wipe)
+        cleanup.callback(s3.wipe)
         client = (folder / "kafka" / "client.properties").read_text()
         authorities = folder / "authorities.pem"
         authorities.write_text((certs / "ca.pem").read_text() + (folder / "kafka" / "ca.pem").read_text())
@@ -49,7 +49,9 @@ def secure_servers(folder: Path, warehouse: str, bucket: str) -> Iterator[Secure
         insist = ["keytool", "-importcert", "-noprompt", *trust, "-storepass", "insisted"]
         subprocess.run(insist, capture_output=True, check=True)
         port = int(s3.lines["AWS_ENDPOINT_URL"].rsplit(":", 1)[1])
-        endpoint = f"https://127.0.0.1:{wiped.enter_context(tls_front(port, certs / 'store.pem', certs / 'store.key'))}"
+        endpoint = (
+            f"https://127.0.0.1:{cleanup.enter_context(tls_front(port, certs / 'store.pem', certs / 'store.key'))}"
+        )
         catalog = Server(
             TOOLS / "rest-catalog" / "rest-catalog",
             folder / "catalog",
@@ -57,13 +59,13 @@ def secure_servers(folder: Path, warehouse: str, bucket: str) -> Iterator[Secure
             **{**s3.lines, "AWS_ENDPOINT_URL": endpoint},
             JAVA_TOOL_OPTIONS=f"-Djavax.net.ssl.trustStore={folder}/trust.jks -Djavax.net.ssl.trustStoreType=JKS",
         )
-        wiped.callback(catalog.wipe)
+        cleanup.callback(catalog.wipe)
         password = re.findall(r"sasl\.password=(.*)", client)[0]
         yield SecureServers(broker, password, s3.lines, endpoint, catalog.lines["ICEBERG_REST_URI"], authorities)
 
 
 def _broker(folder: Path) -> str:
-    """Its host:port; unlike the other tools, this one prints a URL and no variables."""
+    """Start the broker and return its host:port. This tool prints a URL instead of variables."""
     done = _kafka("start", folder, "--port", "0", "--sasl", "--tls")
     if done.returncode:
         pytest.skip(f"no kafka: {done.stderr.strip()}")

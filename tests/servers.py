@@ -1,4 +1,4 @@
-"""The tools' servers, each in a folder and on a port of its own."""
+"""Servers for tests, each with its own folder and port."""
 
 import json
 import os
@@ -14,16 +14,16 @@ GIVEN_PLACE = "LAKEHOUSE_TEST_PLACE"  # variable with the settings of a place, a
 
 
 class Server:
-    """One of the tools' servers in a folder of its own, on a port of its own."""
+    """A running server with its own folder and port."""
 
     def __init__(self, tool: Path, folder: Path, *options: str, **environment: str) -> None:
         if not tool.exists():
-            pytest.skip(f"no {tool.name}: ../shared/tools is not there")
+            pytest.skip(f"no {tool.name}: ../shared/tools does not exist")
         self._tool, self._folder, self._environment = tool, folder, environment
         self.lines = self.start("--port", "0", *options)
 
     def start(self, *options: str) -> dict[str, str]:
-        """What it prints for clients; skips the test where it cannot be started."""
+        """Start it and return the variables it prints for clients. Skips the test if it cannot be started."""
         done = self._run("start", *options)
         if done.returncode:
             pytest.skip(f"no {self._tool.name}: {done.stderr.strip()}")

@@ -1,4 +1,4 @@
-"""What the compose files promise. They are read as YAML, and by Compose's own loader where ../shared/tools is."""
+"""The compose files, read as YAML, and by Compose's own loader if ../shared/tools exists."""
 
 import json
 import os
@@ -27,22 +27,22 @@ def services(secure: bool = False) -> Services:
 
 
 def runs_on(service: dict[str, Any]) -> bool:
-    """It is not one that does its work and ends."""
+    """Return whether the service runs permanently."""
     return service["restart"] != "no" if "restart" in service else True
 
 
 @MODES
-def test_compose_check_finds_nothing(secure: bool) -> None:
+def test_compose_check_finds_no_error(secure: bool) -> None:
     if not COMPOSE_CHECK.exists():
-        pytest.skip("../shared/tools/compose-check is not there: only what plain YAML shows was checked")
+        pytest.skip("../shared/tools/compose-check does not exist: only the YAML was checked")
     files = ["-f", str(BASE), *(["-f", str(SECURE)] if secure else [])]
     done = subprocess.run([COMPOSE_CHECK, *files, "-env-file", EXAMPLE], capture_output=True, text=True, timeout=300)
     if done.returncode == 2:
-        pytest.skip(f"compose-check cannot be built here: {done.stderr.strip()}")
+        pytest.skip(f"compose-check cannot be built: {done.stderr.strip()}")
     assert done.stdout == f"{len(services())} services, 0 failed, 0 warnings\n"
 
 
-def test_compose_refuses_without_passwords(tmp_path: Path) -> None:
+def test_compose_requires_passwords(tmp_path: Path) -> None:
     needed = {re.fullmatch(r"\$\{(\w+):\?run make secrets\}", line)[1] for line in compose()["x-needed"]}  # type: ignore[index]
     assert needed == {one["environment"] for one in compose()["secrets"].values()}
     assert needed == set(re.findall(r"^(\w+)=run-make-secrets$", EXAMPLE.read_text(), re.MULTILINE))
@@ -55,7 +55,7 @@ def test_compose_refuses_without_passwords(tmp_path: Path) -> None:
         assert done.returncode == 2 or "required variable STACK_BROKER_PASSWORD is missing a value" in done.stdout
 
 
-def test_nothing_starts_on_the_passwords_of_the_example() -> None:
+def test_no_service_starts_with_the_example_passwords() -> None:
     found = services()
     assert set(mounted(found["passwords"], "secrets").values()) == set(compose()["secrets"])
     for name in set(found) - {"passwords"}:
@@ -67,7 +67,7 @@ def test_nothing_starts_on_the_passwords_of_the_example() -> None:
 
 
 @pytest.mark.parametrize("text", ["run-make-secrets", "an0therOne"])
-def test_the_guard_tells_an_example_password_from_a_real_one(text: str, tmp_path: Path) -> None:
+def test_the_guard_distinguishes_example_passwords_from_real_ones(text: str, tmp_path: Path) -> None:
     shell, option, command = services()["passwords"]["entrypoint"]
     for number, content in enumerate(["fine", text, "fine"]):
         (tmp_path / str(number)).write_text(content)
@@ -78,7 +78,7 @@ def test_the_guard_tells_an_example_password_from_a_real_one(text: str, tmp_path
 
 
 @MODES
-def test_no_password_stands_in_a_file(secure: bool) -> None:
+def test_no_file_contains_a_password(secure: bool) -> None:
     for path in (BASE, SECURE):
         text = path.read_text()
         assert not re.search(r"\$\{\w+:?-", text), "a variable with a default"
@@ -110,14 +110,14 @@ def test_every_image_is_pinned_to_a_version() -> None:
 
 
 @MODES
-def test_ports_are_this_machines_own(secure: bool) -> None:
+def test_ports_are_bound_to_the_local_machine(secure: bool) -> None:
     ports = [port for service in services(secure).values() for port in service.get("ports", [])]
     assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in ports)
     assert len({port.split(":")[1] for port in ports}) == len(ports)
 
 
 @MODES
-def test_everybody_waits_for_healthy_services(secure: bool) -> None:
+def test_every_service_waits_for_healthy_dependencies(secure: bool) -> None:
     found = services(secure)
     for name, service in found.items():
         assert not runs_on(service) or service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL"), name
@@ -126,7 +126,7 @@ def test_everybody_waits_for_healthy_services(secure: bool) -> None:
             assert how == {"condition": wanted}, f"{name} on {other}"
 
 
-def test_all_of_it_fits_a_laptop_of_8_gb() -> None:
+def test_the_memory_limits_fit_a_laptop_with_8_gb() -> None:
     limits = {name: service["deploy"]["resources"]["limits"] for name, service in services().items()}
     assert all({"cpus", "memory", "pids"} == set(limit) for limit in limits.values())
     lasting = [name for name, service in services().items() if runs_on(service)]
@@ -134,7 +134,7 @@ def test_all_of_it_fits_a_laptop_of_8_gb() -> None:
 
 
 @MODES
-def test_networks_are_split(secure: bool) -> None:
+def test_networks_are_separated(secure: bool) -> None:
     on = {name: set(service.get("networks", [])) for name, service in services(secure).items()}
     members = {network: {name for name in on if network in on[name]} for network in ("broker", "store", "control")}
     assert members == {
@@ -145,14 +145,14 @@ def test_networks_are_split(secure: bool) -> None:
     assert not {"catalog", "postgres"} & {name for name, service in services(secure).items() if "ports" in service}
 
 
-def test_producers_come_when_asked_for() -> None:
+def test_producers_start_only_with_their_profile() -> None:
     assert {name: service["profiles"] for name, service in services().items() if "profiles" in service} == {
         "producers": ["producers"]
     }
 
 
 @MODES
-def test_every_file_that_is_mounted_is_there_or_made_by_make_certs(secure: bool) -> None:
+def test_every_mounted_file_exists_or_is_created_by_make_certs(secure: bool) -> None:
     certificates = (ROOT / "deploy" / "certs.sh").read_text()
     for config in compose(secure)["configs"].values():
         assert (ROOT / config["file"]).is_file()
@@ -167,7 +167,7 @@ def test_every_file_that_is_mounted_is_there_or_made_by_make_certs(secure: bool)
 
 
 def settings_in(service: str, secure: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """What `load_settings` makes of exactly the environment that our entrypoint gives in this service."""
+    """Return the settings that `load_settings` reads from the environment of the service's entrypoint."""
     image = dict(re.findall(r"(ANIMEVERSE_\w+)=(\S+)", (ROOT / "Dockerfile").read_text()))
     given = image | environment(service, secure)
     for target, secret in mounted(services(secure)[service], "secrets").items():
@@ -181,14 +181,14 @@ def settings_in(service: str, secure: bool, tmp_path: Path, monkeypatch: pytest.
     for name, value in json.loads(done.stdout).items():
         if name.startswith("ANIMEVERSE_"):
             monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)  # no .env of whoever runs this
+    monkeypatch.chdir(tmp_path)  # ignores a .env in the current folder
     return load_settings()
 
 
 @MODES
 @pytest.mark.usefixtures("without_settings")
 @pytest.mark.parametrize("service", ["pipeline", "worker", "jupyter", "bucket"])
-def test_the_settings_take_what_compose_gives(
+def test_the_settings_accept_the_environment_of_compose(
     service: str, secure: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings_in(service, secure, tmp_path, monkeypatch)
@@ -207,7 +207,7 @@ def test_the_settings_take_what_compose_gives(
 
 @MODES
 @pytest.mark.parametrize("service", ["pipeline", "worker", "producers"])
-def test_who_reads_or_writes_the_log_has_its_credentials(
+def test_every_service_that_uses_the_log_has_its_credentials(
     service: str, secure: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings_in(service, secure, tmp_path, monkeypatch)
@@ -225,7 +225,7 @@ def test_who_reads_or_writes_the_log_has_its_credentials(
     )
 
 
-def test_whoever_talks_tls_to_the_store_trusts_our_authority() -> None:
+def test_every_tls_client_of_the_store_trusts_the_authority() -> None:
     for name, service in services(secure=True).items():
         if environment(name, True).get("ANIMEVERSE_S3_ENDPOINT"):
             assert environment(name, True)["SSL_CERT_FILE"] in mounted(service, "secrets"), name
@@ -244,7 +244,7 @@ def test_make_secrets_does_not_send_a_local_demo_to_the_containers(
     assert not re.search(r"(?m)^(ANIMEVERSE|AWS|PREFECT|COMPOSE)_", (tmp_path / ".env").read_text())
 
 
-def test_the_docs_name_every_image_as_one_that_nobody_has_pulled() -> None:
+def test_the_docs_list_every_image_as_not_pulled_in_tests() -> None:
     text = (ROOT / "docs" / "compose.md").read_text()
     foreign = {service["image"] for name, service in services().items() if name not in OURS}
     foreign |= set(re.findall(r"(?m)^FROM (\S+:\S+)", (ROOT / "Dockerfile").read_text()))

@@ -1,4 +1,4 @@
-"""What the containers run, with the environment that compose gives them, as processes against real servers.
+"""The commands of the containers, with the environment of compose, as processes against real servers.
 
 The servers are those of ../shared/tools: Apache Kafka for Redpanda, VersityGW behind TLS for RustFS, and the REST
 catalog's own code. Only addresses and the places of secrets differ from docker-compose.yml + docker-compose.secure.yml.
@@ -23,14 +23,14 @@ pytestmark = [pytest.mark.services, pytest.mark.broker, pytest.mark.slow]
 
 @dataclass(frozen=True)
 class Stack:
-    """The secure stack on this machine: secrets as files, and where each address of compose's is here."""
+    """The secure stack on this machine: secrets as files, and the local address of each compose address."""
 
     home: Path
     secrets: Path
     addresses: dict[str, str]
 
     def run(self, service: str, *command: str, **other: str) -> subprocess.CompletedProcess[str]:
-        """A command in the service's place: its environment, its entrypoint."""
+        """Run a command with the service's environment and entrypoint."""
         given = {"PATH": os.environ["PATH"], "ANIMEVERSE_HOME": str(self.home), "PYTHONPATH": str(ROOT)}
         for name, value in {**environment(service, secure=True), **other}.items():
             for there, here in {**self.addresses, "/run/secrets": str(self.secrets)}.items():
@@ -77,7 +77,7 @@ def test_the_whole_pipeline_runs_over_sasl_and_tls(stack: Stack) -> None:
     assert json.loads(asked.stdout) == [{"n": int(number.replace(",", ""))}], asked.stderr
 
 
-def test_a_wrong_password_is_refused_by_the_broker(stack: Stack) -> None:
+def test_the_broker_rejects_a_wrong_password(stack: Stack) -> None:
     (stack.secrets / "wrong").write_text("wrong")
     wrong = "ANIMEVERSE_KAFKA_SASL_PASSWORD=/run/secrets/wrong"
     done = stack.run("producers", "-m", "animeverse", "produce", "--count", "1", ENV_FROM_FILES=wrong)
@@ -86,7 +86,7 @@ def test_a_wrong_password_is_refused_by_the_broker(stack: Stack) -> None:
     assert re.search("password|credential|authenti", done.stderr.lower()), done.stderr
 
 
-def test_a_broker_and_a_store_of_another_authority_are_refused(stack: Stack, tmp_path: Path) -> None:
+def test_a_broker_and_a_store_with_another_authority_are_rejected(stack: Stack, tmp_path: Path) -> None:
     subprocess.run(["sh", ROOT / "deploy" / "certs.sh", tmp_path / "certs"], capture_output=True, check=True)
     other = str(tmp_path / "certs" / "ca.pem")
     sent = stack.run("producers", "-m", "animeverse", "produce", "--count", "1", ANIMEVERSE_KAFKA_SSL_CA_LOCATION=other)

@@ -1,4 +1,4 @@
-"""What the containers run, run as processes: entry scripts with stand-ins for the images' programs, make's scripts."""
+"""The scripts of the containers and of make, run as processes with fakes of the images' programs."""
 
 import os
 import re
@@ -36,7 +36,7 @@ def pins(lock: str) -> set[tuple[str, str]]:
     return set(re.findall(r"^([a-z0-9-]+)==(\S+)", lock, re.MULTILINE))
 
 
-def test_the_image_has_what_the_pipeline_needs_and_no_developers_tools() -> None:
+def test_the_image_has_the_dependencies_of_the_pipeline_and_no_development_tools() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = {re.match(r"[a-z0-9-]+", one.lower())[0] for one in project["dependencies"]}  # type: ignore[index]
     runtime = locked()
@@ -49,21 +49,21 @@ def test_the_image_has_what_the_pipeline_needs_and_no_developers_tools() -> None
         assert all("--hash=sha256:" in block for block in blocks)
 
 
-def test_a_package_that_is_not_locked_stops_the_build() -> None:
+def test_an_unlocked_package_stops_the_build() -> None:
     command = [sys.executable, DEPLOY / "locked.py", "--only", "nowhere"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert "nowhere" in done.stderr
 
 
-def test_the_notebooks_image_has_the_pipelines_versions_and_what_the_notebooks_need() -> None:
+def test_the_notebooks_image_has_the_same_versions_and_the_notebook_dependencies() -> None:
     notebooks = locked("--extra", "notebooks")
     assert pins(locked()) <= pins(notebooks) <= pins(LOCK)
     assert {"jupyterlab", "ipykernel", "matplotlib", "scikit-learn", "pandas"} <= names(notebooks)
     assert not names(notebooks) & {"pytest", "mypy", "ruff", "uv", "hypothesis"}
 
 
-def test_the_dockerfile_installs_by_hash_and_ends_as_nobody_without_tools() -> None:
+def test_the_dockerfile_installs_by_hash_and_runs_unprivileged_without_tools() -> None:
     text = DOCKERFILE.replace("\\\n", " ")
     for install in re.findall(r"pip (?:--python \S+ )?install ([^&\n]*)", text):
         assert "--require-hashes" in install or "--no-index" in install
@@ -76,7 +76,7 @@ def test_the_dockerfile_installs_by_hash_and_ends_as_nobody_without_tools() -> N
     assert "apt-get" not in text
 
 
-def test_every_file_that_the_dockerfile_copies_reaches_the_engine() -> None:
+def test_every_file_the_dockerfile_copies_is_in_the_build_context() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     allowed = {line.removeprefix("!") for line in ignored if line.startswith("!")}
     copied = [
@@ -89,7 +89,7 @@ def test_every_file_that_the_dockerfile_copies_reaches_the_engine() -> None:
     assert not {".env", "data", ".git"} & allowed
 
 
-def test_the_entrypoint_gives_secrets_to_the_command_only(tmp_path: Path) -> None:
+def test_the_entrypoint_passes_secrets_to_the_command_only(tmp_path: Path) -> None:
     (tmp_path / "one").write_text('it\'s $a "secret"\n')
     environment = {"PATH": os.environ["PATH"], "ENV_FROM_FILES": f"ONE={tmp_path}/one"}
     show = [sys.executable, "-c", "import os, sys; print(os.environ['ONE'], sys.argv[1:])", "a b", "*"]
@@ -98,7 +98,7 @@ def test_the_entrypoint_gives_secrets_to_the_command_only(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", [None, ""])
-def test_the_entrypoint_refuses_a_missing_or_empty_secret(content: str | None, tmp_path: Path) -> None:
+def test_the_entrypoint_rejects_a_missing_or_empty_secret(content: str | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "one").write_text(content)
     environment = {"PATH": os.environ["PATH"], "ENV_FROM_FILES": f"ONE={tmp_path}/one"}
@@ -108,14 +108,14 @@ def test_the_entrypoint_refuses_a_missing_or_empty_secret(content: str | None, t
 
 
 def stand_in(folder: Path, program: str) -> None:
-    """A program that prints its arguments and the environment."""
+    """Create a program that prints its arguments and the environment."""
     path = folder / program
     path.write_text('#!/bin/sh\nprintf "argument %s\\n" "$@"\nenv\n')
     path.chmod(0o755)
 
 
 def run_script(script: Path, folder: Path, **environment: str) -> str:
-    """An entry script with its folders moved under `folder`; what the stand-in printed."""
+    """Run an entry script with its folders moved under `folder` and return what the fake program printed."""
     (folder / "tmp").mkdir(exist_ok=True)
     text = re.sub("/(run/secrets|etc/stack|tmp)/", rf"{folder}/\1/", script.read_text())
     path = f"{folder}:{os.environ['PATH']}"
@@ -152,7 +152,7 @@ def test_the_secure_broker_is_the_same_broker_with_sasl_and_tls_on_every_listene
     assert secure == plain
 
 
-def test_the_catalog_has_the_stores_keys_and_trusts_our_authority_alone(tmp_path: Path) -> None:
+def test_the_catalog_has_the_keys_of_the_store_and_trusts_one_authority(tmp_path: Path) -> None:
     stand_in(tmp_path, "java")
     stand_in(tmp_path, "keytool")
     (tmp_path / "run/secrets").mkdir(parents=True)
@@ -166,7 +166,7 @@ def test_the_catalog_has_the_stores_keys_and_trusts_our_authority_alone(tmp_path
     assert f"-Djavax.net.ssl.trustStore={tmp_path}/tmp/trust.jks\n" in run_script(script, tmp_path, STORE_CA="/ca")
 
 
-def test_make_secrets_makes_what_is_missing_and_changes_nothing_else(tmp_path: Path) -> None:
+def test_make_secrets_adds_missing_passwords_and_changes_nothing_else(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("MINE=1\nSTACK_JUPYTER_TOKEN=chosen\n" + (ROOT / ".env.example").read_text().split("STACK_JUP")[0])
     command = ["sh", DEPLOY / "secrets.sh", file]
@@ -182,9 +182,9 @@ def test_make_secrets_makes_what_is_missing_and_changes_nothing_else(tmp_path: P
     assert not any(value in again.stderr + again.stdout for value in values)
 
 
-def test_make_certs_makes_certificates_that_verify_for_the_services_names(tmp_path: Path) -> None:
+def test_make_certs_creates_certificates_valid_for_the_service_names(tmp_path: Path) -> None:
     if shutil.which("openssl") is None:
-        pytest.skip("no openssl here")
+        pytest.skip("openssl is not installed")
     command = ["sh", DEPLOY / "certs.sh", tmp_path / "certs"]
     subprocess.run(command, capture_output=True, check=True)
     for name, host in (("broker", "redpanda"), ("store", "rustfs")):
@@ -206,10 +206,10 @@ def healthy(*arguments: str, **environment: str) -> bool:
 
 
 class Health(BaseHTTPRequestHandler):
-    """Well at /well, ill elsewhere."""
+    """A server that is healthy at /healthy only."""
 
     def do_GET(self) -> None:
-        self.send_response(200 if self.path == "/well" else 503)
+        self.send_response(200 if self.path == "/healthy" else 503)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
@@ -227,18 +227,18 @@ def port() -> Iterator[int]:
     thread.join()
 
 
-def test_health_of_a_server_is_its_answer(port: int) -> None:
-    assert healthy("http", f"http://127.0.0.1:{port}/well")
-    assert not healthy("http", f"http://127.0.0.1:{port}/ill")
+def test_the_health_of_a_server_is_its_response(port: int) -> None:
+    assert healthy("http", f"http://127.0.0.1:{port}/healthy")
+    assert not healthy("http", f"http://127.0.0.1:{port}/unhealthy")
     assert healthy("tcp", f"127.0.0.1:{port}")
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         assert not healthy("tcp", f"127.0.0.1:{unused.getsockname()[1]}")
 
 
-def test_health_of_the_writer_is_that_it_holds_the_homes_lock(tmp_path: Path) -> None:
+def test_the_writer_is_healthy_while_it_holds_the_lock(tmp_path: Path) -> None:
     if not Path("/proc/locks").exists():
-        pytest.skip("no /proc/locks: containers have one")
+        pytest.skip("/proc/locks does not exist on this system; it does in containers")
     assert not healthy("writer", ANIMEVERSE_HOME=str(tmp_path))
     with home_lock(tmp_path):
         assert healthy("writer", ANIMEVERSE_HOME=str(tmp_path))

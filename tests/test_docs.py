@@ -1,4 +1,4 @@
-"""What the pages say exists: links, commands, settings, tables, columns; and the harmless commands run."""
+"""Everything that the docs name exists: links, commands, settings, tables, rules, files. Read-only commands run."""
 
 import os
 import re
@@ -17,13 +17,28 @@ from animeverse.cli.main import app
 from pipelines import errors
 from pipelines.config.sources import BY_TOPIC, NOT_OURS, PREFIX
 
-from .docs_text import PAGES, ROOT, anchors, commands, links, name, prose, shell_lines
+from .docs_text import (
+    PAGES,
+    ROOT,
+    SOURCES,
+    anchors,
+    commands,
+    exists,
+    links,
+    module_exists,
+    name,
+    named_files,
+    named_folders,
+    named_modules,
+    prose,
+    shell_lines,
+)
 
 PLACEHOLDERS = re.compile(r"[A-Z_]{1,}|…|\.\.\.")
-# Tables that no model and no contract describes: the ledger and what the engine notes about itself.
-KEPT_BY_THE_ENGINE = {
+# Tables that neither a model nor a contract describes: the ledger and the engine's own records.
+TABLES_OF_THE_ENGINE = {
     "gold.refreshes",
-    "silver.partitions",  # what a refresh gets of the watermarks
+    "silver.partitions",  # watermarks, as a refresh receives them
     "silver.releases",
     *(f"ops.{name}" for name in ("batches", "rule_counts", "schema_drift", "landing_files", "log_gaps", "releases")),
     *(f"ops.{name}" for name in ("restatements", "watermarks", "gold_warnings", "migrations")),
@@ -37,11 +52,21 @@ FAULT_POINTS = {
     "published",
 }  # reliability.md names steps as silver.pos_items.committed
 _NAMED = re.compile(r"(?<![\w.])(silver|gold|marts|ops)\.([a-z][a-z0-9_]+)(?:\.([a-z_]+))?")
-HARMLESS = ("status", "verify", "reconcile", "query", "contracts")
+CITING = [*PAGES, *SOURCES]
+FILES_OF_USERS = {"animeverse.toml"}
+FOLDERS_OF_USERS = {"landing", "_done", "prefect"}  # folders of a home
+# Stored names that look like modules: keys of snapshot summaries, and events sent to Prefect.
+STORED_NAMES = {
+    *re.findall(r"`(animeverse\.[\w.-]+)`", (ROOT / "docs" / "commit_protocol.md").read_text(encoding="utf-8")),
+    "animeverse.freshness.kept",
+    "animeverse.promise.broken",
+    "animeverse.toml",
+}
+READ_ONLY = ("status", "verify", "reconcile", "query", "contracts")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_every_link_and_its_anchor_lead_somewhere(page: Path) -> None:
+def test_every_link_and_anchor_has_a_target(page: Path) -> None:
     for target in links(page):
         path, _, anchor = target.partition("#")
         there = (page.parent / path).resolve() if path else page
@@ -61,7 +86,7 @@ def test_the_index_links_every_page() -> None:
     [(page, words) for page in PAGES for words in commands(page)],
     ids=lambda value: name(value) if isinstance(value, Path) else " ".join(value)[:60],
 )
-def test_a_command_that_is_shown_is_understood(page: Path, words: list[str]) -> None:
+def test_every_command_in_the_docs_is_valid(page: Path, words: list[str]) -> None:
     command: Any = typer.main.get_command(app)
     rest = words[2:] if words[:1] == ["--home"] else list(words)
     while rest and not PLACEHOLDERS.fullmatch(rest[0]) and (inner := getattr(command, "commands", None)) is not None:
@@ -73,7 +98,7 @@ def test_a_command_that_is_shown_is_understood(page: Path, words: list[str]) -> 
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_a_make_target_that_is_shown_exists(page: Path) -> None:
+def test_every_make_target_in_the_docs_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     shown = [shlex.split(line, comments=True) for line in shell_lines(page) if line.startswith("make ")]
     shown += [quoted.split() for quoted in re.findall(r"`(make [^`]*)`", prose(page))]
@@ -95,7 +120,7 @@ def test_every_setting_that_is_named_exists(page: Path) -> None:
 
 @cache
 def described() -> Mapping[str, frozenset[str]]:
-    """Tables and their columns, as the dictionary has them."""
+    """Return tables and their columns from the data dictionary."""
     found: dict[str, set[str]] = {}
     columns: set[str] = set()
     for line in (ROOT / "docs" / "data_model.md").read_text(encoding="utf-8").splitlines():
@@ -112,7 +137,7 @@ def test_every_table_and_column_that_is_named_exists(page: Path) -> None:
     for quoted in re.findall(r"`([^`\n]+)`", prose(page)):
         for schema, table, column in _NAMED.findall(quoted):
             full = f"{schema}.{table}"
-            if full in KEPT_BY_THE_ENGINE or {table, column} & FAULT_POINTS or table == "py":
+            if full in TABLES_OF_THE_ENGINE or {table, column} & FAULT_POINTS or table == "py":
                 continue
             assert full in tables, f"{name(page)}: {quoted}"
             assert not column or column in tables[full], f"{name(page)}: {quoted}"
@@ -126,7 +151,7 @@ def test_the_runbook_covers_every_error() -> None:
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home of a few hundred events, through all layers."""
+    """A home with a few hundred events, processed through all layers."""
     home = tmp_path_factory.mktemp("docs") / "home"
     for words in (["produce", "--events", "400", "--days", "3", "--seed", "1"], ["run"]):
         ran(home, words)
@@ -142,29 +167,56 @@ def ran(home: Path, words: list[str]) -> str:
 
 
 @pytest.mark.slow
-def test_the_harmless_commands_run(tiny: Path) -> None:
+def test_the_read_only_commands_run(tiny: Path) -> None:
     shown = {
         tuple(words) for page in PAGES if "docs" in page.parts or page.name == "README.md" for words in commands(page)
     }
-    harmless = [
+    read_only = [
         words
         for words in sorted(shown)
-        if (words[0] in HARMLESS or words[:2] == ("quarantine", "list")) and not any(map(PLACEHOLDERS.fullmatch, words))
+        if (words[0] in READ_ONLY or words[:2] == ("quarantine", "list"))
+        and not any(map(PLACEHOLDERS.fullmatch, words))
     ]
-    assert len(harmless) > 5
-    for words in harmless:
+    assert len(read_only) > 5
+    for words in read_only:
         if len(words) > 1 and "ops.log_gaps" in words[1]:
-            continue  # the table comes with the first gap
+            continue  # the first gap creates the table
         if words != ("query",):
             ran(tiny, list(words))
 
 
 def test_every_rule_that_is_cited_is_published() -> None:
-    sources = [
-        path
-        for folder in ("animeverse", "flows", "pipelines", "producers", "tests", "warehouse")
-        for path in (ROOT / folder).rglob("*")
-        if path.suffix in (".py", ".sql")
-    ]
-    cited = {rule for path in [*PAGES, *sources] for rule in re.findall(r"\bR([0-9]{1,2})\b", path.read_text("utf-8"))}
-    assert {f"r{number}" for number in cited} <= anchors(ROOT / "docs" / "rules.md")
+    published = anchors(ROOT / "docs" / "rules.md")
+    cited = {
+        f"{name(path)}: R{number}"
+        for path in [*PAGES, *SOURCES]
+        for number in re.findall(r"\bR([0-9]{1,2})\b", path.read_text("utf-8"))
+        if f"r{number}" not in published
+    }
+    assert not cited, "\n".join(sorted(cited))
+
+
+def test_every_file_that_is_named_exists() -> None:
+    missing = {f"{name(path)}: {file}" for path in CITING for file in named_files(path) if not exists(file, path)}
+    missing = {entry for entry in missing if entry.rpartition(": ")[2] not in FILES_OF_USERS}
+    assert not missing, "\n".join(sorted(missing))
+
+
+def test_every_folder_that_is_named_exists() -> None:
+    missing = {
+        f"{name(path)}: {folder}"
+        for path in CITING
+        for folder in named_folders(path)
+        if folder.split("/")[0] not in FOLDERS_OF_USERS and not exists(folder, path)
+    }
+    assert not missing, "\n".join(sorted(missing))
+
+
+def test_every_module_that_is_named_exists() -> None:
+    missing = {
+        f"{name(path)}: {module}"
+        for path in CITING
+        for module in named_modules(path)
+        if module not in STORED_NAMES and not module_exists(module)
+    }
+    assert not missing, "\n".join(sorted(missing))

@@ -1,4 +1,4 @@
-"""What a bare clone is set up from."""
+"""The files that a fresh clone is installed from."""
 
 import re
 import subprocess
@@ -17,19 +17,19 @@ def _name(requirement: str) -> str:
     return re.sub(r"[._-]+", "-", found[0]).lower()
 
 
-def test_everything_that_is_needed_is_locked() -> None:
+def test_every_dependency_is_locked() -> None:
     needed = {_name(one) for one in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]}
     assert needed <= set(PINS)
     assert {"uv", "setuptools"} <= needed
 
 
-def test_exact_versions_are_those_of_the_lock() -> None:
+def test_exact_versions_equal_the_lock() -> None:
     for requirement in PROJECT["dependencies"]:
         if "==" in requirement:
             assert PINS[_name(requirement)] == requirement.split("==")[1]
 
 
-def test_every_locked_package_has_hashes_and_none_an_address() -> None:
+def test_every_locked_package_has_hashes_and_no_url() -> None:
     entries = re.findall(r"^[a-z0-9-]+==.*(?:\n(?: .*|$))+", LOCK + "\n", re.MULTILINE)
     assert len(entries) == len(re.findall(r"^[a-z0-9-]+==", LOCK, re.MULTILINE))
     assert all("--hash=sha256:" in entry for entry in entries)
@@ -38,7 +38,7 @@ def test_every_locked_package_has_hashes_and_none_an_address() -> None:
     assert "find-links" not in LOCK
 
 
-def test_there_is_no_redpanda_client_to_install() -> None:
+def test_no_redpanda_client_is_installed() -> None:
     assert "redpanda-client" not in PINS
     assert "confluent-kafka" in PINS
 

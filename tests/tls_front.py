@@ -1,4 +1,4 @@
-"""TLS in front of a server on this machine that speaks none."""
+"""A TLS proxy in front of a local server without TLS."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def tls_front(port: int, certificate: Path, key: Path) -> Iterator[int]:
-    """The port on which the server at `port` is reached by TLS while the context lasts."""
+    """Yield the port at which the server at `port` can be reached over TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     loop = asyncio.new_event_loop()
@@ -32,7 +32,7 @@ def tls_front(port: int, certificate: Path, key: Path) -> Iterator[int]:
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):  # whichever side went away
+    with contextlib.suppress(OSError):  # either side closed the connection
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()

@@ -1,1 +1,1 @@
-"""The same job in Spark Structured Streaming with Iceberg; `job.py` runs inside Spark, `beside.py` measures both."""
+"""The same job in Spark Structured Streaming with Iceberg; `job.py` runs inside Spark, `compare.py` measures both."""

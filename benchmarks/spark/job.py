@@ -1,12 +1,12 @@
-"""The job inside Spark: topic -> bronze -> silver -> fct_sales and a daily summary, all in Iceberg.
+"""The Spark job: topic -> bronze -> silver -> fct_sales and a daily summary, all in Iceberg.
 
-As a competent Spark engineer would tune it for one machine; the settings are the best found by those who tried some
-twenty (README.md beside this file). Two queries run at once: the topic as it came into bronze; and the topic, typed,
-through a watermark of 48 h and `dropDuplicatesWithinWatermark` into a `foreachBatch` that writes silver and gold at the
-same time. Prints one line of JSON when all that was in the topic at the start is in gold.
+It is tuned for one machine; about twenty settings were tried (README.md in this folder). Two queries run at the same
+time. One writes the raw topic to bronze. The other types the records, applies a watermark of 48 h and
+`dropDuplicatesWithinWatermark`, and writes silver and gold in a `foreachBatch`. Prints one line of JSON when all
+records that were in the topic at the start are in gold.
 
-It does less than ours on purpose of nobody: no contract, no quarantine, no conflicting copies, no late/too-late verdict
-beyond what the watermark drops, no dimensions.
+It does less than the product: no contract, no quarantine, no conflicting copies, no late or too-late verdict beyond
+the watermark, no dimensions.
 """
 
 import json
@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812 as everybody calls it
+from pyspark.sql import functions as F  # noqa: N812 - the customary name
 from pyspark.sql import types as T  # noqa: N812
 
 TOPIC = "pos-transactions"
@@ -46,7 +46,7 @@ SALE = T.StructType(
 
 
 def session(jars: str, warehouse: str, heap: str) -> SparkSession:
-    """Local Spark on all cores of the machine."""
+    """Return a local Spark session on all cores."""
     cores = os.cpu_count() or 2
     properties = {
         "spark.jars": ",".join(str(jar) for jar in sorted(Path(jars).glob("*.jar"))),
@@ -78,7 +78,7 @@ _PROPERTIES = (
 
 
 def make_tables(spark: SparkSession, lake: str) -> None:
-    """Bronze by day of ingestion, silver and gold by day of event_time; `lake` comes before each name."""
+    """Create bronze by day of ingestion, silver and gold by day of event_time. `lake` is the prefix of each name."""
     texts = ", ".join(f"{name} string" for name in _TEXTS)
     line = "line_number bigint, product_id string, quantity bigint"
     line += ", unit_price decimal(18,4), discount_amount decimal(18,4)"
@@ -104,7 +104,7 @@ def make_tables(spark: SparkSession, lake: str) -> None:
 
 
 def source(spark: SparkSession, servers: str, topic: str) -> DataFrame:
-    """The topic from its beginning, without a limit per trigger."""
+    """Read the topic from its beginning, without a limit per trigger."""
     options = {
         "kafka.bootstrap.servers": servers,
         "subscribe": topic,
@@ -115,7 +115,7 @@ def source(spark: SparkSession, servers: str, topic: str) -> DataFrame:
 
 
 def to_silver_and_gold(batch: DataFrame, _number: int, *, lake: str) -> None:
-    """Writes the batch's tables at the same time; the batch is computed once."""
+    """Write the batch's tables in parallel; the batch is computed once."""
     batch.persist()
     lines = batch.select(
         "event_id", "event_type", "event_time", "customer_id", F.explode("items").alias("line")
@@ -143,7 +143,7 @@ def to_silver_and_gold(batch: DataFrame, _number: int, *, lake: str) -> None:
 
 
 def work(spark: SparkSession, servers: str, topic: str, folder: str, lake: str) -> float:
-    """Seconds until all that is in the topic is in gold."""
+    """Process the topic and return the seconds until all its records are in gold."""
     spark.conf.set(
         "spark.sql.streaming.stateStore.providerClass",
         "org.apache.spark.sql.execution.streaming.state.HDFSBackedStateStoreProvider",
@@ -177,7 +177,7 @@ def work(spark: SparkSession, servers: str, topic: str, folder: str, lake: str) 
 
 
 def found(spark: SparkSession) -> dict[str, object]:
-    """What is in the tables, to compare with the corpus."""
+    """Return counts and sums of the tables, to compare with the corpus."""
     facts = spark.table("lake.gold.fct_sales").agg(
         F.count("*"), F.countDistinct("event_id"), F.sum("net_sales_amount")
     ).first()  # fmt: skip
@@ -195,7 +195,7 @@ def main(servers: str, topic: str, warm_up: str, folder: str, heap: str) -> None
     spark = session(os.environ["SPARK_JARS"], f"{folder}/lake", heap)
     spark.sparkContext.setLogLevel("ERROR")
     took = 0.0
-    for source_topic, lake in ((warm_up, "lake.warm_"), (topic, "lake.")):  # the same code over another topic first
+    for source_topic, lake in ((warm_up, "lake.warm_"), (topic, "lake.")):  # warm up with the same code
         if source_topic:
             make_tables(spark, lake)
             took = work(spark, servers, source_topic, folder, lake)

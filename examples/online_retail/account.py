@@ -1,4 +1,4 @@
-"""Where every line of the file went when it became events: counts and exact sums, for mapping.json."""
+"""Account for every line of the file: counts and exact sums, for mapping.json."""
 
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -7,10 +7,10 @@ import polars as pl
 
 
 def account(table: pl.DataFrame, lines: pl.DataFrame, products: pl.DataFrame, sent: int) -> dict[str, Any]:
-    """Counts, and sums by Decimal from the file's text. `sent` is the number of lines found in the events as written.
+    """Return counts, and Decimal sums of the file's text. `sent` is the number of lines in the events written.
 
-    `fates` splits all lines by the invoice's letter, event type and sign of the price. `not_carried` counts lines of
-    which one detail has no place in an event, though the line itself is in it.
+    `fates` groups all lines by the invoice's letter, event type and sign of the price. `not_carried` counts lines that
+    are in an event but lose a detail.
     """
     kinds = lines.with_columns(
         invoice=pl.col("InvoiceNo").str.extract("^([A-Za-z]+)").fill_null(""),
@@ -51,7 +51,7 @@ def account(table: pl.DataFrame, lines: pl.DataFrame, products: pl.DataFrame, se
 
 
 def _sums(part: pl.DataFrame) -> dict[str, Any]:
-    """Lines, units and quantity * unit_price; a text that is no number counts as 0, and among `unreadable`."""
+    """Return lines, units and quantity * unit_price. Text that is not a number adds 0 and counts as `unreadable`."""
     units, amount, unreadable = Decimal(0), Decimal(0), 0
     for quantity, price in part.select("Quantity", "UnitPrice").iter_rows():
         try:

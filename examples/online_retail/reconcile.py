@@ -1,11 +1,11 @@
-"""Proves that every line of the Online Retail table is in gold or in quarantine, once and with its own numbers.
+"""Prove that every line of the Online Retail table is in gold or in quarantine, exactly once and unchanged.
 
     python examples/online_retail/reconcile.py PATH [--into README.md]
 
-Reads the lakehouse at ANIMEVERSE_HOME through `animeverse query`, and the published table at PATH once more: nothing
-that to_events.py counted is believed. Sums are Decimal sums of the file's text. Prints Markdown, or puts it between the
-two `output` marks of the file named by --into. Exit 1 if a line is missing, doubled or changed, or if a month, product
-or country of gold differs from the file's lines that are not in quarantine.
+Reads the lakehouse at ANIMEVERSE_HOME through `animeverse query`, and the published table at PATH again, independently
+of the counts of to_events.py. Sums are Decimal sums of the file's text. Prints Markdown, or writes it between the two
+`output` marks of the file named by --into. Exits with 1 if a line is missing, repeated or changed, or if a month,
+product or country of gold differs from the file's lines that are not in quarantine.
 """
 
 import argparse
@@ -76,7 +76,7 @@ Views = dict[str, list[dict[str, Any]]]
 
 
 class Line(NamedTuple):
-    """One line of the published table: its place is the one in its invoice, a return's quantity is negative."""
+    """One line of the published table. `place` is its position in the invoice; a return's quantity is negative."""
 
     invoice: str
     place: int
@@ -86,7 +86,7 @@ class Line(NamedTuple):
 
 
 def query(sql: str) -> list[dict[str, Any]]:
-    """The rows of a query to the lakehouse; decimals exact. Ends the program with the command's message if it fails."""
+    """Return the rows of a query, with exact decimals. Exits with the command's exit code if it fails."""
     command = [sys.executable, "-m", "animeverse", "query", sql, "--format", "json"]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE)  # noqa: S603 - our own command line
     if done.returncode:
@@ -96,7 +96,7 @@ def query(sql: str) -> list[dict[str, Any]]:
 
 
 def published(path: Path) -> dict[Line, dict[str, str]]:
-    """Every line of the table, with the month (UTC), product and country that it counts for."""
+    """Return every line of the table with its month (UTC), product and country."""
     month = pl.col("event_time").str.to_datetime("%Y-%m-%dT%H:%M:%S%:z", time_zone="UTC").dt.to_string("%Y-%m")
     lines = invoice_lines(read_lines(path)).select(
         "InvoiceNo", "line_number", "StockCode", "Quantity", "UnitPrice", month, "Country"
@@ -112,7 +112,7 @@ def published(path: Path) -> dict[Line, dict[str, str]]:
 
 
 def in_gold() -> list[Line]:
-    """Every line of gold.fct_sales."""
+    """Return every line of gold.fct_sales."""
     found = []
     for row in query(GOLD_LINES):
         for line in row["lines"].split("\n"):
@@ -122,7 +122,7 @@ def in_gold() -> list[Line]:
 
 
 def in_quarantine() -> dict[str, list[Line]]:
-    """The lines of quarantined invoices, by the reasons why."""
+    """Return the lines of quarantined invoices by reasons."""
     found: dict[str, list[Line]] = defaultdict(list)
     for row in query(QUARANTINED):
         event = json.loads(base64.b64decode(row["value"]), parse_float=Decimal)
@@ -143,7 +143,7 @@ def in_quarantine() -> dict[str, list[Line]]:
 def differences(
     lines: dict[Line, dict[str, str]], gold: list[Line], refused: dict[str, list[Line]], views: Views
 ) -> list[str]:
-    """What does not agree, in words; nothing if all does. Compares line by line, then every part of every view."""
+    """Return all differences as text. Compares line by line, then every part of every view."""
     found = Counter(gold)
     for part in refused.values():
         found.update(part)
@@ -153,11 +153,11 @@ def differences(
         if (count := found[line]) != 1
     ]
     wrong += [f"not in the file: {line}" for line in found if line not in lines]
-    aside = {line for part in refused.values() for line in part}
+    quarantined = {line for part in refused.values() for line in part}
     for view, rows in views.items():
         expected: dict[str, Decimal] = defaultdict(Decimal)
         for line, labels in lines.items():
-            if line not in aside:
+            if line not in quarantined:
                 expected[labels[view]] += line.quantity * line.price
         actual = {row["part"]: row["amount"] for row in rows}
         wrong += [
@@ -169,7 +169,7 @@ def differences(
 
 
 def report(lines: dict[Line, dict[str, str]], gold: list[Line], refused: dict[str, list[Line]], views: Views) -> str:
-    """The accounts and what gold says, as Markdown."""
+    """Return the account of all lines and the views of gold as Markdown."""
     found = set(gold).union(*refused.values())
     parts = {
         "`gold.fct_sales`": gold,
@@ -190,7 +190,7 @@ def report(lines: dict[Line, dict[str, str]], gold: list[Line], refused: dict[st
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command: 0 if everything agrees, else 1 and up to ten differences on stderr."""
+    """Run the command. Returns 0 without differences, otherwise 1 with up to ten differences on stderr."""
     parser = argparse.ArgumentParser(description="Prove that every line of the table is in gold or in quarantine.")
     parser.add_argument("path", type=Path, help="the published table, .parquet or .csv")
     parser.add_argument("--into", type=Path, help="a Markdown file with the two output marks")
@@ -212,13 +212,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _account(name: str, part: Collection[Line]) -> tuple[str, int, int, Decimal]:
-    """Its name, lines, units and money."""
+    """Return name, lines, units and amount."""
     amount = sum((line.quantity * line.price for line in part), Decimal(0))
     return name, len(part), sum(line.quantity for line in part), amount
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table; the first column is text, the others are numbers."""
+    """Return a Markdown table. The first column is text, the others are numbers."""
     written = ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows]
     return "\n".join(["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1), *written, ""])
 

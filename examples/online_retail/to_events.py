@@ -1,19 +1,19 @@
-"""UCI Online Retail -> events: NDJSON files for `animeverse produce --file`.
+"""Convert UCI Online Retail to events: NDJSON files for `animeverse produce --file`.
 
     python examples/online_retail/to_events.py PATH --out DIR
 
-PATH is the published table, your own download: .parquet, or .csv (the .xlsx saved as CSV). DIR gets
-`pos-transactions.ndjson`, `customer-profiles.ndjson`, `product-catalog.ndjson`, each in order of time, and
-`mapping.json`: where every line went (account.py).
+PATH is the published table that you downloaded: .parquet, or .csv (the .xlsx saved as CSV). DIR receives
+`pos-transactions.ndjson`, `customer-profiles.ndjson` and `product-catalog.ndjson`, each in order of time, and
+`mapping.json`, the account of every line (account.py).
 
-What holds:
-- One `pos-transactions` event an invoice, and every line of the file in exactly one of them: the mapping drops nothing.
-  Negative quantities make it a `return`. Whether a value is acceptable is silver's to say: a negative price, or text
-  that is no number, goes out as it is.
+The mapping:
+- An invoice becomes one `pos-transactions` event, and every line of the file is in exactly one event. Negative
+  quantities make it a `return`. Invalid values, such as a negative price or text that is not a number, are sent
+  unchanged; silver validates them.
 - Numbers are the text of the file, never a float. Ids are the file's; `17850.0` is customer 17850, as UCI describes it.
-- Where the contract needs what the file does not have, the text is `unknown`; README.md lists each such field.
-- The file knows no cost. So the catalogue is dated one minute after the last invoice: all sales join the product's
-  inferred version, which has its name but no cost (R33), and margins stay null instead of being invented.
+- Text that the contract requires and the file lacks is `unknown`; README.md lists these fields.
+- The file has no cost. The catalogue is therefore dated one minute after the last invoice: all sales join the product's
+  inferred version, which has a name but no cost (R33), and margins are null.
 """
 
 import argparse
@@ -28,15 +28,15 @@ import polars as pl
 from account import account
 
 COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
-TIME_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%m/%d/%Y %H:%M")  # as pandas writes it; as in the CSV in circulation
-ZONE = "Europe/London"  # the shop's; the file's times have none
+TIME_FORMATS = ("%Y-%m-%d %H:%M:%S%.f", "%m/%d/%Y %H:%M")  # as written by pandas; as in the published CSV
+ZONE = "Europe/London"  # the shop's time zone; the file's times have none
 RFC_3339 = "%Y-%m-%dT%H:%M:%S%:z"
 JSON_NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 UNKNOWN = "unknown"
 
 
 def read_lines(path: Path) -> pl.DataFrame:
-    """The published table: its eight columns as text, in the file's order. Raises ValueError naming what is missing."""
+    """Return the eight columns of the table as text, in file order. Raises ValueError with the missing columns."""
     if path.suffix == ".parquet":
         table = pl.read_parquet(path)
     else:
@@ -53,11 +53,11 @@ def read_lines(path: Path) -> pl.DataFrame:
 
 
 def invoice_lines(table: pl.DataFrame) -> pl.DataFrame:
-    """Each line of the file with the event it belongs to, by the event's time and then as in the file.
+    """Return each line of the file with its event, ordered by the event's time and then by file order.
 
-    Adds `line_number` (its place in the invoice), `is_return`, `event_id`, `customer_id`, and the event's `local_time`
-    and `event_time`: those of its first line, for some invoices were typed across a minute. An invoice that mixes signs
-    becomes two events. A time that cannot be read stays as text in `event_time`, first in the order.
+    Adds `line_number` (the position in the invoice), `is_return`, `event_id` and `customer_id`. Adds the event's
+    `local_time` and `event_time`: those of its first line, because the lines of some invoices differ by a minute. An
+    invoice with both signs becomes two events. A time that cannot be read stays as text in `event_time` and is first.
     """
     times = (pl.col("InvoiceDate").str.to_datetime(pattern, strict=False, time_unit="us") for pattern in TIME_FORMATS)
     is_return = pl.col("Quantity").str.contains(r"^-[0-9]").fill_null(value=False)
@@ -78,7 +78,7 @@ def invoice_lines(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def pos_transactions(lines: pl.DataFrame) -> list[str]:
-    """One event an invoice. `country` is no field of the contract: silver keeps it as an extra, for guests have one."""
+    """Return one event per invoice. `country` is not in the contract; silver keeps it as an extra field."""
     items = lines.select(
         "event_id",
         "InvoiceNo",
@@ -112,7 +112,7 @@ def pos_transactions(lines: pl.DataFrame) -> list[str]:
 
 
 def customer_profiles(lines: pl.DataFrame) -> list[str]:
-    """An upsert when a customer is first seen, and whenever an invoice names another country than the one before."""
+    """Return an upsert for a customer's first invoice, and for each later invoice with another country."""
     seen = (
         lines.filter(pl.col("customer_id").is_not_null())
         .unique("event_id", keep="first", maintain_order=True)
@@ -137,7 +137,7 @@ def customer_profiles(lines: pl.DataFrame) -> list[str]:
 
 
 def product_catalog(lines: pl.DataFrame) -> list[str]:
-    """One upsert a product, by id, dated a minute after the last invoice."""
+    """Return one upsert per product, by id, dated one minute after the last invoice."""
     last = pl.col("own_time").max().dt.replace_time_zone(ZONE, ambiguous="latest", non_existent="null")
     catalogued_at = lines.select((last + timedelta(minutes=1)).dt.to_string(RFC_3339)).item()
     return _rows(
@@ -157,23 +157,25 @@ def product_catalog(lines: pl.DataFrame) -> list[str]:
 
 
 def products(lines: pl.DataFrame) -> pl.DataFrame:
-    """StockCode, UnitPrice, name: the price and the description on most of a product's lines with a price above 0 (on
-    most of all its lines, where none has one); among equals the one used last. `unknown` where nothing was written.
+    """Return StockCode, UnitPrice and name of each product.
+
+    Price and name are the most frequent ones among the product's lines with a price above 0, or among all its lines if
+    none has such a price. Of equally frequent ones the last is taken. A missing name is `unknown`.
     """
     priced = (pl.col("UnitPrice").str.to_decimal(scale=6) > 0).fill_null(value=False)
-    telling = lines.with_columns(priced=priced, name=pl.col("Description").str.strip_chars()).filter(
+    priced_lines = lines.with_columns(priced=priced, name=pl.col("Description").str.strip_chars()).filter(
         pl.col("priced") | ~pl.col("priced").any().over("StockCode")
     )
-    names = _usual(telling.filter(pl.col("name") != ""), "name")
+    names = _usual(priced_lines.filter(pl.col("name") != ""), "name")
     return (
-        _usual(telling, "UnitPrice")
+        _usual(priced_lines, "UnitPrice")
         .join(names, on="StockCode", how="left", maintain_order="left")
         .with_columns(pl.col("name").fill_null(UNKNOWN))
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command: 0, or 2 with a message when the file cannot be used."""
+    """Run the command. Returns 0, or 2 with a message if the file cannot be used."""
     parser = argparse.ArgumentParser(description="UCI Online Retail -> NDJSON events and an account of every line.")
     parser.add_argument("path", type=Path, help="the published table, .parquet or .csv")
     parser.add_argument("--out", type=Path, required=True, help="folder for the .ndjson files and mapping.json")
@@ -201,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _usual(source: pl.DataFrame, column: str) -> pl.DataFrame:
-    """StockCode and the value of `column` that most of its rows have; among equals the one used last. By StockCode."""
+    """Return StockCode and its most frequent value of `column`, ordered by StockCode. The last one wins a tie."""
     counted = source.with_row_index("at").group_by("StockCode", column).agg(pl.len().alias("uses"), pl.col("at").max())
     return (
         counted.sort("StockCode", "uses", "at").unique("StockCode", keep="last", maintain_order=True).drop("uses", "at")
@@ -209,12 +211,12 @@ def _usual(source: pl.DataFrame, column: str) -> pl.DataFrame:
 
 
 def _json(value: pl.Expr) -> pl.Expr:
-    """A text or integer as JSON text; null as `null`."""
+    """Return a text or integer as JSON text, and null as `null`."""
     return pl.struct(value.alias("v")).struct.json_encode().str.slice(len('{"v":')).str.strip_suffix("}")
 
 
 def _number(text: pl.Expr) -> pl.Expr:
-    """A number as it is written, where JSON can write it so; any other text as a string, for silver to refuse."""
+    """Return a number unchanged if it is a JSON number, otherwise the text as a JSON string, which silver rejects."""
     return pl.when(text.str.contains(JSON_NUMBER)).then(text).otherwise(_json(text))
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from pipelines.bronze.incarnations import Incarnation
-from pipelines.bronze.log_gaps import _write
+from pipelines.bronze.log_gaps import write_gaps
 from pipelines.bronze.position import Position
 from pipelines.bronze.table import ensure_bronze
 from pipelines.bronze.topic_identity import Gap, compare_with_log, is_other, restored, shared_until
@@ -75,7 +75,7 @@ def _resume_topic(lake: Lake, log: Log, topic: str, clock: Clock) -> Resumed:
     new = replace(new, gaps=(*old.gaps, *rows))
     table.append(BRONZE.empty_table(), new.checkpoint())
     fault_point("resume.committed")
-    _write(lake, rows)
+    write_gaps(lake, rows)
     reads_on = {p: offset for p, offset in new.next_offsets.items() if new.incarnation.owns(p)}
     return Resumed(topic, tuple(gaps), reads_on)
 

@@ -99,7 +99,10 @@ class QuarantinedRecord:
 
 
 def read_rows(lake: Lake, wanted: QuarantineFilter, columns: Sequence[str]) -> pl.DataFrame:
-    """The wanted rows of `silver.quarantine` in (topic, partition, offset) order; those columns must hold KEY_COLUMNS's."""
+    """The wanted rows of `silver.quarantine` in (topic, partition, offset) order.
+
+    Those columns must hold KEY_COLUMNS's.
+    """
     table = lake.find(QUARANTINE_NAME)
     empty = pl.DataFrame(pl.from_arrow(QUARANTINE.empty_table())).select(columns)
     batches = table.read_streamed(columns) if table is not None else ()

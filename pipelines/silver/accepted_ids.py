@@ -15,7 +15,8 @@ from pipelines.silver.watermark import UNBOUNDED
 
 _EVICT_AT_LEAST = 50_000
 
-# (event ids or None for all, from, before; microseconds, UNBOUNDED is open) -> event_id, event_time, _partition, _offset
+# (event ids or None for all, from, before; microseconds, UNBOUNDED is open) -> event_id, event_time, _partition,
+# _offset
 Loader = Callable[[Sequence[str] | None, int, int | None], pl.DataFrame]
 
 

@@ -7,7 +7,7 @@ from benchmarks.commits import measure
 pytestmark = pytest.mark.usefixtures("without_settings")
 
 
-def test_snapshots_and_files_stay_few_however_many_commits(tmp_path: Path) -> None:
+def test_the_number_of_snapshots_and_files_does_not_grow_with_commits(tmp_path: Path) -> None:
     points = measure(tmp_path, 90)
     assert [point.commits for point in points] == [10, 90]
     assert points[-1].snapshots <= 60
@@ -15,6 +15,6 @@ def test_snapshots_and_files_stay_few_however_many_commits(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_month_of_commits_keeps_its_days_and_hours(tmp_path: Path) -> None:
+def test_a_month_of_commits_keeps_daily_and_hourly_snapshots(tmp_path: Path) -> None:
     (*_, last) = measure(tmp_path, 90, months=1)
     assert 30 <= last.snapshots <= 75

@@ -20,14 +20,14 @@ from warehouse.writer import Warehouse
 pytestmark = pytest.mark.usefixtures("without_settings")
 
 
-def test_the_corpus_does_not_depend_on_the_size_of_chunks() -> None:
+def test_the_corpus_does_not_depend_on_the_chunk_size() -> None:
     whole, pieces = Corpus(3_000), Corpus(3_000)
     one, many = pa.concat_tables(whole.chunks(10_000)), pa.concat_tables(pieces.chunks(777))
     assert one.equals(many.combine_chunks()) or one.to_pylist() == many.to_pylist()
     assert whole.truth == pieces.truth
 
 
-def test_the_truth_is_what_the_values_say() -> None:
+def test_the_truth_equals_a_recount_of_the_values() -> None:
     corpus = Corpus(20_000)
     values = pa.concat_tables(corpus.chunks())["value"].to_pylist()
     events = {event["event_id"]: event for event in map(orjson.loads, values)}
@@ -45,10 +45,10 @@ def test_lean_events_have_about_256_bytes() -> None:
     assert 240 < corpus.truth.bytes / 1_000 < 290
 
 
-def test_the_pipeline_satisfies_the_judge_and_a_wrong_truth_does_not(tmp_path: Path) -> None:
-    with log_of("embedded", tmp_path) as place:
-        _, judge = fill_sales(place, 2_000)
-        settings = load_settings(home=tmp_path / "home", log_url=place.url)
+def test_the_score_accepts_the_pipeline_and_rejects_a_wrong_truth(tmp_path: Path) -> None:
+    with log_of("embedded", tmp_path) as target:
+        _, score_home = fill_sales(target, 2_000)
+        settings = load_settings(home=tmp_path / "home", log_url=target.url)
         gold = Warehouse(settings.published_path.parent)
         report = run(
             settings, LAYERS, follow=False, gold=gold, clock=utc_now, progress=lambda _: None, stop=threading.Event()
@@ -56,7 +56,7 @@ def test_the_pipeline_satisfies_the_judge_and_a_wrong_truth_does_not(tmp_path: P
         gold.close()
     truth = Corpus(2_000)
     list(truth.chunks())
-    assert judge(tmp_path / "home") == []
+    assert score_home(tmp_path / "home") == []
     assert report.topics["pos-transactions"].accepted_late == truth.truth.late
     truth.truth.cents += 1
     truth.truth.checksum += 1

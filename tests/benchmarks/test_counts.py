@@ -1,4 +1,7 @@
-"""A guard that does not flake: what a run costs in counts, which no busy machine changes. Bounds are 1.3 x of now."""
+"""The cost of a run in counts, which do not depend on the load of the machine.
+
+Bounds are 1.3 times the current counts.
+"""
 
 from dataclasses import dataclass
 
@@ -13,7 +16,7 @@ _BATCH = 1_000
 
 @dataclass(frozen=True)
 class Runs:
-    """The same work in few and in many batches; the difference is what a batch costs."""
+    """Runs of a few and of many batches; the difference is the cost of a batch."""
 
     few: Counts  # 3 batches
     many: Counts  # 7
@@ -21,35 +24,35 @@ class Runs:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    counts(tmp_path_factory.mktemp("imports"), 7 * _BATCH, _BATCH)  # what is imported or learned once
+    counts(tmp_path_factory.mktemp("imports"), 7 * _BATCH, _BATCH)  # imports and learned layouts
     few, many = (counts(tmp_path_factory.mktemp("home"), n * _BATCH, _BATCH) for n in (3, 7))
     return Runs(few, many)
 
 
-def test_a_batch_is_one_commit_a_table(runs: Runs) -> None:
+def test_a_batch_is_one_commit_per_table(runs: Runs) -> None:
     assert (runs.few.rounds, runs.many.rounds) == (3, 7)
     assert (runs.few.commits, runs.many.commits) == (9, 21)  # bronze, silver.pos_items, silver.pos_transactions
 
 
-def test_what_waits_for_gold_is_one_refresh(runs: Runs) -> None:
+def test_all_pending_batches_are_one_refresh(runs: Runs) -> None:
     assert (runs.few.refreshes, runs.many.refreshes) == (1, 1)
 
 
-def test_a_batch_writes_a_file_a_table_and_day(runs: Runs) -> None:
-    """The corpus has seven days and late events: a batch of a seventh of it touches two or three days."""
+def test_a_batch_writes_one_file_per_table_and_day(runs: Runs) -> None:
+    """The corpus has seven days and late events: a batch of one seventh covers two or three days."""
     assert runs.many.data_files <= 7 * (1 + 2 * 3)
 
 
-def test_a_million_events_take_so_many_bytes(runs: Runs) -> None:
+def test_the_bytes_per_event_are_bounded(runs: Runs) -> None:
     assert runs.many.data_bytes / 7 / _BATCH <= BYTES_AN_EVENT
 
 
-def test_a_batch_makes_so_many_python_calls(runs: Runs) -> None:
-    """Most are PyIceberg's, a commit at a time: none are made for each record."""
+def test_the_python_calls_per_batch_are_bounded(runs: Runs) -> None:
+    """Most calls are PyIceberg's, per commit. No call is made per record."""
     assert (runs.many.calls - runs.few.calls) / 4 <= CALLS_A_BATCH
 
 
-def test_a_refresh_makes_so_many_python_calls(runs: Runs) -> None:
+def test_the_python_calls_per_refresh_are_bounded(runs: Runs) -> None:
     assert runs.many.gold_calls <= CALLS_A_REFRESH
 
 

@@ -19,8 +19,8 @@ EXAMPLE = ROOT / "examples" / "online_retail"
 PUBLISHED = ROOT.parent / "shared" / "data" / "online_retail.parquet"
 
 COLUMNS = ["InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"]
-# Lines as they were published: a sale with an exact copy and a second time, a guest, a write-off, a price of 0, a bad
-# debt, a cancellation in summer time, a customer who moves, a product that is renamed.
+# Published lines: a sale with an exact copy and a second time, a guest, a write-off, a price of 0, a bad debt, a
+# cancellation in summer time, a customer who moves, and a product that is renamed.
 LINES = [
     ("536365", "85123A", "WHITE HEART ", "6", "2010-12-01 08:26:00", "2.55", "12431.0", "Australia"),
     ("536365", "85123A", "WHITE HEART ", "6", "2010-12-01 08:26:00", "2.55", "12431.0", "Australia"),
@@ -35,7 +35,7 @@ LINES = [
 
 
 def mapped(path: Path, out: Path) -> dict[str, list[dict[str, Any]]]:
-    """The events of each topic that the command writes for the table at `path`; decimals exact."""
+    """Return the events of each topic that the command writes for the table at `path`, with exact decimals."""
     command = [sys.executable, str(EXAMPLE / "to_events.py"), str(path), "--out", str(out)]
     subprocess.run(command, check=True, capture_output=True, text=True)
     return {
@@ -61,7 +61,7 @@ def events(sample: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def signed_lines(events: list[dict[str, Any]]) -> list[tuple[str, int, str, int, Decimal]]:
-    """Every line of every event as the file has it: invoice, place, product, signed quantity, price."""
+    """Return every line of every event: invoice, position, product, signed quantity, price."""
     return [
         (
             event["transaction_id"],
@@ -76,7 +76,7 @@ def signed_lines(events: list[dict[str, Any]]) -> list[tuple[str, int, str, int,
 
 
 def lines_of(path: Path) -> list[tuple[str, int, str, int, Decimal]]:
-    """The same straight from the file."""
+    """Return the same lines, read from the file."""
     places: Counter[str] = Counter()
     lines = []
     for invoice, product, quantity, price in (
@@ -93,7 +93,7 @@ def test_every_line_is_in_one_event_with_its_own_quantity_and_price(
     assert signed_lines(events["pos-transactions"]) == lines_of(sample)
 
 
-def test_an_invoice_is_one_event_with_the_files_ids_and_its_first_lines_time_with_an_offset(
+def test_an_invoice_is_one_event_with_the_ids_of_the_file_and_the_time_of_its_first_line(
     events: dict[str, list[dict[str, Any]]],
 ) -> None:
     heads = [
@@ -117,7 +117,7 @@ def test_prices_are_the_text_of_the_file(sample: Path) -> None:
     assert '"unit_price":-11062.06}' in text
 
 
-def test_a_customer_has_one_change_when_first_seen_and_one_for_each_move(
+def test_a_customer_has_one_change_for_the_first_invoice_and_one_for_each_move(
     events: dict[str, list[dict[str, Any]]],
 ) -> None:
     changes = [
@@ -130,7 +130,7 @@ def test_a_customer_has_one_change_when_first_seen_and_one_for_each_move(
     ]
 
 
-def test_a_product_has_its_usual_name_and_price_and_no_cost_at_the_time_of_any_sale(
+def test_a_product_has_its_most_frequent_name_and_price_and_no_cost_at_any_sale(
     events: dict[str, list[dict[str, Any]]],
 ) -> None:
     products = {event["product_id"]: event for event in events["product-catalog"]}
@@ -158,7 +158,7 @@ def test_an_invoice_with_both_signs_becomes_a_sale_and_a_return(tmp_path: Path) 
     assert signed_lines(events) == [("1", 1, "a", 2, Decimal("1.5")), ("1", 2, "b", -1, Decimal("1.5"))]
 
 
-def test_text_that_is_no_number_and_missing_values_go_out_as_they_are_for_silver_to_refuse(tmp_path: Path) -> None:
+def test_missing_values_and_text_that_is_not_a_number_are_sent_unchanged(tmp_path: Path) -> None:
     rows = [
         ("1", "a", "A", "two", "5 January", "1,50", None, "France"),
         (None, None, None, None, None, None, None, None),
@@ -172,7 +172,7 @@ def test_text_that_is_no_number_and_missing_values_go_out_as_they_are_for_silver
     assert json.loads((tmp_path / "mapping.json").read_text())["lines_dropped"] == 0
 
 
-def test_a_csv_as_it_circulates_gives_the_same_events(sample: Path, events: dict[str, Any], tmp_path: Path) -> None:
+def test_the_published_csv_gives_the_same_events(sample: Path, events: dict[str, Any], tmp_path: Path) -> None:
     frame = pl.read_parquet(sample).with_columns(
         pl.col("InvoiceDate").str.to_datetime("%Y-%m-%d %H:%M:%S").dt.to_string("%-m/%-d/%Y %-H:%M"),
         pl.col("CustomerID").str.strip_suffix(".0"),
@@ -197,7 +197,7 @@ def test_the_account_adds_up(sample: Path, events: dict[str, Any]) -> None:
     }
 
 
-def test_a_file_without_the_columns_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_file_without_the_columns_is_rejected_with_their_names(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("InvoiceNo,StockCode\n1,a\n")
     command = [sys.executable, str(EXAMPLE / "to_events.py"), str(tmp_path / "other.csv"), "--out", str(tmp_path)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -211,7 +211,7 @@ def reconcile(monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module("reconcile")
 
 
-def test_a_lost_a_doubled_and_a_changed_line_are_each_named(
+def test_a_missing_a_repeated_and_a_changed_line_are_each_reported(
     reconcile: Any, sample: Path, events: dict[str, list[dict[str, Any]]]
 ) -> None:
     lines = reconcile.published(sample)
@@ -229,7 +229,7 @@ def test_a_lost_a_doubled_and_a_changed_line_are_each_named(
     ]
 
 
-def test_a_month_that_differs_by_the_last_digit_is_named(
+def test_a_month_that_differs_in_the_last_digit_is_reported(
     reconcile: Any, sample: Path, events: dict[str, list[dict[str, Any]]]
 ) -> None:
     lines = reconcile.published(sample)
@@ -245,7 +245,7 @@ def test_a_month_that_differs_by_the_last_digit_is_named(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not PUBLISHED.exists(), reason="the published table is not beside the repository")
-def test_the_whole_published_table_is_in_the_events_to_the_last_line_and_digit(tmp_path: Path) -> None:
+def test_every_line_and_digit_of_the_published_table_is_in_the_events(tmp_path: Path) -> None:
     events = mapped(PUBLISHED, tmp_path)
     sent = signed_lines(events["pos-transactions"])
     assert len(events["pos-transactions"]) == 25_900
@@ -257,7 +257,7 @@ def test_the_whole_published_table_is_in_the_events_to_the_last_line_and_digit(t
 
 
 def through_all_layers(path: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """run.sh on the table at `path`, untouched by the settings of whoever runs the tests."""
+    """Run run.sh on the table at `path`, without the settings of the test environment."""
     settings = {name: value for name, value in os.environ.items() if not name.startswith("ANIMEVERSE_")}
     command = ["sh", str(EXAMPLE / "run.sh"), str(path), str(folder)]
     environment = {**settings, "PYTHON": sys.executable}
@@ -265,7 +265,7 @@ def through_all_layers(path: Path, folder: Path) -> subprocess.CompletedProcess[
 
 
 @pytest.mark.slow
-def test_the_sample_goes_through_all_layers_and_only_the_bad_debt_is_quarantined(sample: Path, tmp_path: Path) -> None:
+def test_only_the_bad_debt_of_the_sample_is_quarantined(sample: Path, tmp_path: Path) -> None:
     done = through_all_layers(sample, tmp_path / "retail")
     assert done.returncode == 0, done.stderr
     assert "| `gold.fct_sales` | 8 | 7 | 33.952 |\n" in done.stdout
@@ -282,7 +282,7 @@ def test_the_sample_goes_through_all_layers_and_only_the_bad_debt_is_quarantined
 
 @pytest.mark.slow
 @pytest.mark.skipif(not PUBLISHED.exists(), reason="the published table is not beside the repository")
-def test_the_whole_published_table_adds_up_in_gold_to_the_last_line_and_digit(tmp_path: Path) -> None:
+def test_every_line_and_digit_of_the_published_table_is_in_gold(tmp_path: Path) -> None:
     done = through_all_layers(PUBLISHED, tmp_path / "retail")
     assert done.returncode == 0, done.stderr
     assert "| `gold.fct_sales` | 541,907 | 5,176,448 | 9,769,872.054 |\n" in done.stdout

@@ -1,4 +1,4 @@
-"""What a lakehouse came to, as frames that two homes can be compared by; and a small log to fill one with."""
+"""The contents of a lakehouse, for comparing two homes, and a small log to fill one."""
 
 from datetime import date
 from pathlib import Path
@@ -27,7 +27,7 @@ GOLD = (
 
 
 def fill_log(home: Path, events: int, *, seed: int = 5, days: int = 3) -> None:
-    """A small history with all its dirt, in the log of the home, or of the settings in the environment."""
+    """Write a small history with the default faults to the log of the home, or of the settings in the environment."""
     settings = load_settings(home=home)
     log = open_log(settings.log_url, kafka=settings.kafka, topic_prefix=settings.topic_prefix)
     log.ensure_topics(list(TOPICS))
@@ -37,7 +37,7 @@ def fill_log(home: Path, events: int, *, seed: int = 5, days: int = 3) -> None:
 
 
 def silver(home: Path) -> dict[str, pl.DataFrame]:
-    """Silver's rows in log order, without the clock columns (R30)."""
+    """Return silver's rows in log order, without the clock columns (R30)."""
     lake = Lake.open(load_settings(home=home))
     found = {}
     for name in lake.names():
@@ -50,7 +50,7 @@ def silver(home: Path) -> dict[str, pl.DataFrame]:
 
 
 def gold(home: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of the gold tables and of daily_summary, keys included, sorted."""
+    """Return all rows of the gold tables and of daily_summary, including keys, sorted."""
     with duckdb.connect(str(home / "gold" / "animeverse.duckdb"), read_only=True) as connection:
         return {
             name: connection.execute(f"select * from {name} order by all").fetchall()
@@ -59,7 +59,7 @@ def gold(home: Path) -> dict[str, list[tuple[object, ...]]]:
 
 
 def differences(one: Path, two: Path) -> list[str]:
-    """Names of the silver and gold tables that differ between two homes."""
+    """Return the names of the silver and gold tables that differ between two homes."""
     left, right = silver(one), silver(two)
     found = [name for name in left.keys() | right.keys() if name not in right or not left[name].equals(right[name])]
     ours, theirs = gold(one), gold(two)

@@ -1,4 +1,4 @@
-"""A home with a handful of records sent by hand, run through the layers in this process."""
+"""A home with a few literal records, processed in this process."""
 
 import json
 import threading
@@ -24,7 +24,7 @@ DAY = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
 def movement(number: int, **changes: Any) -> dict[str, Any]:
-    """An inventory delivery at DAY + `number` minutes; a change to `...` leaves the member out."""
+    """Return an inventory delivery at DAY + `number` minutes. A change to `...` omits the member."""
     event = {
         "event_id": f"e{number}",
         "event_type": "delivery",
@@ -40,7 +40,7 @@ def movement(number: int, **changes: Any) -> dict[str, Any]:
 
 
 def sale(number: int, price: str, at: datetime) -> dict[str, Any]:
-    """A sale of one unit."""
+    """Return a sale of one unit."""
     return {
         "event_id": f"s{number}",
         "event_type": "sale",
@@ -64,7 +64,7 @@ def send(
     key: bytes | None = b"P1",
     settings: Settings | None = None,
 ) -> None:
-    """Append records to the log of the home, or of the settings; their timestamp is `at`, else the event's own time."""
+    """Append records to the log of the home, or of the settings. Their timestamp is `at`, or the event time."""
     rows = [
         {
             "partition": partition,
@@ -82,7 +82,7 @@ def send(
 
 
 def run_layers(home: Path, *, gold: bool = False, **settings: Any) -> RunReport:
-    """Until caught up."""
+    """Run bronze and silver, and optionally gold, until caught up."""
     chosen = load_settings(home=home, **settings)
     layers = ("bronze", "silver", "gold") if gold else ("bronze", "silver")
     warehouse = Warehouse(chosen.home / "gold") if gold else None
@@ -102,13 +102,13 @@ def run_layers(home: Path, *, gold: bool = False, **settings: Any) -> RunReport:
 
 
 def rows(settings: Settings, table: str) -> pl.DataFrame:
-    """A table's rows as they are now."""
+    """Return the current rows of a table."""
     with closing(Lake.open(settings)) as lake:
         return lake.scan(table).collect()
 
 
 def log_records(home: Path, topic: str = TOPIC) -> list[dict[str, Any]]:
-    """All the log holds of a topic."""
+    """Return all records of a topic in the log."""
     with closing(open_log(load_settings(home=home).log_url)) as log:
         state = log.topic_state(topic)
         found: list[dict[str, Any]] = log.poll(topic, dict(state.first_offsets), 10_000).records.to_pylist()

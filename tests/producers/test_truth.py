@@ -13,11 +13,11 @@ from producers.world import Batch, World
 from tests.producers.conftest import SMALL
 from tests.reference.silver import Record, Silver, judge
 
-DIRTY = DataFaults(0.1, 0.1, 0.03, 0.05, 0.03, 0.02, 0.03, 0.03, 0.02)
+FAULTS = DataFaults(0.1, 0.1, 0.03, 0.05, 0.03, 0.02, 0.03, 0.03, 0.02)
 
 
 def _judged(batches: Iterable[Batch]) -> Silver:
-    """What the naive reference makes of the records, one after the other."""
+    """Return the reference's verdicts on these records."""
     logs: dict[tuple[str, int], list[Record]] = defaultdict(list)
     for batch in batches:
         partitions = partitions_of(batch.records["key"].combine_chunks(), 4).tolist()
@@ -30,17 +30,17 @@ def _judged(batches: Iterable[Batch]) -> Silver:
 @pytest.mark.parametrize(
     "world",
     [
-        World(1, date(2026, 2, 1), 9, 4_000, DIRTY),
-        World(2, date(2026, 2, 1), 1, 1_500, DIRTY),
-        World(3, date(2026, 2, 1), 40, 600, DIRTY),  # partitions so quiet that what is late by the clock is on time
+        World(1, date(2026, 2, 1), 9, 4_000, FAULTS),
+        World(2, date(2026, 2, 1), 1, 1_500, FAULTS),
+        World(3, date(2026, 2, 1), 40, 600, FAULTS),  # sparse partitions: an event late by the clock is on time
         SMALL,
     ],
-    ids=["dirty", "one day", "quiet", "usual"],
+    ids=["faulty", "one day", "sparse", "default"],
 )
-def test_truth_equals_a_naive_recount_of_the_records(world: World) -> None:
+def test_truth_equals_the_reference_verdicts(world: World) -> None:
     batches = list(world.batches())
     truth, silver = truth_of(batches), _judged(batches)
-    fates: dict[str, Counter[str]] = {topic: Counter() for topic in TOPICS}
+    outcomes: dict[str, Counter[str]] = {topic: Counter() for topic in TOPICS}
     reasons: dict[str, Counter[str]] = {topic: Counter() for topic in TOPICS}
     net, tickets, seats = Counter[date](), Counter[date](), Counter[date]()
     for verdict in silver.verdicts:
@@ -48,7 +48,7 @@ def test_truth_equals_a_naive_recount_of_the_records(world: World) -> None:
         if verdict.outcome == "quarantined":
             reasons[topic].update(verdict.reasons)
             continue
-        fates[topic][verdict.arrival or "duplicate"] += 1
+        outcomes[topic][verdict.arrival or "duplicate"] += 1
         row = verdict.row
         if verdict.outcome == "accepted" and topic == "pos-transactions":
             amount = sum(
@@ -60,9 +60,9 @@ def test_truth_equals_a_naive_recount_of_the_records(world: World) -> None:
             tickets[row["event_time"].date()] += sign * row["seats_booked"] * row["ticket_price"]
             seats[row["event_time"].date()] += sign * row["seats_booked"]
     for topic in TOPICS:
-        told = truth.fates[topic]
-        assert {name: told[name] for name in ("on_time", "late", "duplicate")} == {
-            name: fates[topic][name] for name in ("on_time", "late", "duplicate")
+        actual = truth.outcomes[topic]
+        assert {name: actual[name] for name in ("on_time", "late", "duplicate")} == {
+            name: outcomes[topic][name] for name in ("on_time", "late", "duplicate")
         }, topic
         assert +truth.reasons[topic] == +reasons[topic], topic
         assert truth.quarantined(topic) == reasons[topic].total(), topic
@@ -72,15 +72,15 @@ def test_truth_equals_a_naive_recount_of_the_records(world: World) -> None:
     assert truth.admissions() == seats
 
 
-def test_truth_told_in_pieces_is_the_same(batches: list[Batch]) -> None:
+def test_truth_does_not_depend_on_batch_sizes(batches: list[Batch]) -> None:
     whole, pieces = truth_of(batches), Truth()
     for batch in batches:
         for begin in range(0, batch.records.num_rows, 37):
-            pieces.tell(Batch(batch.topic, batch.records.slice(begin, 37), batch.facts.slice(begin, 37)))
-    assert pieces.fates == whole.fates and pieces.net_sales() == whole.net_sales()
+            pieces.add(Batch(batch.topic, batch.records.slice(begin, 37), batch.facts.slice(begin, 37)))
+    assert pieces.outcomes == whole.outcomes and pieces.net_sales() == whole.net_sales()
 
 
-def test_watching_changes_nothing(batches: list[Batch]) -> None:
+def test_watch_passes_batches_on_unchanged(batches: list[Batch]) -> None:
     truth = Truth()
     assert list(truth.watch(batches)) == batches
     assert truth.net_sales() == truth_of(batches).net_sales()

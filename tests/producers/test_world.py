@@ -43,6 +43,12 @@ def test_the_same_parameters_give_the_same_bytes_in_another_process_with_another
     assert there.stdout.strip() == _digest(world)
 
 
+def test_event_ids_of_a_seed_do_not_change_between_versions() -> None:
+    """Event ids contain the name: another name turns a repeated history into new events."""
+    assert World(5, date(2026, 3, 1), 3, 2_000).name == "6e48b755"
+    assert World(11, date(2026, 9, 1), 21, 15_000, DataFaults.none()).name == "25913035"
+
+
 def test_another_seed_gives_other_events_and_other_ids() -> None:
     def ids(seed: int) -> set[str]:
         values = [value for batch in World(seed, date(2026, 3, 1), 2, 500, DataFaults.none()).batches()
@@ -66,7 +72,7 @@ def test_records_leave_in_order_of_arrival_inside_the_history(batches: list[Batc
 
 
 @pytest.mark.parametrize(("days", "events"), [(1, 400), (14, 12_000), (3, 100), (400, 900)])
-def test_a_world_has_as_many_records_as_asked_for(days: int, events: int) -> None:
+def test_a_world_has_the_requested_number_of_records(days: int, events: int) -> None:
     found = sum(batch.records.num_rows for batch in World(3, date(2026, 1, 1), days, events).batches())
     assert abs(found - events) <= max(8, events // 200)
 
@@ -83,7 +89,7 @@ def test_every_topic_has_its_share(batches: list[Batch]) -> None:
     assert 0.06 < rows["customer-profiles"] / total < 0.10
 
 
-def test_clean_events_keep_their_contract_and_their_keys() -> None:
+def test_events_without_faults_satisfy_their_contract_and_have_their_key() -> None:
     for batch in World(2, date(2026, 12, 20), 5, 3_000, DataFaults.none()).batches():
         key_field = CONTRACTS[batch.topic].key_field
         keys, values = batch.records["key"].to_pylist(), batch.records["value"].to_pylist()
@@ -99,7 +105,7 @@ def test_event_ids_are_unique_within_a_topic(clean: Events) -> None:
         assert len(set(ids)) == len(ids), topic
 
 
-def test_no_screening_ever_sells_more_seats_than_its_hall_has(clean: Events) -> None:
+def test_no_screening_sells_more_seats_than_its_hall_has(clean: Events) -> None:
     seats = dict(zip(places().theater_ids, places().theater_seats, strict=True))
     sold = Counter[str]()
     for event in clean["cinema-sales"]:
@@ -109,7 +115,7 @@ def test_no_screening_ever_sells_more_seats_than_its_hall_has(clean: Events) -> 
     assert max(sold.values()) > 10
 
 
-def test_a_small_cinema_under_a_huge_load_is_never_oversold() -> None:
+def test_a_small_cinema_is_not_oversold_under_high_load() -> None:
     seats = dict(zip(places().theater_ids, places().theater_seats, strict=True))
     sold, halls = Counter[str](), {}
     for batch in World(4, date(2026, 9, 1), 1, 60_000, DataFaults.none()).batches():
@@ -125,12 +131,12 @@ def test_friday_and_the_weekend_fill_the_halls_more_than_other_days(clean: Event
     for event in clean["cinema-sales"]:
         sign = 1 if event["event_type"] == "booking" else -1
         day = datetime.fromisoformat(event["screening_time"]).date()
-        if date(2026, 9, 2) <= day < date(2026, 9, 16):  # whole weeks that the history has
+        if date(2026, 9, 2) <= day < date(2026, 9, 16):  # the whole weeks of the history
             seats[day.weekday()] += sign * event["seats_booked"]
     assert min(seats[4], seats[5], seats[6]) > max(seats[0], seats[2], seats[3])
 
 
-def test_seats_are_booked_before_the_film_and_cancelled_once_as_they_were_booked(clean: Events) -> None:
+def test_seats_are_booked_before_the_screening_and_cancelled_once_with_the_same_fields(clean: Events) -> None:
     booked: dict[str, dict[str, object]] = {}
     cancelled = 0
     for event in clean["cinema-sales"]:
@@ -145,7 +151,7 @@ def test_seats_are_booked_before_the_film_and_cancelled_once_as_they_were_booked
     assert cancelled > 30
 
 
-def test_stock_never_falls_below_nothing(clean: Events) -> None:
+def test_stock_is_never_negative(clean: Events) -> None:
     moves: list[tuple[str, str, str | None, int]] = []
     signs = {"delivery": 1, "transfer_in": 1, "adjustment": 1, "transfer_out": -1, "shrinkage": -1}
     for event in clean["inventory-updates"]:
@@ -164,7 +170,7 @@ def test_stock_never_falls_below_nothing(clean: Events) -> None:
     assert sum(event["event_type"] == "delivery" for event in clean["inventory-updates"][200:]) > 20
 
 
-def test_a_return_points_to_an_earlier_sale_of_the_same_line(clean: Events) -> None:
+def test_a_return_refers_to_an_earlier_sale_of_the_same_line(clean: Events) -> None:
     sales: dict[str, dict[str, Any]] = {}
     returns = 0
     for event in clean["pos-transactions"]:
@@ -194,7 +200,7 @@ def test_a_verified_review_comes_after_the_purchase(clean: Events) -> None:
         assert first[event["customer_id"], subject] < event["event_time"]
 
 
-def test_members_are_known_before_anybody_uses_them(clean: Events) -> None:
+def test_customers_and_products_exist_before_they_are_referenced(clean: Events) -> None:
     known = {
         event[field]
         for topic, field in (("customer-profiles", "customer_id"), ("product-catalog", "product_id"))
@@ -238,7 +244,7 @@ def test_tiers_follow_spend(clean: Events) -> None:
     assert sum(len(set(tiers)) > 1 for tiers in history.values()) > 20
 
 
-def test_people_move_products_end_and_releases_are_put_off() -> None:
+def test_master_data_of_every_kind_changes() -> None:
     seen: dict[str, dict[str, dict[str, object]]] = defaultdict(dict)
     changed = Counter[str]()
     for batch in World(8, date(2026, 5, 1), 60, 60_000, DataFaults.none()).batches():
@@ -277,6 +283,6 @@ def test_memory_does_not_grow_with_the_length_of_the_history() -> None:
     assert _peak_megabytes(100, 300_000) - _peak_megabytes(10, 30_000) < 60  # the longer history has 120 MB
 
 
-def test_a_world_without_days_is_refused() -> None:
+def test_a_world_without_days_is_rejected() -> None:
     with pytest.raises(ValueError, match="at least one day"):
         World(1, date(2026, 1, 1), 0, 10)

@@ -2,9 +2,9 @@
 
     python -m tests.promises.chaos N [seed] [home]
 
-The count uses only the log and the tables: numbers, checksums of ids, every partition and offset. `verify` runs
-after it. Runs and producers are forked from this process, which imports everything and uses nothing of it before the
-last kill, so a restart takes as long as opening the pipeline. Progress goes to stderr, one line of JSON to stdout.
+The count uses only the log and the tables: numbers, checksums of ids, every partition and offset. `verify` runs after
+it. Runs and producers are forked from this process, which imports everything and uses nothing of it before the last
+kill, so a restart takes as long as opening the pipeline. Progress goes to stderr, one line of JSON to stdout.
 """
 
 import json

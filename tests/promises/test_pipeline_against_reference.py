@@ -10,8 +10,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from pipelines.bronze.position import Position
 from pipelines.bronze.table import bronze_rows, ensure_bronze
-from pipelines.bronze.writer import Position
 from pipelines.clock import from_micros, micros, utc_now
 from pipelines.config.settings import Settings, load_settings
 from pipelines.contracts.tables import checkpoint_table

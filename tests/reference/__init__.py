@@ -1,1 +1,1 @@
-"""A second, slow reading of rules.md in plain Python, against which the pipeline is tested; they share no code."""
+"""An independent, slow implementation of docs/rules.md in plain Python. Tests compare the pipeline with it."""

@@ -1,4 +1,4 @@
-"""Logs that look for trouble in time, order and copies. Everything is a function of the seed."""
+"""Generate logs with adversarial times, orders and copies. Everything is a function of the seed."""
 
 import random
 from dataclasses import dataclass, field
@@ -18,13 +18,13 @@ PRICES: list[Any] = [5, Raw("9.99"), "12.5", Raw("0"), Raw("3.33335"), Raw("9999
 
 @dataclass(slots=True)
 class _Writer:
-    """One topic's log while it is being written, in order of arrival."""
+    """Writes the log of one topic in order of arrival."""
 
     topic: str
     rng: random.Random
     policy: Policy
     partitions: int
-    tame: bool  # no copies beyond the horizon and no broken values: what gold is counted from
+    tame: bool  # no copies beyond the horizon (R21) and no invalid values
     clock: datetime = START
     peaks: dict[int, datetime] = field(default_factory=dict)  # greatest event_time sent, by partition
     offsets: dict[int, int] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class _Writer:
         return self.rng.choice(awake or [0])
 
     def send(self, partition: int, value: bytes | None, **more: Any) -> None:
-        """Append a record; offsets have holes now and then (R50)."""
+        """Append a record. Offsets have occasional gaps (R50)."""
         rng = self.rng
         offset = self.offsets.get(partition, 0) + rng.choice([0, 0, 0, 0, 1, 3])
         self.offsets[partition] = offset + 1
@@ -45,7 +45,7 @@ class _Writer:
         self.records.append(Record(self.topic, 0, partition, offset, value=value, **more))
 
     def send_event(self, partition: int, made: dict[str, Any], value: bytes | None = None, **more: Any) -> None:
-        """Append the event and remember it; its key is mostly the right one."""
+        """Append and remember the event. Its key is usually correct."""
         rng = self.rng
         value = encode(made) if value is None else value
         key = str(made.get(KEYS[self.topic])).encode()
@@ -54,7 +54,7 @@ class _Writer:
         self.send(partition, value, **more)
 
     def event_time(self, partition: int) -> datetime:
-        """Near the clock, at a boundary, or the same as an earlier one."""
+        """Return a time near the clock, at a boundary, or equal to an earlier one."""
         rng, policy = self.rng, self.policy
         chance, peak = rng.random(), self.peaks.get(partition, self.clock)
         nudge = rng.choice([-MICRO, timedelta(0), MICRO])
@@ -73,7 +73,7 @@ class _Writer:
         return peak
 
     def fresh(self, partition: int) -> dict[str, Any]:
-        """A new valid event."""
+        """Return a new valid event."""
         rng, topic = self.rng, self.topic
         moment = self.event_time(partition)
         made = event(topic, event_id=f"{topic[0]}{partition}-{len(self.sent)}", event_time=iso(moment))
@@ -82,7 +82,7 @@ class _Writer:
         return made
 
     def copy(self) -> None:
-        """A copy of something sent before: the same or other bytes or content, here or there, soon or much later."""
+        """Append a copy of an earlier event: same or other bytes or content, same or other partition, soon or later."""
         rng = self.rng
         recent = self.sent[-12:] if self.tame else self.sent
         partition, made, value = rng.choice(rng.choice([recent, recent[-8:], recent[:3]]))
@@ -100,7 +100,7 @@ class _Writer:
             self.send(partition, encode({**made, "event_time": iso(other)}))
 
     def spoil(self) -> None:
-        """A record that should not pass, and sometimes its corrected resend under the same event_id."""
+        """Append an invalid record, and sometimes its corrected resend with the same event_id."""
         rng, partition = self.rng, self.partition()
         made = self.fresh(partition)
         kind = rng.random()
@@ -116,7 +116,7 @@ class _Writer:
             self.send_event(partition, made)
 
     def release(self) -> None:
-        """A record that claims to release an earlier one: rightly, wrongly, or of nothing at all."""
+        """Append a record with a release header (R27) that is correct, wrong, or names no record."""
         rng, topic = self.rng, self.topic
         named = rng.choice(self.records)
         place = rng.choice(
@@ -134,7 +134,7 @@ class _Writer:
         self.send(self.partition(), value, headers=headers)
 
     def move_on(self) -> None:
-        """Time passes: seconds mostly, sometimes days; partitions fall asleep and wake up."""
+        """Advance the clock by seconds, sometimes by days; partitions become idle and resume."""
         rng = self.rng
         self.clock += timedelta(seconds=rng.choice([0, 1, 20, 60, 299, 300, 301, 900]), microseconds=rng.randrange(3))
         if rng.random() < 0.02:
@@ -158,7 +158,7 @@ class _Writer:
 
 
 def _shape(rng: random.Random, topic: str, made: dict[str, Any]) -> dict[str, Any]:
-    """Ids from small pools, so that events meet; types, amounts and optional members of all sorts, all valid."""
+    """Return valid values: ids from small pools that events share, and varied types, amounts and optional members."""
     change: dict[str, Any] = {}
     pools = {"customer_id": "C", "product_id": "P", "title_id": "A", "warehouse_id": "W", "theater_id": "H"}
     for name, letter in pools.items():
@@ -206,7 +206,7 @@ def _shape(rng: random.Random, topic: str, made: dict[str, Any]) -> dict[str, An
 
 
 def _master(rng: random.Random, topic: str) -> dict[str, Any]:
-    """Changes from so few values that many change nothing that is tracked."""
+    """Return a change from a few values, so that many changes leave the tracked columns equal."""
     if rng.random() < 0.2:
         return {"event_type": "delete"}
     if topic == "customer-profiles":
@@ -222,13 +222,13 @@ def _master(rng: random.Random, topic: str) -> dict[str, Any]:
 
 
 def adversarial_log(seed: int, topic: str, policy: Policy | None = None, *, size: int | None = None) -> list[Record]:
-    """50 to 400 records of one topic in bronze order, over 1 to 4 partitions and some batches."""
+    """Return 50 to 400 records of one topic in bronze order, over 1 to 4 partitions and several batches."""
     rng = random.Random(f"{seed}/{topic}")
     return _write(rng, topic, policy or Policy(), rng.randrange(50, 400) if size is None else size, tame=False)
 
 
 def adversarial_world(seed: int, size: int = 80) -> list[Record]:
-    """Valid logs of all seven topics, with copies inside the horizon only: what gold is counted from."""
+    """Return valid logs of all seven topics, with copies only inside the horizon, for tests of gold."""
     return [
         record
         for topic in TOPICS
@@ -244,7 +244,7 @@ def _write(rng: random.Random, topic: str, policy: Policy, size: int, *, tame: b
 
 
 def in_batches(records: list[Record], rng: random.Random) -> list[Record]:
-    """Cut into batches at random places of the arrival order, then in bronze order."""
+    """Divide the arrival order into random batches and return the records in bronze order."""
     made: list[Record] = []
     batch_id = 1
     for one in records:

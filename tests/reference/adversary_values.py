@@ -1,4 +1,4 @@
-"""Record values that look for trouble: broken bytes, breached contracts, copies written another way. Seeded."""
+"""Generate adversarial record values: invalid bytes, contract violations, rewritten copies. Seeded."""
 
 import json
 import random
@@ -131,7 +131,7 @@ TEXTS = [
 
 
 def nasty(rng: random.Random) -> Any:
-    """Some value, of any kind; `...` means: leave the member out."""
+    """Return a value of any kind; `...` means: omit the member."""
     kind = rng.randrange(8)
     if kind == 0:
         return rng.choice([None, ..., True, False])
@@ -151,12 +151,12 @@ def nasty(rng: random.Random) -> Any:
 
 
 def valid_number(rng: random.Random) -> Raw:
-    """One of the numbers that JSON allows."""
+    """Return a number that is valid JSON."""
     return Raw(rng.choice([text for text in NUMBERS if NUMBER.fullmatch(text)]))
 
 
 def mutate(rng: random.Random, made: dict[str, Any]) -> dict[str, Any]:
-    """A copy with one to three members, or members of lines, replaced by something nasty."""
+    """Return a copy with one to three members, or members of lines, replaced by adversarial values."""
     changed = dict(made)
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         name = rng.choice([*changed, "items"] if "items" in changed else list(changed))
@@ -179,7 +179,7 @@ def _without_gaps(made: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_extras(rng: random.Random, made: dict[str, Any]) -> dict[str, Any]:
-    """A copy with members that the contract does not know."""
+    """Return a copy with members that are not in the contract."""
     names = ["coupon", "Event_ID", "x1", "EVENT_TIME", "_partition", "sprache", "a b", "", "größe", "items2", "k" * 64]
     extras = {name: value for name in rng.sample(names, rng.randrange(1, 4)) if (value := nasty(rng)) is not ...}
     changed = {**made, **extras}
@@ -189,7 +189,7 @@ def with_extras(rng: random.Random, made: dict[str, Any]) -> dict[str, Any]:
 
 
 def rewritten(rng: random.Random, made: dict[str, Any]) -> bytes:
-    """The same event by R22, in other bytes."""
+    """Return an event that is identical by R22 but has other bytes."""
     other = _respelled(rng, made)
     if rng.random() < 0.5:
         other["nothing"] = None
@@ -219,7 +219,7 @@ def _respelled(rng: random.Random, value: Any) -> Any:
 
 
 def conflicting(rng: random.Random, made: dict[str, Any]) -> dict[str, Any]:
-    """A copy that differs by one member, and still keeps the contract."""
+    """Return a copy that differs in one member and still satisfies the contract."""
     changed = dict(made)
     name = rng.choice(["payment_method", "city", "warehouse_id", "studio", "category", "review_text", "note", "note"])
     changed[name if name in made else "note"] = rng.choice(["other", "Other", "other ", "\u00f6ther", "o\u0308ther"])
@@ -227,7 +227,7 @@ def conflicting(rng: random.Random, made: dict[str, Any]) -> dict[str, Any]:
 
 
 def broken_bytes(rng: random.Random, value: bytes) -> bytes:
-    """Bytes that are, most of the time, no event any more."""
+    """Return bytes that are usually not a valid event."""
     place = rng.randrange(len(value) + 1)
     return rng.choice(
         [
@@ -250,7 +250,7 @@ def broken_bytes(rng: random.Random, value: bytes) -> bytes:
 
 
 def any_value(seed: int) -> tuple[str, bytes | None]:
-    """A topic and a value for it: about a third of them keep the contract."""
+    """Return a topic and a value for it. About a third of the values satisfy the contract."""
     rng = random.Random(seed)
     topic = rng.choice(TOPICS)
     made = event(topic, event_id=f"E{seed}")

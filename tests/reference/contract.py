@@ -1,4 +1,4 @@
-"""One record's value through the parse and contract stages. Source: R1-R13."""
+"""The parse and contract stages for one record's value. Source: R1-R13."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ YEAR_2000 = datetime(2000, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What settings say for a topic."""
+    """The settings of a topic."""
 
     out_of_orderness: timedelta = timedelta(minutes=10)
     allowed_lateness: timedelta = timedelta(hours=48)
@@ -37,13 +37,13 @@ class Policy:
 
 @dataclass(slots=True)
 class Checked:
-    """What the value holds. `row` is whole only when there are no reasons."""
+    """The result of the two stages. `row` is complete only without reasons."""
 
     reasons: set[str] = field(default_factory=set)
     row: dict[str, Any] = field(default_factory=dict)
-    event: Object | None = None  # None when the value could not be parsed
-    extras: dict[str, Value] = field(default_factory=dict)  # what the contract does not name; `items`: that of lines
-    drift: list[str] = field(default_factory=list)  # their names, and `items.<name>` of those in lines
+    event: Object | None = None  # None if the value cannot be parsed
+    extras: dict[str, Value] = field(default_factory=dict)  # members not in the contract; `items`: those of lines
+    drift: list[str] = field(default_factory=list)  # names of extras, and `items.<name>` for lines
     warnings: set[str] = field(default_factory=set)
 
     @property
@@ -53,7 +53,7 @@ class Checked:
 
 
 def check(topic: str, value: bytes | None, policy: Policy) -> Checked:
-    """Parse the value and hold it against its topic's contract; all that fails in the stage that stops it (R13)."""
+    """Parse the value and check its contract. Reasons are all failed rules of the stage that stops it (R13)."""
     event = _parse(topic, value)
     if isinstance(event, str):
         return Checked(reasons={event})
@@ -80,7 +80,7 @@ def check(topic: str, value: bytes | None, policy: Policy) -> Checked:
 
 
 def _parse(topic: str, value: bytes | None) -> Object | str:
-    """The event, or the one reason why there is none."""
+    """Return the event, or the reason why it cannot be parsed."""
     if value is None or value.strip(BLANK.encode()) == b"":
         return "empty_value"
     try:
@@ -101,7 +101,7 @@ def _parse(topic: str, value: bytes | None) -> Object | str:
 
 
 def _read_event_type(topic: str, event: Object, checked: Checked) -> str | None:
-    """The event's type, None when it is no type the topic knows."""
+    """Return the event's type; None if the topic does not have it."""
     member = next(one for one in members(topic) if one.name == "event_type")
     found: str | None = _read(member, event.get("event_type"), "event_type", Policy(), checked)
     checked.row["event_type"] = found
@@ -109,7 +109,7 @@ def _read_event_type(topic: str, event: Object, checked: Checked) -> str | None:
 
 
 def _is_checked(topic: str, member: Member, event_type: str | None) -> bool:
-    """Deletes are checked for four members only (R11); of unknown types only what every type needs (R4)."""
+    """Return whether the member is checked: four members of a delete (R11), the common ones of unknown types (R4)."""
     if topic in MASTER and event_type != "upsert":
         return member.name in ("event_id", "event_time", KEYS[topic])
     return not (member.name == "supplier_id" and topic == "inventory-updates" and event_type is None)
@@ -126,7 +126,7 @@ def _check_inventory(event_type: str | None, checked: Checked) -> None:
 
 
 def _read(member: Member, value: Value, path: str, policy: Policy, checked: Checked) -> Any:
-    """The typed value; None where it is null, absent or wrong (then with a reason)."""
+    """Return the typed value; None if it is null, absent or invalid (then with a reason)."""
     if value is None:
         if not member.optional:
             checked.reasons.add(f"missing:{path}")
@@ -168,7 +168,7 @@ def _typed(member: Member, value: Value, path: str, policy: Policy, checked: Che
 
 
 def _lines(value: Value, path: str, policy: Policy, checked: Checked) -> list[dict[str, Any]]:
-    """The lines of a sale, each a row of its own."""
+    """Return the lines of a sale, one row each."""
     if not isinstance(value, list):
         raise BadValueError("type")
     if not value:
@@ -197,7 +197,7 @@ def _lines(value: Value, path: str, policy: Policy, checked: Checked) -> list[di
 
 
 def _integers(value: Value) -> list[int]:
-    """The value if it is an integer of any sign."""
+    """Return the value if it is an integer of any sign."""
     try:
         return [integer_of(value, None, None)]
     except BadValueError:

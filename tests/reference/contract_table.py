@@ -1,4 +1,4 @@
-"""The seven contracts, copied by hand from design.md section 2 and R7-R9; a test compares the product's."""
+"""The seven contracts, copied by hand from docs/rules.md. A test compares the product's contracts with them."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ class Member:
     name: str
     kind: str  # text, enum, integer, money, time, date, boolean, texts, lines
     optional: bool = False
-    values: tuple[str, ...] = ()  # of an enum; of `currency` the setting
+    values: tuple[str, ...] = ()  # of an enum; the values of `currency` are a setting
     least: int | None = None
     most: int | None = None
 
 
 def _members(text: str) -> tuple[Member, ...]:
-    """Members from lines such as `rating integer 1..5`, `unit_cost? money 0..`, `status enum active|ended`."""
+    """Parse members from lines such as `rating integer 1..5`, `unit_cost? money 0..`, `status enum active|ended`."""
     found = []
     for line in text.strip().splitlines():
         name, kind, *more = line.split()
@@ -55,7 +55,7 @@ LINE = _members(
     """
 )
 
-# Inventory's supplier_id (needed by a delivery) and the sign of its quantity hang on the event type: see contract.py.
+# In inventory-updates, supplier_id (required for a delivery) and the sign of quantity depend on the type: contract.py.
 MEMBERS = {
     "pos-transactions": _members(
         """
@@ -162,5 +162,5 @@ MEMBERS = {
 
 
 def members(topic: str) -> tuple[Member, ...]:
-    """All members of a topic's events, event_id and event_time first."""
+    """Return all members of a topic's events, event_id and event_time first."""
     return HEAD + MEMBERS[topic]

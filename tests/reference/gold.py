@@ -1,7 +1,7 @@
-"""Gold counted anew from the accepted events, slowly. Source: R10, R12, R17, R31-R37, R43.
+"""Gold, recomputed slowly from the accepted events. Source: R10, R12, R17, R31-R37, R43.
 
 Rows are dicts. Instead of surrogate keys they hold the natural key and, where the dimension has versions, the
-`valid_from` of the version joined: `UNKNOWN` stands for the row -1, `NOT_APPLICABLE` for -2.
+`valid_from` of the version joined: `UNKNOWN` is the row -1, `NOT_APPLICABLE` for -2.
 """
 
 from collections import defaultdict
@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class Gold:
-    """All that the reference counts of gold."""
+    """All gold tables that the reference computes."""
 
     versions: dict[tuple[str, str], list[Version]]
     sales: list[Row] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Gold:
 
 
 def build(silver: Silver, policy: Policy | None = None) -> Gold:
-    """Gold as of all that silver accepted."""
+    """Return gold for all accepted events."""
     with localcontext(EXACT):
         gold = Gold(histories(silver.accepted(), list(_needs(silver))))
         gold.sales = [row for one in silver.accepted("pos-transactions") for row in _sale_lines(gold, one)]
@@ -55,7 +55,7 @@ def build(silver: Silver, policy: Policy | None = None) -> Gold:
 
 
 def _needs(silver: Silver) -> Iterator[Need]:
-    """Each member that a fact points at, and when."""
+    """Yield each member that a fact refers to, and the fact's time."""
     for one in silver.accepted():
         row, moment = one.row, one.row["event_time"]
         if one.record.topic not in BUSINESS:
@@ -69,7 +69,7 @@ def _needs(silver: Silver) -> Iterator[Need]:
 
 
 def _joined(gold: Gold, topic: str, key: str | None, moment: datetime, missing: int) -> tuple[Any, Any]:
-    """Natural key and valid_from of the version joined; both `missing` without a key."""
+    """Return natural key and valid_from of the version joined; both `missing` without a key."""
     if key is None:
         return missing, missing
     return key, version_at(gold.versions[topic, key], moment).valid_from
@@ -140,7 +140,7 @@ def _review(gold: Gold, one: Verdict) -> Row:
 
 
 def _movement(gold: Gold, one: Verdict) -> Row:
-    """Quantity with its sign: what leaves the warehouse is negative."""
+    """Return the movement with a signed quantity: negative if it leaves the warehouse."""
     update, moment = one.row, one.row["event_time"]
     sign = -1 if update["event_type"] in ("transfer_out", "shrinkage") else 1
     return {
@@ -154,7 +154,7 @@ def _movement(gold: Gold, one: Verdict) -> Row:
 
 
 def on_hand(gold: Gold, product_id: str, warehouse_id: str, day: date) -> int:
-    """Stock at the day's end: the sum of all movements up to it."""
+    """Return the stock at the end of the day: the sum of all movements up to it."""
     place = (product_id, warehouse_id)
     return sum(
         row["quantity"]
@@ -164,12 +164,12 @@ def on_hand(gold: Gold, product_id: str, warehouse_id: str, day: date) -> int:
 
 
 def end_of(day: date) -> datetime:
-    """The first moment of the next day."""
+    """Return the start of the next day."""
     return datetime.combine(day, time(), tzinfo=UTC) + DAY
 
 
 def passed(silver: Silver, moment: datetime, policy: Policy, *, lateness: bool) -> bool:
-    """Whether each business topic with any record has a watermark >= moment (+ allowed_lateness)."""
+    """Return whether each business topic with any record has a watermark >= moment (+ allowed_lateness)."""
     limit = moment + (policy.allowed_lateness if lateness else timedelta(0))
     topics = {topic for topic, _ in silver.partitions if topic in BUSINESS}
     marks = [watermark(silver, topic, policy) for topic in topics]
@@ -177,7 +177,7 @@ def passed(silver: Silver, moment: datetime, policy: Policy, *, lateness: bool) 
 
 
 def _daily(gold: Gold, silver: Silver, policy: Policy) -> dict[date, Row]:
-    """A row for each day from the first to the last with an event of a business topic."""
+    """Return a row for each day from the first to the last with an event of a business topic."""
     days = [one.row["event_time"].date() for one in silver.accepted() if one.record.topic in BUSINESS]
     if not days:
         return {}
@@ -202,7 +202,7 @@ def _daily(gold: Gold, silver: Silver, policy: Policy) -> dict[date, Row]:
 
 
 def _engagement(gold: Gold) -> dict[tuple[str, date], Row]:
-    """What each known customer did on each day, over all channels."""
+    """Return the activity of each known customer on each day, over all channels."""
     made: dict[tuple[str, date], Row] = defaultdict(
         lambda: {
             "orders": set(),
@@ -233,7 +233,7 @@ def _engagement(gold: Gold) -> dict[tuple[str, date], Row]:
 
 
 def _unmatched_returns(silver: Silver) -> set[str]:
-    """Returns that name no sale we know, or none at all."""
+    """Return the event ids of returns without a known sale."""
     sold = {one.row["transaction_id"] for one in silver.accepted("pos-transactions") if one.row["event_type"] == "sale"}
     return {
         one.row["event_id"]
@@ -243,7 +243,7 @@ def _unmatched_returns(silver: Silver) -> set[str]:
 
 
 def _over_cancelled(gold: Gold) -> set[str]:
-    """Bookings of which more seats were cancelled than booked."""
+    """Return the bookings with more cancelled than booked seats."""
     seats: dict[str, int] = defaultdict(int)
     for row in gold.attendance:
         seats[row["booking_id"]] += row["admissions"]

@@ -1,8 +1,8 @@
-"""The pipeline's outcome, as plain data, held against the reference; every difference becomes one readable line.
+"""Compare the pipeline's outcome, as plain data, with the reference. Each difference is one line of text.
 
-`actual` maps names to lists of dicts, whatever is there of:
+`actual` maps names to lists of dicts. Each name is optional:
     verdicts            topic, partition, offset, outcome (accepted, duplicate, quarantined), reasons, arrival
-    silver.<table>      rows of a silver table; of silver.pos_items, too
+    silver.<table>      rows of a silver table, including silver.pos_items
     silver.quarantine   rows
     ops.watermarks      topic, partition, high, last_record_at, is_idle, watermark
     ops.rule_counts     batch_id, topic, rule, action, rows
@@ -25,7 +25,7 @@ EVOLVED = 50
 def compare_silver(
     records: Iterable[Record], policy: Policy | Callable[[Record], Policy] | None, actual: Mapping[str, Rows]
 ) -> list[str]:
-    """Differences between what the reference makes of `records` and what was made of them; none is well."""
+    """Return the differences between the reference's outcome for `records` and `actual`."""
     silver = judge(records, policy)
     topics = sorted({one.record.topic for one in silver.verdicts})
     found = _verdict_differences(silver, actual["verdicts"]) if "verdicts" in actual else []
@@ -57,14 +57,14 @@ def compare_silver(
 
 
 def silver_row(verdict: Verdict) -> dict[str, Any]:
-    """The row of `silver.<topic>`: all contract members but `items`, lineage, `_extra` as parsed JSON."""
+    """Return the row of `silver.<topic>`: contract members except `items`, lineage, `_extra` as parsed JSON."""
     names = [member.name for member in members(verdict.record.topic) if member.name != "items"]
     extra = Object(tuple(verdict.extras.items())) if verdict.extras else None
     return {**{name: verdict.row.get(name) for name in names}, **_lineage(verdict), "_extra": extra}
 
 
 def item_rows(verdict: Verdict) -> list[dict[str, Any]]:
-    """The rows of `silver.pos_items`."""
+    """Return the rows of `silver.pos_items`."""
     head = {name: verdict.row[name] for name in ("event_id", "event_time")}
     return [{**head, **line, **_lineage(verdict)} for line in verdict.row["items"]]
 
@@ -129,19 +129,19 @@ def _row_differences(table: str, expected: Rows, actual: Rows) -> list[str]:
 
 
 def _same(ours: Any, theirs: Any) -> bool:
-    """Equal, and neither 1 for True nor 1.0 for Decimal."""
+    """Return whether values and types are equal: 1 differs from True, and 1.0 from a Decimal."""
     if isinstance(ours, bool) or isinstance(theirs, bool):
         return ours is theirs
     return bool(ours == theirs)
 
 
 def _same_extra(ours: Object | None, theirs: str | None) -> bool:
-    """Equal by R22; no extras at all may be null or an empty object."""
+    """Return whether they are equal by R22. Without extras, null and an empty object are equal."""
     return canonical(ours or Object(())) == canonical(parse((theirs or "{}").encode("utf-8", "surrogatepass")))
 
 
 def evolved_names(silver: Silver, topic: str) -> list[str]:
-    """Names of the topic's extras that may become columns, in bronze order; those never other than null left out."""
+    """Return the names of extras that may become columns, in bronze order, without those that are always null."""
     names: dict[str, None] = {}
     for one in silver.accepted(topic):
         for name, value in one.extras.items():
@@ -151,7 +151,7 @@ def evolved_names(silver: Silver, topic: str) -> list[str]:
 
 
 def _evolved_differences(silver: Silver, topic: str, actual: Rows) -> list[str]:
-    """Columns of their own for new members (R29): at most 50, as JSON text, of a string the string itself."""
+    """Compare the evolved columns (R29): at most 50, with JSON text, or the string itself for strings."""
     if not actual:
         return []
     names = evolved_names(silver, topic)
@@ -191,7 +191,7 @@ def _watermark_differences(silver: Silver, policy: Policy, row: Mapping[str, Any
         "last_record_at": state.last_record_at,
         "watermark": watermark(silver, topic, policy),
     }
-    if state.high is not None:  # whether a partition that never counts is idle means nothing
+    if state.high is not None:  # is_idle is undefined for a partition that never counts
         expected["is_idle"] = partition in idle_partitions(silver, topic, policy)
     return [
         f"watermark of {topic}/{partition}, {name}: {value} expected, found {row[name]}"

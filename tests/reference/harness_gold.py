@@ -1,9 +1,9 @@
-"""Gold as the pipeline makes it, as plain rows, held against the reference; surrogate keys are followed, not compared.
+"""Compare the pipeline's gold, as plain rows, with the reference. Surrogate keys are resolved, not compared.
 
-`actual` maps table names to rows, whatever is there of gold.dim_customer, dim_product, dim_anime_title, dim_store,
-dim_channel, dim_payment_method (the dimensions that a fact's keys point to must be there), gold.fct_sales,
+`actual` maps table names to rows. Tables are optional: gold.dim_customer, dim_product, dim_anime_title, dim_store,
+dim_channel, dim_payment_method (the dimensions that a given fact refers to are required), gold.fct_sales,
 fct_cinema_attendance, fct_review, fct_inventory_movement, fct_inventory_daily, fct_customer_engagement and
-marts.daily_summary. Columns as in R31-R36 and R43; what only one side has is not compared.
+marts.daily_summary. Columns follow R31-R36 and R43. Columns that only one side has are not compared.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ PLAIN = {"gold.dim_store": "store", "gold.dim_channel": "channel", "gold.dim_pay
 
 
 def compare_gold(gold: Gold, actual: Mapping[str, Rows]) -> list[str]:
-    """Differences between the reference's gold and the rows of `actual`; none is well."""
+    """Return the differences between the reference's gold and the rows of `actual`."""
     found: list[str] = []
     members: dict[str, dict[int, Any]] = {}
     for table, (topic, name) in VERSIONED.items():
@@ -58,7 +58,7 @@ def compare_gold(gold: Gold, actual: Mapping[str, Rows]) -> list[str]:
 
 
 def _key_column(rows: Rows, table: str, name: str) -> str:
-    """`title_key` or `anime_title_key`: whichever the dimension has."""
+    """Return `title_key` or `anime_title_key`, whichever the dimension has."""
     longer = f"{table.removeprefix('gold.dim_')}_key"
     return longer if rows and longer in rows[0] else f"{name}_key"
 
@@ -97,7 +97,7 @@ def _facts(ours: Rows, theirs: Rows, members: Members, table: str, by: Sequence[
         return tuple(row[name] for name in by)
 
     twice = [key for key, count in Counter(map(place, theirs)).items() if count > 1]
-    found = [f"{table} {key}: stands twice" for key in twice]
+    found = [f"{table} {key}: occurs twice" for key in twice]
     rows = {place(row): row for row in theirs}
     for one in ours:
         row = rows.pop(place(one), None)
@@ -112,7 +112,7 @@ def _facts(ours: Rows, theirs: Rows, members: Members, table: str, by: Sequence[
 
 
 def _joined(name: str, row: Mapping[str, Any], members: Members) -> Any:
-    """The row's value of our column: by its key if it has one; `...` where the row has nothing of the kind."""
+    """Return the row's value of a reference column, resolved by key if there is one; `...` if the row lacks it."""
     key_name = next((one for one in (f"{name}_key", f"anime_{name}_key") if one in row), None)
     if name not in members or key_name is None:
         return row.get(name, ...)
@@ -127,7 +127,7 @@ def _engagement(gold: Gold) -> Rows:
 
 
 def _stock(gold: Gold, theirs: Rows) -> list[str]:
-    """Every row's stock, and no day without a row from a product's first movement in a warehouse on."""
+    """Compare the stock of every row. Every day from the first movement of a product in a warehouse needs a row."""
     found = [
         f"fct_inventory_daily {row['product_id']} {row['warehouse_id']} {row['date']}: {ours} expected, found {row}"
         for row in theirs

@@ -1,4 +1,4 @@
-"""Versions of customers, products and titles from their changes, one key after the other. Source: R31-R33, R41."""
+"""Versions of customers, products and titles, computed per key from the changes. Source: R31-R33, R41."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ NOT_ATTRIBUTES = ("event_id", "event_time", "event_type")
 
 @dataclass(slots=True)
 class Version:
-    """One SCD2 row. `attributes` are the contract's members but the key; empty while nothing is known."""
+    """One SCD2 row. `attributes` are the contract's members except the key; empty if none are known."""
 
     key: str
     valid_from: datetime
@@ -29,7 +29,7 @@ class Version:
     is_inferred: bool = False
     is_deleted: bool = False
     attributes: dict[str, Any] = field(default_factory=dict)
-    shown: Verdict | None = None  # the change that the attributes come from
+    shown: Verdict | None = None  # the change that provides the attributes
 
     @property
     def is_current(self) -> bool:
@@ -38,7 +38,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A fact points at a member at some time."""
+    """A fact's reference to a member at a time."""
 
     topic: str
     key: str
@@ -46,7 +46,7 @@ class Need:
 
 
 def histories(accepted: Iterable[Verdict], needs: Iterable[Need]) -> dict[tuple[str, str], list[Version]]:
-    """All versions by (topic, key), by valid_from: those of changes, and inferred ones where a fact needs them."""
+    """Return all versions by (topic, key), ordered by valid_from, including inferred ones that a fact needs."""
     changes: dict[tuple[str, str], list[Verdict]] = {}
     for one in accepted:
         topic = one.record.topic
@@ -63,9 +63,9 @@ def histories(accepted: Iterable[Verdict], needs: Iterable[Need]) -> dict[tuple[
 
 
 def one_history(topic: str, key: str, changes: list[Verdict], needed: list[datetime]) -> list[Version]:
-    """The versions of one key. `needed` are the times of the facts that point at it."""
+    """Return the versions of one key. `needed` are the times of the facts that refer to it."""
     ordered = sorted(changes, key=lambda one: (one.row["event_time"], one.record.partition, one.record.offset))
-    last_at = {one.row["event_time"]: one for one in ordered}  # of several at one instant only the last counts
+    last_at = {one.row["event_time"]: one for one in ordered}  # of several changes at one instant only the last counts
     versions: list[Version] = []
     for moment, one in last_at.items():
         open_version = versions[-1] if versions and versions[-1].valid_to is None else None
@@ -79,7 +79,7 @@ def one_history(topic: str, key: str, changes: list[Verdict], needed: list[datet
             if member.name not in (*NOT_ATTRIBUTES, KEYS[topic])
         }
         if open_version and all(open_version.attributes[name] == attributes[name] for name in TRACKED[topic]):
-            open_version.attributes, open_version.shown = attributes, one  # of the untracked the last value shows
+            open_version.attributes, open_version.shown = attributes, one  # untracked columns show the last value
             continue
         if open_version:
             open_version.valid_to = moment
@@ -88,7 +88,7 @@ def one_history(topic: str, key: str, changes: list[Verdict], needed: list[datet
     if any(first is None or moment < first.valid_from for moment in needed):
         versions.insert(0, _inferred(key, first))
     if topic == "customer-profiles":
-        for version in versions:  # a delete blanks all that was said before it, also one that lost a tie
+        for version in versions:  # a delete blanks everything before it, even if it lost a tie
             after = ordered[ordered.index(version.shown) :] if version.shown else []
             if any(one.row["event_type"] == "delete" for one in after):
                 version.attributes = {**version.attributes, **dict.fromkeys(PERSONAL)}
@@ -103,5 +103,5 @@ def _inferred(key: str, first: Version | None) -> Version:
 
 
 def version_at(versions: list[Version], moment: datetime) -> Version:
-    """The version a fact of that time joins; in a gap after a delete, the one that the delete closed."""
+    """Return the version that a fact of that time joins; in a deletion gap, the version that the delete closed."""
     return [version for version in versions if version.valid_from <= moment][-1]

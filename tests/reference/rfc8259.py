@@ -1,6 +1,6 @@
-"""JSON by the letter of RFC 8259, one character at a time, and the equality of R22. Source: R2, R4, R5, R22.
+"""A strict RFC 8259 parser, one character at a time, and the equality of R22. Source: R2, R4, R5, R22.
 
-A number keeps its text, an object keeps all its members in order, doubles too: what they mean is for the caller.
+A number keeps its text and an object keeps all members in order, including repeated ones. The caller interprets them.
 """
 
 import re
@@ -14,19 +14,19 @@ ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r":
 
 
 class NotJsonError(Exception):
-    """The text is no JSON; the message says why and where."""
+    """The text is not JSON. The message contains reason and position."""
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number as it was written."""
+    """The text of a number."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """An object's members in the order written; a name may stand twice."""
+    """An object's members in order. A name may occur twice."""
 
     members: tuple[tuple[str, "Value"], ...]
 
@@ -34,7 +34,7 @@ class Object:
         return [name for name, _ in self.members]
 
     def get(self, name: str) -> "Value":
-        """The member's value; None when it is null or absent. Of doubles, the last."""
+        """Return the member's value; None if it is null or absent. Of repeated names, the last one counts."""
         return dict(self.members).get(name)
 
 
@@ -43,7 +43,7 @@ Value: TypeAlias = bool | Number | str | list["Value"] | Object | None
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """A number's value: digits x 10**exponent, or minus that. No zero at either end of `digits`; zero itself is "0"."""
+    """The value digits x 10**exponent, with a sign. `digits` has no zero at either end; zero itself is "0"."""
 
     negative: bool
     digits: str
@@ -51,7 +51,7 @@ class Exact:
 
 
 def parse(data: bytes) -> Value:
-    """The one value that `data` holds. Raises NotJsonError."""
+    """Return the value in `data`. Raises NotJsonError."""
     try:
         text = data.decode("utf-8", "strict")
     except UnicodeDecodeError as error:
@@ -156,7 +156,7 @@ class _Reader:
                 raise NotJsonError(f"unknown escape at {self.at}")
             return ESCAPES[char]
         unit = self.unit()
-        if 0xD800 <= unit < 0xDC00:  # the first half of a pair: the second must follow at once
+        if 0xD800 <= unit < 0xDC00:  # a high surrogate must be followed by a low one
             self.expect("\\u")
             second = self.unit()
             if not 0xDC00 <= second < 0xE000:
@@ -175,7 +175,7 @@ class _Reader:
 
 
 def exact(text: str) -> Exact | None:
-    """The value of a number's text; None when it is not written in JSON's number grammar."""
+    """Return the value of a number's text; None if it does not match the JSON number grammar."""
     found = NUMBER.fullmatch(text)
     if not found:
         return None
@@ -189,7 +189,7 @@ def exact(text: str) -> Exact | None:
 
 
 def _long_int(text: str) -> int:
-    """int(text) without Python's limit on the number of digits."""
+    """Return int(text) without Python's limit on the number of digits."""
     sign, digits = (-1, text[1:]) if text[0] == "-" else (1, text.lstrip("+"))
     value = 0
     for start in range(0, len(digits), 4000):
@@ -199,7 +199,7 @@ def _long_int(text: str) -> int:
 
 
 def canonical(value: Value) -> object:
-    """Equal for two values exactly when R22 calls them equal."""
+    """Return a form that is equal for two values exactly if they are equal by R22."""
     if value is None:
         return None
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""One plain event of each topic, and how to write any event, as bytes of one's own choice."""
+"""A valid event of each topic, and functions that write events as chosen bytes."""
 
 import copy
 import json
@@ -14,7 +14,7 @@ START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Text that goes into the JSON as it is: a number with its digits, or something broken."""
+    """Text that is written into the JSON unchanged: a number with its digits, or invalid text."""
 
     text: str
 
@@ -111,28 +111,28 @@ PLAIN: dict[str, dict[str, Any]] = {
 
 
 def event(topic: str, **changes: Any) -> dict[str, Any]:
-    """The topic's plain event with members changed; `...` takes a member away."""
+    """Return the topic's valid event with members changed; `...` removes a member."""
     made = {"event_id": "E1", "event_time": iso(START), **copy.deepcopy(PLAIN[topic]), **changes}
     return {name: one for name, one in made.items() if one is not ...}
 
 
 def at(seconds: float) -> datetime:
-    """START and so many seconds."""
+    """Return START plus `seconds`."""
     return START + timedelta(seconds=seconds)
 
 
 def iso(moment: datetime) -> str:
-    """`2026-03-02T12:00:00.000000Z`."""
+    """Return a time such as `2026-03-02T12:00:00.000000Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def encode(value: Any) -> bytes:
-    """Compact JSON; Raw parts as they are."""
+    """Return compact JSON; Raw parts are unchanged."""
     return write(value).encode("utf-8", "surrogatepass")
 
 
 def write(value: Any, gap: str = "") -> str:
-    """JSON text of str, int, bool, None, list, dict and Raw, with `gap` around every sign."""
+    """Return JSON text of str, int, bool, None, list, dict and Raw, with `gap` around every structural character."""
     if isinstance(value, Raw):
         return value.text
     if isinstance(value, dict):
@@ -156,9 +156,9 @@ def record(
     batch_id: int = 1,
     **changes: Any,
 ) -> Record:
-    """A record whose event happened `seconds` after START, with event_id `E<partition>-<offset>` unless said otherwise.
+    """Return a record whose event happened `seconds` after START. Its default event_id is `E<partition>-<offset>`.
 
-    It was recorded when it happened, `recorded` seconds after START, or, with None, nobody knows when.
+    Its timestamp is the event time, or `recorded` seconds after START; None means no timestamp.
     """
     if isinstance(value, EllipsisType):
         changes = {"event_id": f"E{partition}-{offset}", "event_time": iso(at(seconds)), **changes}

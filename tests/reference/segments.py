@@ -1,4 +1,4 @@
-"""RFM scores of each ended day, and their history, as R36 says it."""
+"""RFM scores of each ended day and their history (R36)."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -16,7 +16,7 @@ WINDOW = 365 * DAY
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """1 to 5 each, 5 the best."""
+    """Scores from 1 to 5; 5 is best."""
 
     recency: int
     frequency: int
@@ -35,14 +35,14 @@ class SegmentVersion:
 
 
 def quintile(rank: int, count: int) -> int:
-    """1 to 5 by rank, which begins at 1."""
+    """Return the quintile, 1 to 5, of a rank that begins at 1."""
     return 5 * (rank - 1) // count + 1
 
 
 def scores_of(gold: Gold, day: date) -> dict[str, Scores]:
-    """Scores of all customers with a sale or booking in the 365 days that end with `day`.
+    """Return the scores of all customers with a sale or booking in the 365 days that end with `day`.
 
-    A tie goes by customer_id. The order of recency is turned round: the longer ago, the lower the rank.
+    Ties are ordered by customer_id. Recency is reversed: the longer ago, the lower the rank.
     """
     days: dict[str, set[date]] = defaultdict(set)
     money: dict[str, Decimal] = defaultdict(lambda: ZERO)
@@ -71,7 +71,7 @@ def _ranked(values: dict[str, Any]) -> dict[str, int]:
 def segment_history(
     gold: Gold, silver: Silver, segment_of: Callable[[Scores], str], policy: Policy | None = None
 ) -> list[SegmentVersion]:
-    """Versions by customer and valid_from; one opens where the scores change, and ends where the customer falls out."""
+    """Return versions by customer and valid_from. One opens when the scores change, and closes with an empty window."""
     days = [row["date"] for row in [*gold.sales, *gold.attendance]]
     history: list[SegmentVersion] = []
     current: dict[str, tuple[Scores, datetime]] = {}

@@ -1,4 +1,4 @@
-"""Bronze records to silver verdicts, one after the other. Source: R1, R14-R22, R27."""
+"""Assign verdicts to bronze records, one by one. Source: R1, R14-R22, R27."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -34,7 +34,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one record."""
+    """The verdict on one record."""
 
     record: Record
     outcome: str  # accepted, duplicate, quarantined
@@ -49,14 +49,14 @@ class Verdict:
 
 @dataclass(slots=True)
 class PartitionState:
-    """What the watermark needs to know of one topic partition."""
+    """The state of one topic partition that determines the watermark."""
 
     high: datetime | None = None
     last_record_at: datetime | None = None
 
 
 class FrozenError(Exception):
-    """Drift policy `freeze` met `field` in `place`; nothing of its batch may be committed."""
+    """Drift policy `freeze` found `field` in `place`. Nothing of its batch may be committed."""
 
     def __init__(self, place: Place, field: str) -> None:
         super().__init__(f"{place}: {field}")
@@ -65,19 +65,19 @@ class FrozenError(Exception):
 
 @dataclass(slots=True)
 class Silver:
-    """All verdicts in bronze order, and the state after the last."""
+    """All verdicts in bronze order, and the state after the last record."""
 
     verdicts: list[Verdict] = field(default_factory=list)
     partitions: dict[tuple[str, int], PartitionState] = field(default_factory=dict)
     winners: dict[tuple[str, str], list[tuple[datetime, object]]] = field(default_factory=dict)
     quarantined: set[Place] = field(default_factory=set)
-    released: set[Place] = field(default_factory=set)  # quarantined places whose release was accepted
+    released: set[Place] = field(default_factory=set)  # quarantined records whose release was accepted
 
     def accepted(self, topic: str | None = None) -> list[Verdict]:
         return [one for one in self.verdicts if one.outcome == "accepted" and topic in (None, one.record.topic)]
 
     def rule_counts(self) -> Counter[tuple[int, str, str, str]]:
-        """Rows by (batch_id, topic, rule, action)."""
+        """Return rows by (batch_id, topic, rule, action)."""
         counts: Counter[tuple[int, str, str, str]] = Counter()
         for one in self.verdicts:
             named = [("quarantine", rule) for rule in one.reasons] + [("warn", rule) for rule in one.warnings]
@@ -86,7 +86,7 @@ class Silver:
 
 
 def judge(records: Iterable[Record], policy: Policy | Callable[[Record], Policy] | None = None) -> Silver:
-    """A verdict for every record, which come in bronze order of each topic. A callable gives each record its policy.
+    """Return a verdict for every record. Records are in bronze order per topic. A callable returns a record's policy.
 
     Raises FrozenError at the first record that a `freeze` policy stops.
     """
@@ -136,7 +136,7 @@ def _judge_one(silver: Silver, record: Record, policy: Policy) -> Verdict:
         return Verdict(record, "duplicate", event_id=checked.event_id)
     if remembered:
         return _quarantine(record, checked, "conflicting_duplicate")
-    if origin in silver.released:  # a second release adds nothing, under another event_id, either
+    if origin in silver.released:  # a second release adds nothing, even with another event_id
         return Verdict(record, "duplicate", event_id=checked.event_id)
     copies.append((event_time, content))
     if origin:
@@ -170,7 +170,7 @@ def _quarantine(record: Record, checked: Checked, *reasons: str) -> Verdict:
 
 
 def _released_place(silver: Silver, record: Record) -> Place | None:
-    """The quarantined record of this topic that the release header names; None without one."""
+    """Return the quarantined record of this topic that the release header names; None if there is none."""
     for name, value in record.headers:
         parts = (value or b"").split(b"/")
         if name == RELEASE and len(parts) == 3:
@@ -181,16 +181,16 @@ def _released_place(silver: Silver, record: Record) -> Place | None:
 
 
 def idle_partitions(silver: Silver, topic: str, policy: Policy) -> set[int]:
-    """Partitions with a high whose last record lies more than idle_timeout before the last of all, by record time.
+    """Return the partitions with a high whose last record is more than idle_timeout before the topic's last record.
 
-    Partitions without a high count for nothing, here either; one whose records have no timestamp is never idle.
+    Partitions without a high do not count here either. A partition whose records have no timestamp is never idle.
     """
     clocks = {one: state.last_record_at for one, state in _with_high(silver, topic).items() if state.last_record_at}
     return {one for one, clock in clocks.items() if clock < max(clocks.values()) - policy.idle_timeout}
 
 
 def watermark(silver: Silver, topic: str, policy: Policy | None = None) -> datetime | None:
-    """The least of high - out_of_orderness over the topic's partitions that are not idle (R16)."""
+    """Return the least high - out_of_orderness over the topic's partitions that are not idle (R16)."""
     policy = policy or Policy()
     idle = idle_partitions(silver, topic, policy)
     awake = [state.high for partition, state in _with_high(silver, topic).items() if partition not in idle]

@@ -1,4 +1,4 @@
-"""The reference reads single values as rules.md says: literal cases, one claim each."""
+"""Single values against docs/rules.md: literal cases, one claim each."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -66,17 +66,17 @@ BYTES = {
 
 
 @pytest.mark.parametrize("claim", BYTES)
-def test_broken_values_stop_at_the_parse_stage(claim: str) -> None:
+def test_invalid_json_stops_at_the_parse_stage(claim: str) -> None:
     value, reason = BYTES[claim]
     assert sorted(check(POS, value, Policy()).reasons) == [reason]
 
 
-def test_r2_nested_128_deep_is_fine_and_a_pair_of_surrogates_is_one_character() -> None:
+def test_r2_128_levels_are_valid_and_a_surrogate_pair_is_one_character() -> None:
     deep = b',"x":' + b"[" * 127 + b"]" * 127
     assert reasons(POS, PLAIN_POS[:-1] + deep + rb',"y":"\ud83d\ude00"}') == []
 
 
-def test_r2_a_member_twice_in_a_line_is_duplicate_field_and_in_a_nested_extra_it_is_not() -> None:
+def test_r2_a_repeated_member_is_duplicate_field_in_a_line_but_not_in_a_nested_extra() -> None:
     twice = Raw('[{"line_number":1,"line_number":1,"product_id":"P","quantity":1,"unit_price":1}]')
     assert reasons(POS, items=twice) == ["duplicate_field"]
     assert reasons(POS, x=Raw('{"a":1,"a":2}')) == []
@@ -146,7 +146,7 @@ FINE: dict[str, tuple[str, dict[str, Any], str, Any]] = {
 
 
 @pytest.mark.parametrize("claim", FINE)
-def test_unusual_values_are_read_as_they_are_meant(claim: str) -> None:
+def test_unusual_values_have_the_expected_meaning(claim: str) -> None:
     topic, changes, name, expected = FINE[claim]
     checked = check(topic, encode(event(topic, **changes)), Policy())
     assert checked.reasons == set()
@@ -253,7 +253,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("claim", WRONG)
-def test_breaches_of_the_contract_are_named(claim: str) -> None:
+def test_contract_violations_have_the_expected_reasons(claim: str) -> None:
     topic, changes, expected = WRONG[claim]
     assert reasons(topic, **changes) == expected
 
@@ -282,31 +282,31 @@ WARNINGS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
 
 
 @pytest.mark.parametrize("claim", WARNINGS)
-def test_warn_rules_keep_the_record_and_name_themselves(claim: str) -> None:
+def test_warn_rules_keep_the_record_and_report_their_name(claim: str) -> None:
     topic, changes, expected = WARNINGS[claim]
     checked = check(topic, encode(event(topic, **changes)), Policy())
     assert checked.reasons == set()
     assert checked.warnings == expected
 
 
-def test_r3_and_r29_unknown_members_are_drift_and_kept_whole() -> None:
+def test_r3_and_r29_unknown_members_are_drift_and_kept_unchanged() -> None:
     checked = check(POS, encode(event(POS, Event_ID="x", note=None, items=line(gift=True))), Policy())
     assert checked.drift == ["Event_ID", "note", "items.gift"]
     assert checked.extras == {"Event_ID": "x", "note": None, "items": [Object((("gift", True),))]}
 
 
-def test_r18_currency_and_least_event_time_are_settings() -> None:
+def test_r18_currency_and_minimum_event_time_are_settings() -> None:
     policy = Policy(currency="JPY", min_event_time=datetime(2026, 3, 2, 13, tzinfo=UTC))
     yen = encode(event(POS, currency="JPY", event_time="2026-03-02T12:59:59Z"))
     assert check(POS, yen, policy).reasons == {"range:event_time"}
 
 
-def test_every_topics_plain_event_passes() -> None:
+def test_the_sample_event_of_every_topic_is_valid() -> None:
     assert [topic for topic in TOPICS if reasons(topic)] == []
 
 
-def test_pipelines_contracts_are_those_of_design_md() -> None:
-    """Names, kinds, nullability, values, bounds, keys: ours are copied by hand from the page."""
+def test_the_contracts_of_the_pipeline_equal_those_of_the_rules() -> None:
+    """Names, kinds, nullability, values, bounds and keys equal the copy from docs/rules.md."""
     contracts = pytest.importorskip("pipelines.contracts.registry")
     assert list(contracts.CONTRACTS) == list(TOPICS)
     assert contracts.BUSINESS_TOPICS == BUSINESS
@@ -320,7 +320,7 @@ def test_pipelines_contracts_are_those_of_design_md() -> None:
             other = lines.get(ours.name) or theirs[ours.name]
             assert other.kind == ours.kind, ours
             assert tuple(other.values) == ours.values, ours
-            if (topic, ours.name) != (STOCK, "quantity"):  # bounded but for adjustments
+            if (topic, ours.name) != (STOCK, "quantity"):  # bounded except for adjustments
                 assert (other.minimum, other.maximum) == (ours.least, ours.most), ours
-            if (topic, ours.name) != (STOCK, "supplier_id"):  # needed by a delivery
+            if (topic, ours.name) != (STOCK, "supplier_id"):  # required for a delivery
                 assert other.optional == ours.optional, ours

@@ -1,4 +1,4 @@
-"""Gold as the reference counts it: tiny worlds with hand-made numbers, one claim each."""
+"""The reference's gold: tiny worlds with literal numbers, one claim each."""
 
 from datetime import date, timedelta
 from decimal import Decimal
@@ -26,7 +26,7 @@ def gold_of(*records: Record) -> Gold:
 
 
 def sale(offset: int, seconds: float = 0, *, lines: list[tuple[str, int, str]] | None = None, **more: Any) -> Record:
-    """A sale of (product, quantity, price) lines."""
+    """Return a sale of (product, quantity, price) lines."""
     items = [
         {"line_number": number, "product_id": product, "quantity": quantity, "unit_price": Raw(price)}
         for number, (product, quantity, price) in enumerate(lines or [("P1", 1, "10")], start=1)
@@ -44,13 +44,13 @@ def test_r35_net_sales_are_quantity_times_price_minus_discount() -> None:
     assert (row["quantity"], row["discount_amount"], row["net_sales_amount"]) == (2, 1, Decimal("18.98"))
 
 
-def test_r12_and_r35_a_return_is_negative_in_all_but_its_price() -> None:
+def test_r12_and_r35_a_return_is_negative_except_for_its_unit_price() -> None:
     row = gold_of(record(POS, 0, event_type="return")).sales[0]
     assert (row["quantity"], row["discount_amount"], row["net_sales_amount"]) == (-2, -1, Decimal("-18.98"))
     assert row["unit_price"] == Decimal("9.99")
 
 
-def test_r35_cost_and_margin_use_the_version_of_the_sales_time() -> None:
+def test_r35_cost_and_margin_use_the_version_valid_at_the_sale() -> None:
     cheap, dear = record(PRODUCT, 0, 0, unit_cost=4), record(PRODUCT, 1, 100, unit_cost=6)
     found = gold_of(cheap, dear, sale(0, 99), sale(1, 100)).sales
     assert [row["cost_amount"] for row in found] == [4, 6]
@@ -58,7 +58,7 @@ def test_r35_cost_and_margin_use_the_version_of_the_sales_time() -> None:
     assert [row["product"] for row in found] == [("P1", at(0)), ("P1", at(100))]
 
 
-def test_r33_and_r35_a_sale_before_its_product_has_no_cost_and_counts_as_a_line_without() -> None:
+def test_r33_and_r35_a_sale_before_its_product_counts_as_a_line_without_cost() -> None:
     gold = gold_of(record(PRODUCT, 0, 100), sale(0, 99), sale(1, 100))
     assert [row["cost_amount"] for row in gold.sales] == [None, Decimal("4.2")]
     assert gold.sales[0]["product"] == ("P1", BEGINNING)
@@ -66,7 +66,7 @@ def test_r33_and_r35_a_sale_before_its_product_has_no_cost_and_counts_as_a_line_
     assert gold.daily[TODAY]["gross_margin_amount"] == Decimal("5.8")
 
 
-def test_r33_a_late_change_rekeys_the_facts_between_old_and_new_boundary() -> None:
+def test_r33_a_late_change_rekeys_the_facts_between_the_old_and_the_new_boundary() -> None:
     base = [record(CUSTOMER, 0, 0), record(CUSTOMER, 2, 300, city="Linz"), sale(0, 100), sale(1, 200), sale(2, 300)]
     late = record(CUSTOMER, 3, 150, city="Graz", recorded=300)
     before, after = gold_of(*base), gold_of(*base[:2], late, *base[2:])
@@ -90,7 +90,7 @@ def test_r34_guests_and_stores() -> None:
     assert found[0]["customer"] == (UNKNOWN, UNKNOWN)
 
 
-def test_r35_amounts_are_exact_at_the_edge_of_money() -> None:
+def test_r35_amounts_are_exact_at_the_bounds_of_money() -> None:
     row = gold_of(sale(0, lines=[("P1", 2**63 - 1, "99999999999999.9999")])).sales[0]
     assert row["net_sales_amount"] == Decimal("922337203685477579777662796314522.4193")
 
@@ -134,7 +134,7 @@ def test_r17_a_day_is_final_when_the_watermark_has_passed_its_end_by_the_allowed
     assert gold.daily[TODAY]["is_final"] is final
 
 
-def test_r17_each_business_topic_with_any_record_has_to_get_there() -> None:
+def test_r17_each_business_topic_with_any_record_must_pass_the_day() -> None:
     done = [sale(0, 0), sale(1, 5 * DAY)]
     assert gold_of(*done).daily[TODAY]["is_final"]
     assert not gold_of(*done, booking(0, DAY)).daily[TODAY]["is_final"]
@@ -142,7 +142,7 @@ def test_r17_each_business_topic_with_any_record_has_to_get_there() -> None:
     assert gold_of(*done, record(CUSTOMER, 0)).daily[TODAY]["is_final"], "master data has no say"
 
 
-def test_r10_returns_without_a_sale_and_cancellations_beyond_the_booking_are_counted() -> None:
+def test_r10_unmatched_returns_and_excess_cancellations_are_counted() -> None:
     gold = gold_of(
         sale(0, transaction_id="A"),
         sale(1, event_type="return", original_transaction_id="A"),
@@ -173,24 +173,24 @@ def test_engagement_has_a_row_for_each_known_customer_and_day() -> None:
     assert (today["orders"], today["bookings"], today["reviews"], today["net_sales_amount"]) == (1, 1, 1, 10)
 
 
-def test_r36_quintiles_are_by_rank() -> None:
+def test_r36_quintiles_follow_the_rank() -> None:
     assert [quintile(rank, 7) for rank in range(1, 8)] == [1, 1, 2, 3, 3, 4, 5]
     assert [quintile(rank, 1) for rank in (1,)] == [1]
 
 
 def five_customers() -> list[Record]:
-    """C1 bought 4 days before the others' last day, C5 on it; each for 10 more than the one before."""
+    """Return sales to C1 to C5 on successive days, each 10 larger than the previous one."""
     return [sale(n, n * DAY, customer_id=f"C{n + 1}", lines=[("P1", 1, f"{10 * (n + 1)}")]) for n in range(5)]
 
 
-def test_r36_scores_rank_all_customers_of_the_window_and_ties_go_by_customer() -> None:
+def test_r36_scores_rank_all_customers_of_the_window_and_ties_are_ordered_by_customer() -> None:
     scores = scores_of(gold_of(*five_customers()), TODAY + timedelta(days=4))
     assert [scores[f"C{n}"].recency for n in range(1, 6)] == [1, 2, 3, 4, 5]
     assert [scores[f"C{n}"].monetary for n in range(1, 6)] == [1, 2, 3, 4, 5]
     assert [scores[f"C{n}"].frequency for n in range(1, 6)] == [1, 2, 3, 4, 5], "one day each: by customer_id"
 
 
-def test_r36_the_window_is_365_days_with_the_day_itself() -> None:
+def test_r36_the_window_is_365_days_including_the_day() -> None:
     gold = gold_of(sale(0, 0))
     assert list(scores_of(gold, TODAY + timedelta(days=364))) == ["C1"]
     assert list(scores_of(gold, TODAY + timedelta(days=365))) == []
@@ -214,13 +214,13 @@ def test_r36_segments_begin_at_midnight_after_the_first_ended_day() -> None:
     assert history(sale(0, 0), sale(1, midnight + 600)) == [("C1", one, at(midnight), None)]
 
 
-def test_r36_who_falls_out_of_the_window_has_the_version_closed() -> None:
+def test_r36_a_customer_outside_the_window_has_the_version_closed() -> None:
     end = 365 * DAY
     found = history(sale(0, 0), sale(1, end + DAY, customer_id=None))
     assert found == [("C1", Scores(1, 1, 1), at(12 * 3600), at(end + 12 * 3600))]
 
 
-def test_facts_and_versions_of_a_world_fit_together() -> None:
+def test_every_fact_of_a_world_joins_a_version() -> None:
     silver = judge(adversarial_world(3))
     gold = build(silver, Policy())
     accepted = silver.accepted(POS)
@@ -235,7 +235,7 @@ def test_facts_and_versions_of_a_world_fit_together() -> None:
 
 
 def tables(gold: Gold) -> dict[str, list[dict[str, Any]]]:
-    """Gold as a faithful warehouse would hold it, with keys of its own choice."""
+    """Return gold as a correct warehouse stores it, with arbitrary keys."""
     made: dict[str, list[dict[str, Any]]] = {"gold.fct_sales": []}
     keys: dict[tuple[str, Any], int] = {}
     for table, (topic, name) in VERSIONED.items():
@@ -263,7 +263,7 @@ def tables(gold: Gold) -> dict[str, list[dict[str, Any]]]:
     return made
 
 
-def test_the_gold_harness_finds_nothing_in_a_faithful_warehouse_and_names_what_differs() -> None:
+def test_the_gold_harness_accepts_a_correct_warehouse_and_reports_each_difference() -> None:
     gold = build(judge(adversarial_world(4, size=50)))
     made = tables(gold)
     assert compare_gold(gold, made) == []

@@ -1,7 +1,7 @@
-"""Literal histories of one customer: which changes open, split, close or leave versions (R31, R33, R41).
+"""Literal histories of one customer: which changes open, split or close versions (R31, R33, R41).
 
-A change is written `time:tier` or `time:delete`, in the order of the log.
-A version is written `from-to:tier`, `!` where a delete closed it, `?` in front of an inferred one.
+A change has the form `time:tier` or `time:delete`, in the order of the log. A version has the form `from-to:tier`,
+with `!` if a delete closed it and a leading `?` if it is inferred.
 """
 
 import random
@@ -18,7 +18,7 @@ TIERS = {"n": "none", "b": "bronze", "s": "silver", "g": "gold"}
 
 
 def change(number: int, text: str, partition: int = 0) -> Record:
-    """`10:g`: at second 10 the tier became gold; `10:g@Linz`: and the city Linz; `10:g=Kai`: and the name Kai."""
+    """Parse changes. `10:g`: tier gold at second 10; `10:g@Linz`: also city Linz; `10:g=Kai`: also name Kai."""
     moment, what = text.split(":")
     made = event(CUSTOMER, event_id=f"e{partition}/{number}", event_time=iso(at(int(moment))))
     what, _, name = what.partition("=")
@@ -106,14 +106,14 @@ CASES = {
 
 
 @pytest.mark.parametrize("claim", CASES)
-def test_versions_are_those_expected(claim: str) -> None:
+def test_a_history_has_the_expected_versions(claim: str) -> None:
     log, facts, expected = CASES[claim]
     needed = [at(int(moment)) for moment in facts.split()]
     assert written(one_history(CUSTOMER, "C1", changes(log), needed)) == expected
 
 
 @pytest.mark.parametrize("claim", [claim for claim, case in CASES.items() if not case[1]])
-def test_r31_replay_changes_nothing_and_the_order_of_arrival_only_ties(claim: str) -> None:
+def test_r31_replay_changes_nothing_and_arrival_order_decides_ties_only(claim: str) -> None:
     log, _, expected = CASES[claim]
     made = changes(log)
     assert written(one_history(CUSTOMER, "C1", made + made, [])) == expected
@@ -121,7 +121,7 @@ def test_r31_replay_changes_nothing_and_the_order_of_arrival_only_ties(claim: st
     assert written(one_history(CUSTOMER, "C1", made, [])) == expected, "partition and offset, not arrival, break ties"
 
 
-def test_r31_ties_between_partitions_go_to_the_greater_partition() -> None:
+def test_r31_of_ties_between_partitions_the_greater_partition_wins() -> None:
     made = judge([change(9, "10:b", partition=0), change(0, "10:g", partition=1)]).accepted()
     assert written(one_history(CUSTOMER, "C1", made[::-1], [])) == "10-:g"
 
@@ -131,7 +131,7 @@ def test_r31_type_1_columns_show_the_last_value_inside_the_version() -> None:
     assert [one.attributes["name"] for one in versions] == ["E", "C"]
 
 
-def test_r33_an_inferred_member_shows_the_first_version_but_not_its_cost() -> None:
+def test_r33_an_inferred_member_has_the_first_versions_attributes_except_cost() -> None:
     log = [record(PRODUCT, 0, 10, name="first"), record(PRODUCT, 1, 20, name="second")]
     inferred, first = one_history(PRODUCT, "P1", judge(log).accepted(), [at(5)])
     assert inferred.attributes == {**first.attributes, "unit_cost": None}
@@ -139,7 +139,7 @@ def test_r33_an_inferred_member_shows_the_first_version_but_not_its_cost() -> No
     assert (inferred.valid_from, inferred.valid_to, inferred.version) == (BEGINNING, first.valid_from, 0)
 
 
-def test_r41_a_delete_blanks_personal_data_up_to_it_and_a_later_sign_up_shows_its_own() -> None:
+def test_r41_a_delete_blanks_personal_data_before_it_only() -> None:
     versions = one_history(CUSTOMER, "C1", changes("10:n=A 20:b=B 30:delete 40:s=C"), [at(5)])
     assert [one.attributes["name"] for one in versions] == [None, None, None, "C"]
     assert [one.attributes["city"] for one in versions] == ["Wien"] * 4
@@ -155,9 +155,7 @@ def test_r41_a_delete_blanks_personal_data_up_to_it_and_a_later_sign_up_shows_it
     ("moment", "expected"),
     [(5, "-10"), (10, "10-20"), (19, "10-20"), (20, "10-20"), (29, "10-20"), (30, "30-40"), (50, "30-40")],
 )
-def test_r33_a_fact_joins_the_version_of_its_time_and_in_a_gap_the_one_that_was_deleted(
-    moment: int, expected: str
-) -> None:
+def test_r33_a_fact_joins_the_valid_version_or_the_deleted_one_in_a_gap(moment: int, expected: str) -> None:
     versions = one_history(CUSTOMER, "C1", changes("10:n 20:delete 30:b 40:delete"), [at(5)])
     assert seconds(version_at(versions, at(moment))) == expected
 

@@ -1,4 +1,4 @@
-"""The reference judges logs as rules.md says: tiny logs, one claim each."""
+"""Verdicts and watermarks of the reference: tiny logs, one claim each."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ HOURS_48 = 48 * 3600
 
 
 def fates(records: list[Record], policy: Policy | None = None) -> list[str]:
-    """`on_time`, `late`, `duplicate` or the reasons, for each record."""
+    """Return `on_time`, `late`, `duplicate` or the reasons of each record."""
     return [one.arrival or ",".join(one.reasons) or one.outcome for one in judge(records, policy).verdicts]
 
 
@@ -27,7 +27,7 @@ def raw(text: str, offset: int, partition: int = 0, batch_id: int = 1, seconds: 
 # --- lateness -------------------------------------------------------------------------------------------------------
 
 
-def test_r15_the_first_event_of_a_partition_is_on_time_however_old() -> None:
+def test_r15_the_first_event_of_a_partition_is_on_time_at_any_age() -> None:
     assert fates([record(POS, 0, -30 * 86400, recorded=0)]) == ["on_time"]
 
 
@@ -67,12 +67,12 @@ def test_r14_a_future_event_does_not_move_high() -> None:
     )
 
 
-def test_r14_a_broken_record_does_not_move_high() -> None:
+def test_r14_an_invalid_record_does_not_move_high() -> None:
     log = [record(POS, 0, 0), record(POS, 1, 7200, currency="JPY"), record(POS, 2, -600, recorded=7200)]
     assert fates(log) == ["on_time", "enum:currency", "on_time"]
 
 
-def test_r14_drift_that_is_refused_does_not_move_high() -> None:
+def test_r14_quarantined_drift_does_not_move_high() -> None:
     log = [record(POS, 0, 7200, extra=1), record(POS, 1, 0, recorded=7200)]
     assert fates(log, Policy(drift="quarantine")) == ["schema_drift", "on_time"]
     assert fates(log) == ["on_time", "late"]
@@ -87,16 +87,16 @@ def test_r14_conflicts_and_duplicates_move_high() -> None:
     assert fates(log) == ["on_time", "conflicting_duplicate", "late"]
 
 
-def test_r14_partitions_know_nothing_of_each_other() -> None:
+def test_r14_partitions_are_independent() -> None:
     assert fates([record(POS, 0, 10**6), record(POS, 0, 0, partition=1)]) == ["on_time", "on_time"]
 
 
-def test_r15_lateness_is_counted_from_high_and_is_0_without_one() -> None:
+def test_r15_lateness_is_measured_from_high_and_is_0_without_it() -> None:
     log = [record(POS, 0, 0), record(POS, 1, -0.25, recorded=0), record(POS, 2, 5), record(POS, 3, -700, recorded=5)]
     assert [one.lateness_seconds for one in judge(log).verdicts] == [0.0, 0.25, 0.0, 705.0]
 
 
-def test_r18_each_record_is_judged_by_the_policy_of_its_batch() -> None:
+def test_r18_each_record_follows_the_policy_of_its_batch() -> None:
     log = [record(POS, 0, 0), record(POS, 1, -60, recorded=0), record(POS, 2, -60, recorded=0, batch_id=2)]
     strict = Policy(out_of_orderness=timedelta(0))
     verdicts = judge(log, lambda one: strict if one.batch_id == 2 else Policy()).verdicts
@@ -106,12 +106,12 @@ def test_r18_each_record_is_judged_by_the_policy_of_its_batch() -> None:
 # --- order of the stages --------------------------------------------------------------------------------------------
 
 
-def test_r1_a_copy_beyond_the_horizon_is_too_late_and_no_duplicate() -> None:
+def test_r1_a_copy_beyond_the_horizon_is_too_late_not_a_duplicate() -> None:
     log = [record(POS, 0, 0, event_id="E"), record(POS, 1, HOURS_48 + 1), record(POS, 2, 0, event_id="E")]
     assert fates(log) == ["on_time", "on_time", "too_late"]
 
 
-def test_r1_a_copy_inside_the_horizon_is_a_duplicate_though_late() -> None:
+def test_r1_a_late_copy_inside_the_horizon_is_a_duplicate() -> None:
     log = [record(POS, 0, 0, event_id="E"), record(POS, 1, HOURS_48), record(POS, 2, 0, event_id="E")]
     assert fates(log) == ["on_time", "on_time", "duplicate"]
 
@@ -127,7 +127,7 @@ def test_r29_freeze_stops_at_the_first_unknown_member() -> None:
     assert (caught.value.place, caught.value.field) == ((POS, 0, 1), "b")
 
 
-def test_r11_a_deletes_extras_are_no_drift() -> None:
+def test_r11_extra_fields_of_a_delete_are_not_drift() -> None:
     gone = record(CUSTOMER, 0, event_type="delete", x=1)
     assert fates([gone], Policy(drift="quarantine")) == ["on_time"]
 
@@ -152,14 +152,14 @@ def test_r20_the_first_copy_in_bronze_order_wins_across_partitions() -> None:
     assert fates([late, later_batch]) == ["on_time", "conflicting_duplicate"]
 
 
-def test_r21_the_horizon_is_that_of_the_copys_own_partition() -> None:
+def test_r21_the_horizon_is_that_of_the_partition_of_the_copy() -> None:
     winner = record(POS, 0, 0, event_id="E")
     ahead = record(POS, 0, HOURS_48 + 60, partition=1)
     copy = record(POS, 1, HOURS_48 + 60, event_id="E", partition=1)
-    assert fates([winner, ahead, copy]) == ["on_time"] * 3, "the winner lies beyond the copy's horizon"
+    assert fates([winner, ahead, copy]) == ["on_time"] * 3, "the winner is beyond the copy's horizon"
 
 
-def test_r21_without_high_the_copys_own_event_time_gives_the_horizon() -> None:
+def test_r21_without_high_the_event_time_of_the_copy_gives_the_horizon() -> None:
     winner = record(POS, 0, 0, event_id="E")
     inside = record(POS, 0, HOURS_48, event_id="E", partition=1)
     beyond = record(POS, 0, HOURS_48 + MICRO, event_id="E", partition=1)
@@ -167,13 +167,13 @@ def test_r21_without_high_the_copys_own_event_time_gives_the_horizon() -> None:
     assert fates([winner, beyond]) == ["on_time", "on_time"]
 
 
-def test_r21_an_old_winner_is_seen_when_the_copy_has_no_high_and_is_as_old() -> None:
+def test_r21_a_copy_without_high_is_compared_with_a_winner_of_its_age() -> None:
     winner, newer = record(POS, 0, 0, event_id="E"), record(POS, 1, 10**6)
     copy = record(POS, 0, 0, event_id="E", partition=1, recorded=10**6)
     assert fates([winner, newer, copy]) == ["on_time", "on_time", "duplicate"]
 
 
-def test_r21_master_data_remembers_everything() -> None:
+def test_r21_master_data_is_compared_with_all_history() -> None:
     log = [record(CUSTOMER, 0, 0, event_id="E"), record(CUSTOMER, 1, 10**8), record(CUSTOMER, 2, 10**8, event_id="E")]
     assert fates(log)[2] == "conflicting_duplicate"
 
@@ -217,7 +217,7 @@ def test_copies_with_other_json_conflict(claim: str) -> None:
     assert fates(_pair(*OTHER[claim])) == ["on_time", "conflicting_duplicate"]
 
 
-def test_r22_the_same_instant_and_amount_written_otherwise_conflict() -> None:
+def test_r22_the_same_instant_or_amount_in_other_text_conflicts() -> None:
     log = [
         record(PRODUCT, 0, event_id="E", unit_cost=1),
         record(PRODUCT, 1, event_id="E", unit_cost="1"),
@@ -226,7 +226,7 @@ def test_r22_the_same_instant_and_amount_written_otherwise_conflict() -> None:
     assert fates(log) == ["on_time", "conflicting_duplicate", "conflicting_duplicate"]
 
 
-def test_r22_key_headers_and_record_timestamp_do_not_count() -> None:
+def test_r22_key_headers_and_timestamp_are_not_compared() -> None:
     log = [
         record(POS, 0, event_id="E", key=b"T1"),
         record(POS, 1, event_id="E", key=b"other", recorded=50, headers=(("h", b"1"),)),
@@ -234,12 +234,12 @@ def test_r22_key_headers_and_record_timestamp_do_not_count() -> None:
     assert fates(log) == ["on_time", "duplicate"]
 
 
-def test_r22_a_second_copy_of_a_conflict_conflicts_again_and_one_of_the_winner_does_not() -> None:
+def test_r22_copies_are_compared_with_the_winner_only() -> None:
     log = [record(POS, i, event_id="E", store_id=store) for i, store in enumerate(["a", "b", "b", "a"])]
     assert fates(log) == ["on_time", "conflicting_duplicate", "conflicting_duplicate", "duplicate"]
 
 
-def test_r22_what_a_delete_carries_counts_though_it_is_ignored() -> None:
+def test_r22_ignored_fields_of_a_delete_are_compared() -> None:
     log = [record(CUSTOMER, i, event_id="E", event_type="delete", name=name) for i, name in enumerate([1, 1, 2])]
     assert fates(log) == ["on_time", "duplicate", "conflicting_duplicate"]
 
@@ -247,7 +247,7 @@ def test_r22_what_a_delete_carries_counts_though_it_is_ignored() -> None:
 # --- warnings and counts --------------------------------------------------------------------------------------------
 
 
-def test_r10_a_key_that_differs_is_a_warning_and_a_missing_one_is_none() -> None:
+def test_r10_a_different_key_is_a_warning_and_a_missing_one_is_not() -> None:
     log = [record(POS, 0, key=b"T1"), record(POS, 1, key=b"t1"), record(POS, 2), record(POS, 3, key=b"")]
     assert [one.warnings for one in judge(log).verdicts] == [(), ("key_mismatch",), (), ("key_mismatch",)]
 
@@ -276,7 +276,7 @@ def release(offset: int, seconds: float, place: str, **more: Any) -> Record:
 
 
 def too_late_log() -> list[Record]:
-    """Offset 1 is too late."""
+    """Return a log whose offset 1 is too late."""
     return [record(POS, 0, HOURS_48), record(POS, 1, -60, event_id="old", recorded=HOURS_48)]
 
 
@@ -303,14 +303,14 @@ def test_r27_a_header_that_names_no_quarantined_record_of_its_topic_is_ignored(p
     assert fates([*too_late_log(), release(2, -60, place, event_id="old")])[2] == "too_late"
 
 
-def test_r27_a_release_is_held_to_the_contract_and_to_the_future() -> None:
+def test_r27_contract_and_future_apply_to_a_release() -> None:
     log = [record(POS, 0, currency="JPY"), release(1, 0, f"{POS}/0/0", currency="JPY")]
     assert fates(log) == ["enum:currency", "enum:currency"]
     ahead = release(1, HOURS_48 * 2 + 301, f"{POS}/0/0")
     assert fates([log[0], ahead]) == ["enum:currency", "future"]
 
 
-def test_r27_a_release_that_failed_can_be_released_in_its_turn() -> None:
+def test_r27_a_quarantined_release_can_be_released() -> None:
     log = [*too_late_log(), release(2, -60, f"{POS}/0/1", event_id="old", currency="JPY")]
     assert fates([*log, release(3, -60, f"{POS}/0/2", event_id="old")])[2:] == ["enum:currency", "late"]
 
@@ -319,12 +319,12 @@ def test_r27_a_release_that_failed_can_be_released_in_its_turn() -> None:
 
 
 def mark(log: list[Record]) -> float | None:
-    """The topic's watermark in seconds after START, out_of_orderness put back."""
+    """Return the topic's watermark plus out_of_orderness, in seconds after START."""
     found = watermark(judge(log), log[0].topic)
     return None if found is None else (found - at(-600)).total_seconds()
 
 
-def test_r16_no_valid_record_no_watermark() -> None:
+def test_r16_without_a_valid_record_there_is_no_watermark() -> None:
     assert mark([record(POS, 0, currency="JPY")]) is None
 
 
@@ -338,7 +338,7 @@ def test_r16_a_partition_is_idle_one_microsecond_after_the_timeout(after: float,
     assert mark(log) == expected
 
 
-def test_r16_broken_records_keep_a_partition_awake() -> None:
+def test_r16_invalid_records_keep_a_partition_active() -> None:
     log = [
         record(POS, 0, 900, recorded=900),
         record(POS, 0, 20, partition=1),
@@ -347,18 +347,18 @@ def test_r16_broken_records_keep_a_partition_awake() -> None:
     assert mark(log) == 20
 
 
-def test_r16_a_partition_of_broken_records_does_not_count_nor_does_its_clock() -> None:
+def test_r16_a_partition_of_invalid_records_does_not_count_and_neither_do_its_timestamps() -> None:
     log = [record(POS, 0, 20), record(POS, 0, 20, value=b"", partition=1, recorded=1000)]
     assert mark(log) == 20
 
 
-def test_r16_a_partition_that_wakes_up_with_old_events_sets_the_watermark_back() -> None:
+def test_r16_a_partition_that_resumes_with_old_events_moves_the_watermark_back() -> None:
     log = [record(POS, 0, 20, partition=1), record(POS, 0, 9000, partition=2)]
     assert mark(log) == 9000
     assert mark([*log, record(POS, 1, 21, partition=1, recorded=9000, batch_id=2)]) == 21
 
 
-def test_r16_the_record_clock_may_go_backwards() -> None:
+def test_r16_record_timestamps_may_decrease() -> None:
     log = [record(POS, 0, 20, recorded=1000), record(POS, 1, 30, recorded=30), record(POS, 0, 900, partition=1)]
     assert mark(log) == 30, "the greatest record timestamp counts, not the last"
 
@@ -368,14 +368,14 @@ def test_r16_without_any_record_timestamp_no_partition_is_idle() -> None:
     assert (mark(log), idle_partitions(judge(log), POS, Policy())) == (0, set())
 
 
-def test_r16_the_state_does_not_depend_on_how_the_log_is_cut_into_batches() -> None:
+def test_r16_the_state_does_not_depend_on_batches() -> None:
     def cut(size: int) -> Silver:
         return judge([record(POS, i, (i * 7919) % 4000, recorded=4000 + i, batch_id=1 + i // size) for i in range(60)])
 
     assert cut(1).partitions == cut(7).partitions == cut(60).partitions
 
 
-def test_white_space_and_order_of_members_change_no_verdict() -> None:
+def test_white_space_and_member_order_change_no_verdict() -> None:
     made = event(POS, helper=Raw("1"))
     spaced = write(dict(reversed(made.items())), gap=" \n").encode()
     log = [Record(POS, 1, 0, i, at(0), None, value) for i, value in enumerate([encode(made), spaced])]

@@ -1,4 +1,4 @@
-"""One JSON value read as one contract type, or the word for what is wrong with it. Source: R4-R8."""
+"""Convert a JSON value to a contract type, or report what is wrong with it. Source: R4-R8."""
 
 import re
 from collections.abc import Callable
@@ -22,12 +22,12 @@ DAYS_OF_MONTH = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 class BadValueError(Exception):
-    """The value does not fit; `args[0]` is `missing`, `type`, `range` or `enum`."""
+    """The value is invalid; `args[0]` is `missing`, `type`, `range` or `enum`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """Money as silver keeps it, and whether rounding changed it."""
+    """Money as silver stores it, and whether rounding changed it."""
 
     value: Decimal
     rounded: bool
@@ -38,7 +38,7 @@ def is_blank(text: str) -> bool:
 
 
 def text_of(value: Value, *, optional: bool) -> str:
-    """A string. A required one must hold something besides white space."""
+    """Return a string. A required one must contain more than white space."""
     if not isinstance(value, str):
         raise BadValueError("type")
     if not optional and is_blank(value):
@@ -53,7 +53,7 @@ def boolean_of(value: Value) -> bool:
 
 
 def texts_of(value: Value) -> list[str]:
-    """A list of strings; it may be empty, its strings too."""
+    """Return a list of strings. The list and its strings may be empty."""
     if not isinstance(value, list):
         raise BadValueError("type")
     texts = [one for one in value if isinstance(one, str)]
@@ -63,7 +63,7 @@ def texts_of(value: Value) -> list[str]:
 
 
 def integer_of(value: Value, least: int | None, most: int | None) -> int:
-    """A number with integral value inside int64: 3, 3.0 and 3e0, never 3.5, "3" or true."""
+    """Return a number with an integral value in int64: 3, 3.0 and 3e0, but not 3.5, "3" or true."""
     number = exact(value.text) if isinstance(value, Number) else None
     if number is None or number.exponent < 0 or len(number.digits) + number.exponent > 19:
         raise BadValueError("type")
@@ -77,7 +77,7 @@ def integer_of(value: Value, least: int | None, most: int | None) -> int:
 
 
 def money_of(value: Value, least: int | None) -> Amount:
-    """A number, or a string that is written like one. Bounds hold before rounding, the limit after."""
+    """Return money from a number, or a string in JSON number grammar. Bounds apply before rounding, the limit after."""
     text = value.text if isinstance(value, Number) else value
     number = exact(text) if isinstance(text, str) else None
     if number is None:
@@ -93,7 +93,7 @@ def money_of(value: Value, least: int | None) -> Amount:
 
 
 def _rounded(number: Exact) -> Decimal:
-    """To 4 decimals, half away from zero; without a minus sign at zero."""
+    """Round to 4 decimals, half away from zero; zero has no minus sign."""
     if len(number.digits) + number.exponent < -10:
         return Decimal("0.0000")
     context = Context(prec=len(number.digits) + 40, rounding=ROUND_HALF_UP)
@@ -103,12 +103,12 @@ def _rounded(number: Exact) -> Decimal:
 
 
 def product(quantity: int, price: Decimal) -> Decimal:
-    """quantity x price, exact: Decimal's own context would round to 28 digits."""
+    """Return the exact product. The default context would round to 28 digits."""
     return Context(prec=100).multiply(Decimal(quantity), price)
 
 
 def date_of(value: Value, *, optional: bool) -> date:
-    """`YYYY-MM-DD` from 1900 to 2100."""
+    """Return a date `YYYY-MM-DD` from 1900 to 2100."""
     found = DATE.fullmatch(text_of(value, optional=optional))
     if not found:
         raise BadValueError("type")
@@ -121,7 +121,7 @@ def date_of(value: Value, *, optional: bool) -> date:
 
 
 def is_day(year: int, month: int, day: int) -> bool:
-    """Whether the calendar has that day; year 0 is a leap year, as RFC 3339 counts."""
+    """Return whether the day exists. Year 0 is a leap year, as in RFC 3339."""
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     if not 1 <= month <= 12:
         return False
@@ -129,7 +129,7 @@ def is_day(year: int, month: int, day: int) -> bool:
 
 
 def time_of(value: Value, is_in_range: Callable[[datetime], bool]) -> datetime:
-    """RFC 3339 with a zone, in UTC, cut to the microsecond. What no datetime can hold is out of range."""
+    """Return an RFC 3339 time in UTC, truncated to microseconds. A time that datetime cannot represent is `range`."""
     found = TIME.fullmatch(text_of(value, optional=False))
     if not found:
         raise BadValueError("type")
@@ -144,7 +144,7 @@ def time_of(value: Value, is_in_range: Callable[[datetime], bool]) -> datetime:
     try:
         local = datetime(year, month, day, int(hour), int(minute), int(second), micros, tzinfo=UTC)
         moment = local - offset
-    except (ValueError, OverflowError):  # year 0, or over the edge of the calendar in UTC
+    except (ValueError, OverflowError):  # year 0, or outside the calendar in UTC
         raise BadValueError("range") from None
     if not is_in_range(moment):
         raise BadValueError("range")

@@ -75,7 +75,7 @@ def test_a_new_home_and_a_used_one_are_fine_and_stay_unchanged(tmp_path: Path) -
         ({"ANIMEVERSE_KAFKA_SASL_PASSWORD": "hunter22"}, "(sasl.password), but ANIMEVERSE_LOG_URL"),
         ({"ANIMEVERSE_CATALOG_TOKEN": "hunter22"}, "(token), but ANIMEVERSE_CATALOG_URL"),
         ({"ANIMEVERSE_ALLOWED_LATENESS": "1m"}, "at least"),
-        ({"ANIMEVERSE_HOME_DIR": "x"}, "is no setting"),
+        ({"ANIMEVERSE_HOME_DIR": "x"}, "unknown setting"),
     ],
 )
 def test_an_invalid_setting_is_named(variables: dict[str, str], expected: str, tmp_path: Path) -> None:

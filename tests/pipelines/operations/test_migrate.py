@@ -208,5 +208,5 @@ def test_the_target_file_is_read_strictly(tmp_path: Path, monkeypatch: pytest.Mo
     file.write_text("ANIMEVERSE_CATALOG_URL=http://127.0.0.1:8181\n")
     with pytest.raises(SettingsError, match="ANIMEVERSE_LAKE_ROOT in the file"):
         target_settings(tmp_path, file)
-    with pytest.raises(SettingsError, match="where to is not said"):
+    with pytest.raises(SettingsError, match="the target of the migration is missing"):
         target_settings(tmp_path, None)
