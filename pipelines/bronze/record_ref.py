@@ -41,6 +41,3 @@ def parse_record_ref(text: str) -> RecordRef:
     if not slash or not (-1 <= ref[0] < 2**31 and 0 <= ref[1] < 2**63):
         raise UsageError(f"--offset {text}: expected PARTITION/OFFSET, such as 2/1017 (-1/5: line of a landing file)")
     return ref
-
-
-_REF = REF_COLUMNS  # imported by pipelines/operations on main
