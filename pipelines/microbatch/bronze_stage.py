@@ -14,11 +14,11 @@ from pipelines.bronze.landing_ingest import LandingIngestor
 from pipelines.bronze.log_gaps import note_gaps
 from pipelines.bronze.table import BronzeBatch
 from pipelines.bronze.writer import BronzeWriter
+from pipelines.config.log import open_log_of
 from pipelines.contracts.registry import TOPICS
 from pipelines.errors import CommitConflictError, LogIdentityError
 from pipelines.lake.catalog import Lake, LakeTable
 from pipelines.log.interface import Log
-from pipelines.log.open import open_log
 from pipelines.maintenance.background import BackgroundMaintenance
 from pipelines.microbatch.context import RunContext
 
@@ -86,7 +86,7 @@ class BronzeStage:
 
     def _open(self) -> Mapping[str, LogIdentityError]:
         settings = self._context.settings
-        self._log = open_log(settings.log_url, kafka=settings.kafka, topic_prefix=settings.topic_prefix)
+        self._log = open_log_of(settings)
         self._log.ensure_topics(list(TOPICS), settings.partitions)
         writers, stopped = list[BronzeWriter](), dict[str, LogIdentityError]()
         for topic in TOPICS:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipelines.operations.record_frames import REF
+from pipelines.bronze.record_ref import REF_COLUMNS
 
 MAX_SHOWN = 5  # offenders that a detail names
 
@@ -22,7 +22,9 @@ def no_offenders(name: str, offenders: pl.DataFrame, detail: str = "") -> Check:
     """Return a check that holds without offenders (`partition`, `offset`) and otherwise names the first ones."""
     if not len(offenders):
         return Check(name, True, detail)
-    first = ", ".join(f"{p}/{o}" for p, o in offenders.select(REF).sort(REF).head(MAX_SHOWN).iter_rows())
+    first = ", ".join(
+        f"{p}/{o}" for p, o in offenders.select(REF_COLUMNS).sort(REF_COLUMNS).head(MAX_SHOWN).iter_rows()
+    )
     more = f" and {len(offenders) - MAX_SHOWN:,} more" if len(offenders) > MAX_SHOWN else ""
     context = f" ({detail})" if detail else ""
     return Check(name, False, f"{len(offenders):,} off, at partition/offset {first}{more}{context}")

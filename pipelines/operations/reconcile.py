@@ -12,6 +12,7 @@ from datetime import date
 import polars as pl
 
 from pipelines.bronze.position import Position
+from pipelines.bronze.record_ref import REF_COLUMNS
 from pipelines.bronze.removed_range import KEYS, RemovedRange, with_batch
 from pipelines.bronze.topic_identity import with_bronze_partitions
 from pipelines.config.log import LogConnection, connect_log
@@ -25,7 +26,6 @@ from pipelines.log.interface import Log, TopicState
 from pipelines.log.scan import scan
 from pipelines.operations.log_topic import topic_mismatch
 from pipelines.operations.record_counts import RecordCounts, Releases, TopicReconciliation
-from pipelines.operations.record_frames import REF
 from pipelines.quarantine.records import KEY_COLUMNS, QuarantineFilter, read_rows
 from pipelines.quarantine.release_log import ReleaseHistory
 from pipelines.silver.ledger import read_ledger
@@ -58,7 +58,7 @@ def _count_topic(
 ) -> TopicReconciliation:
     consumed = int(silver.checkpoint().get("consumed", 0)) if silver is not None else 0
     ledger = ledger.filter(pl.col("batch_id") <= consumed)
-    quarantined = read_rows(lake, QuarantineFilter(topic), KEY_COLUMNS).select(*REF, "reasons")
+    quarantined = read_rows(lake, QuarantineFilter(topic), KEY_COLUMNS).select(*REF_COLUMNS, "reasons")
     bronze = lake.table(bronze_name(topic))
     position = Position.of(bronze)
     log = None
@@ -82,7 +82,7 @@ def _count_topic(
     for counts in result.days.values():
         result.tally.add(counts)
     if len(copies):
-        again = len(copies.join(quarantined, on=REF, how="semi", maintain_order="left"))
+        again = len(copies.join(quarantined, on=REF_COLUMNS, how="semi", maintain_order="left"))
         result.releases = Releases(len(copies), accepted_copies, again, len(copies) - accepted_copies - again)
     if log is not None and state is not None:
         only_in_bronze = result.tally.received - sum(in_bronze.values())  # from files, or gone from the log
@@ -128,13 +128,13 @@ def _count_bronze(
     """
     batch_days: dict[int, date] = {}
     in_log_range, known_quarantined = dict.fromkeys(first_offsets, 0), 0
-    for rows in _frames(bronze, [*REF, "ingested_at", "batch_id"]):
+    for rows in _frames(bronze, [*REF_COLUMNS, "ingested_at", "batch_id"]):
         frame = rows.with_columns(day=pl.col("ingested_at").dt.date())
         batch_days.update(frame.select("batch_id", "day").unique().iter_rows())
         by_day = frame.group_by("day").agg(pl.len(), (pl.col("batch_id") > consumed).sum())
         for day, received, waiting in by_day.iter_rows():
             result.days.setdefault(day, RecordCounts()).add(RecordCounts(received=received, waiting=waiting))
-        found = frame.join(quarantined, on=REF, how="inner", maintain_order="left")
+        found = frame.join(quarantined, on=REF_COLUMNS, how="inner", maintain_order="left")
         known_quarantined += len(found)
         _add_quarantined(result, found.filter(pl.col("batch_id") <= consumed))
         for partition, first in first_offsets.items():
@@ -182,7 +182,7 @@ def _count_accepted(
                 counts = days.setdefault(day, RecordCounts())
                 name = "on_time" if arrival == "on_time" else "late"
                 setattr(counts, name, getattr(counts, name) + count)
-        released += len(copies.join(frame.select(REF), on=REF, how="semi", maintain_order="left"))
+        released += len(copies.join(frame.select(REF_COLUMNS), on=REF_COLUMNS, how="semi", maintain_order="left"))
     return released
 
 

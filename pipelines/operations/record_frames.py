@@ -6,8 +6,6 @@ import polars as pl
 
 from pipelines.lake.catalog import LakeTable
 
-REF = ["partition", "offset"]  # identifies a record of a topic
-
 
 def digests(records: pl.DataFrame) -> pl.DataFrame:
     """Return `partition`, `offset` and `digest`, one hash of key and value, of each record."""

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from pipelines.bronze.record_ref import REF_COLUMNS
 from pipelines.bronze.removed_range import KEYS, RemovedRange, recount, with_batch
 from pipelines.lake.catalog import Lake
 from pipelines.operations.check import MAX_SHOWN, Check
-from pipelines.operations.record_frames import REF, rows_without
+from pipelines.operations.record_frames import rows_without
 from pipelines.silver.ledger import entries_of
 
 _COUNTS = ["polled", "accepted_on_time", "accepted_late", "duplicates", "quarantined"]
@@ -49,8 +50,13 @@ def ledger_checks(
 def _count_batches(consumed: pl.DataFrame, accepted: pl.DataFrame, quarantined: pl.DataFrame) -> pl.DataFrame:
     """Count the consumed records by batch, partition and verdict, as `ops.batches` does."""
     return (
-        consumed.join(accepted.unique(REF), on=REF, how="left", maintain_order="left")
-        .join(quarantined.unique(REF).select(*REF, in_quarantine=True), on=REF, how="left", maintain_order="left")
+        consumed.join(accepted.unique(REF_COLUMNS), on=REF_COLUMNS, how="left", maintain_order="left")
+        .join(
+            quarantined.unique(REF_COLUMNS).select(*REF_COLUMNS, in_quarantine=True),
+            on=REF_COLUMNS,
+            how="left",
+            maintain_order="left",
+        )
         .group_by(KEYS)
         .agg(
             pl.len().cast(pl.Int64).alias("polled"),
@@ -74,10 +80,12 @@ def _removed_checks(
     )
     entries = ledger.filter(pl.col("batch_id") <= removed.through)
     different = _missing_rows(recount(entries, accepted, quarantined), entries).select(KEYS).sort(KEYS)
-    records = pl.concat([accepted.select(REF), quarantined.select(REF)]).filter(removed.is_below)
+    records = pl.concat([accepted.select(REF_COLUMNS), quarantined.select(REF_COLUMNS)]).filter(removed.is_below)
     without_batch = with_batch(records, entries).filter(pl.col("batch_id").is_null())
     faults = _batch_names(different)
-    faults += [f"offset {p}/{o} is of no batch" for p, o in without_batch.select(REF).head(MAX_SHOWN).iter_rows()]
+    faults += [
+        f"offset {p}/{o} is of no batch" for p, o in without_batch.select(REF_COLUMNS).head(MAX_SHOWN).iter_rows()
+    ]
     name = f"{topic}: silver and quarantine hold what the ledger says of it"
     yield Check(name, not faults, "; ".join(faults) or f"{len(entries):,} entries")
 

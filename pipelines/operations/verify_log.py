@@ -3,6 +3,7 @@
 import polars as pl
 
 from pipelines.bronze.position import Position
+from pipelines.bronze.record_ref import REF_COLUMNS
 from pipelines.bronze.removed_range import RemovedRange
 from pipelines.bronze.topic_identity import with_bronze_partitions
 from pipelines.config.log import LogConnection
@@ -10,10 +11,10 @@ from pipelines.errors import LogRefusedError
 from pipelines.log.scan import scan
 from pipelines.operations.check import Check, no_offenders
 from pipelines.operations.log_topic import topic_mismatch
-from pipelines.operations.record_frames import REF, digests, empty_digests, rows_without
+from pipelines.operations.record_frames import digests, empty_digests, rows_without
 
 _CHUNK = 200_000  # records read from the log at a time
-_DIGEST = [*REF, "digest"]
+_DIGEST = [*REF_COLUMNS, "digest"]
 
 
 def log_check(
@@ -39,7 +40,7 @@ def log_check(
         [
             empty_digests(),
             *(
-                digests(pl.DataFrame(pl.from_arrow(records.select([*REF, "key", "value"]))))
+                digests(pl.DataFrame(pl.from_arrow(records.select([*REF_COLUMNS, "key", "value"]))))
                 for records in scan(log, topic, first_offsets, read_to, _CHUNK)
             ),
         ]
@@ -50,4 +51,4 @@ def log_check(
     detail = f"{len(in_log):,} records, key and value byte for byte"
     if len(in_bronze) < len(bronze):
         detail += f"; {len(bronze) - len(in_bronze):,} more in bronze that the log no longer holds, or from files"
-    return no_offenders(name, differences.unique(REF), detail)
+    return no_offenders(name, differences.unique(REF_COLUMNS), detail)

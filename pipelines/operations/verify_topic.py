@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import polars as pl
 
 from pipelines.bronze.position import Position
-from pipelines.bronze.record_ref import RecordRef
+from pipelines.bronze.record_ref import REF_COLUMNS, RecordRef
 from pipelines.bronze.removed_range import RemovedRange
 from pipelines.config.log import LogConnection
 from pipelines.contracts.tables import QUARANTINE_NAME, bronze_name, checkpoint_table, silver_tables
 from pipelines.lake.catalog import Lake, LakeTable
 from pipelines.operations.check import Check, no_offenders
-from pipelines.operations.record_frames import REF, digests, empty_digests, rows_without, silver_records
+from pipelines.operations.record_frames import digests, empty_digests, rows_without, silver_records
 from pipelines.operations.verify_ledger import ledger_checks
 from pipelines.operations.verify_log import log_check
 from pipelines.parsing.json_text import canonical, event_id_of
@@ -46,24 +46,24 @@ def topic_checks(lake: Lake, connection: LogConnection, topic: str) -> Iterator[
 def _bronze_records(bronze_table: LakeTable) -> pl.DataFrame:
     """Return the digests and batch ids of all bronze records, by partition and offset."""
     parts = [empty_digests().with_columns(batch_id=pl.lit(None, pl.Int64))]
-    for batch in bronze_table.read_streamed([*REF, "key", "value", "batch_id"]):
+    for batch in bronze_table.read_streamed([*REF_COLUMNS, "key", "value", "batch_id"]):
         frame = pl.DataFrame(pl.from_arrow(batch))
         if len(frame):
             parts.append(digests(frame).with_columns(frame["batch_id"]))
-    return pl.concat(parts).sort(REF)
+    return pl.concat(parts).sort(REF_COLUMNS)
 
 
 def _quarantined_records(lake: Lake, topic: str) -> pl.DataFrame:
     table = lake.find(QUARANTINE_NAME)
     if table is None:
         return empty_digests()
-    rows = pl.DataFrame(pl.from_arrow(table.read(columns=["topic", *REF, "key", "value"])))
+    rows = pl.DataFrame(pl.from_arrow(table.read(columns=["topic", *REF_COLUMNS, "key", "value"])))
     own = rows.filter(pl.col("topic").cast(pl.String) == topic)
     return digests(own) if len(own) else empty_digests()
 
 
 def _repeated(records: pl.DataFrame) -> pl.DataFrame:
-    return records.filter(records.select(REF).is_duplicated())
+    return records.filter(records.select(REF_COLUMNS).is_duplicated())
 
 
 def _conservation_checks(
@@ -77,16 +77,20 @@ def _conservation_checks(
     """Every consumed bronze record is exactly one of accepted, quarantined and duplicate of an accepted event."""
     yield no_offenders(f"{topic}: silver holds each record once", _repeated(accepted))
     yield no_offenders(f"{topic}: quarantine holds each record once", _repeated(quarantined))
-    both = accepted.select(REF).join(quarantined.select(REF), on=REF, how="semi", maintain_order="left")
+    both = accepted.select(REF_COLUMNS).join(
+        quarantined.select(REF_COLUMNS), on=REF_COLUMNS, how="semi", maintain_order="left"
+    )
     yield no_offenders(f"{topic}: no record is both accepted and quarantined", both)
     # The checks of the ledger cover what retention removed from bronze.
     all_accepted, removed_accepted = accepted, accepted.filter(removed.is_below)
     accepted, quarantined = accepted.filter(~removed.is_below), quarantined.filter(~removed.is_below)
-    unknown = rows_without(pl.concat([accepted.select(REF), quarantined.select(REF)]), consumed, REF)
+    unknown = rows_without(
+        pl.concat([accepted.select(REF_COLUMNS), quarantined.select(REF_COLUMNS)]), consumed, REF_COLUMNS
+    )
     yield no_offenders(f"{topic}: silver and quarantine hold nothing that bronze does not", unknown)
-    changed = rows_without(quarantined, consumed, [*REF, "digest"])
+    changed = rows_without(quarantined, consumed, [*REF_COLUMNS, "digest"])
     yield no_offenders(f"{topic}: quarantined records are whole", changed)
-    duplicates = rows_without(rows_without(consumed, accepted, REF), quarantined, REF)
+    duplicates = rows_without(rows_without(consumed, accepted, REF_COLUMNS), quarantined, REF_COLUMNS)
     lost = _without_original(duplicates, accepted, removed_accepted, bronze_table)
     detail = (
         f"{len(consumed):,} bronze = {len(accepted):,} accepted + {len(duplicates):,} duplicates"
@@ -108,7 +112,7 @@ def _without_original(
     For accepted events whose records retention removed from bronze, only the id is compared.
     """
     if not len(duplicates):
-        return duplicates.select(REF)
+        return duplicates.select(REF_COLUMNS)
     values = _values(duplicates, bronze_table)
     ids = {ref: event_id_of(value) for ref, value in values.items()}
     candidates = accepted.filter(pl.col("event_id").is_in([i for i in ids.values() if i is not None]))
@@ -130,10 +134,12 @@ def _without_original(
 def _values(records: pl.DataFrame, bronze_table: LakeTable) -> dict[RecordRef, bytes]:
     """Return the values of records, in one pass over bronze."""
     values: dict[RecordRef, bytes] = {}
-    wanted = records.select(REF)
-    for batch in bronze_table.read_streamed([*REF, "value"]):
+    wanted = records.select(REF_COLUMNS)
+    for batch in bronze_table.read_streamed([*REF_COLUMNS, "value"]):
         frame = pl.DataFrame(pl.from_arrow(batch))
-        for partition, offset, value in frame.join(wanted, on=REF, how="semi", maintain_order="left").iter_rows():
+        for partition, offset, value in frame.join(
+            wanted, on=REF_COLUMNS, how="semi", maintain_order="left"
+        ).iter_rows():
             values[partition, offset] = value
     return values
 
@@ -141,9 +147,9 @@ def _values(records: pl.DataFrame, bronze_table: LakeTable) -> dict[RecordRef, b
 def _lines_check(topic: str, table: LakeTable, accepted: pl.DataFrame) -> Check:
     """Every accepted event has lines, every line an accepted event, and no line number occurs twice in an event."""
     lines = silver_records(table, ["line_number"])
-    repeated = lines.filter(lines.select(*REF, "line_number").is_duplicated()).select(REF)
-    without_event = rows_without(lines, accepted, REF).select(REF)
-    without_lines = rows_without(accepted, lines, REF).select(REF)
+    repeated = lines.filter(lines.select(*REF_COLUMNS, "line_number").is_duplicated()).select(REF_COLUMNS)
+    without_event = rows_without(lines, accepted, REF_COLUMNS).select(REF_COLUMNS)
+    without_lines = rows_without(accepted, lines, REF_COLUMNS).select(REF_COLUMNS)
     return no_offenders(
         f"{topic}: every transaction has its lines, each once",
         pl.concat([repeated, without_event, without_lines]).unique(),
