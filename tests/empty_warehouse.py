@@ -1,7 +1,7 @@
 """A warehouse file with all tables and no rows, built once per process and copied for tests that need only a few rows.
 
-The first refresh of a new warehouse creates about 90 tables and takes more than a second. A copy takes milliseconds. The
-copy has had one refresh: tests of the first refresh itself must not use it.
+The first refresh of a new warehouse creates about 90 tables and takes more than a second. A copy takes milliseconds.
+The copy has had one refresh: tests of the first refresh itself must not use it.
 """
 
 import atexit
