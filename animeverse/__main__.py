@@ -1,4 +1,4 @@
-"""`python -m animeverse` and the command `animeverse`: the command line, and a quick end of its process."""
+"""The command `animeverse`, also as `python -m animeverse`."""
 
 import atexit
 import contextlib
@@ -6,15 +6,16 @@ import os
 import sys
 
 
-class _Leaving:
-    """The end of the process, by the exit handler that runs last: what Python would then take apart object by object
-    for 0.2 to 0.4 s, the system takes back at once. Threads have ended by then, and handlers of libraries have run.
+class _FastExit:
+    """An exit handler that flushes the output and ends the process at once.
+
+    It runs after all other exit handlers, when threads have ended. Skipping the interpreter's own teardown saves 0.2 to
+    0.4 s.
     """
 
-    code = 1  # of whatever ends us without saying so: the traceback is printed already
+    code = 1  # when the process ends without an exit code: the traceback is printed already
 
     def __call__(self) -> None:
-        """Write what is left to be written, and end."""
         try:
             self._flush()
         finally:
@@ -24,7 +25,7 @@ class _Leaving:
         try:
             sys.stdout.flush()
         except BrokenPipeError:
-            pass  # whoever read us has enough
+            pass  # the reader has closed the pipe
         except (OSError, ValueError) as error:
             self.code = self.code or 1
             with contextlib.suppress(OSError, ValueError):
@@ -34,23 +35,23 @@ class _Leaving:
 
 
 def main() -> None:
-    """Run the command and end the process; nobody calls this but the process itself."""
-    leaving = _Leaving()
-    # Nothing has registered before us; what has, such as a tracer, wants its handler to run, too.
+    """Run the command and end the process. For the process entry point only."""
+    fast_exit = _FastExit()
+    # Handlers run in reverse order. With an earlier handler, such as a tracer's, the fast exit would skip it.
     if not getattr(atexit, "_ncallbacks", lambda: 0)():
-        atexit.register(leaving)
-    if sys.stdout is None:  # closed by whoever started us
+        atexit.register(fast_exit)
+    if sys.stdout is None:  # closed by the parent process
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     from animeverse.cli.main import main as run_command
 
     try:
         run_command()
-        leaving.code = 0
-    except SystemExit as ended:
-        leaving.code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        fast_exit.code = 0
+    except SystemExit as error:
+        fast_exit.code = error.code if isinstance(error.code, int) else int(error.code is not None)
         raise
     except KeyboardInterrupt:
-        leaving.code = 130
+        fast_exit.code = 130
         raise
 
 

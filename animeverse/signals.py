@@ -1,7 +1,7 @@
-"""Ctrl-C and SIGTERM as a wish to stop, heard at once even while the main thread is deep in a library.
+"""Ctrl-C and SIGTERM as a request to stop, noticed even while the main thread runs inside a library.
 
-The first signal sets an event; who works looks at it between two commits. What is not done a moment later ends with
-the process: every commit is atomic, so nothing is lost and the next run goes on from there.
+The first signal sets an event, which the work checks between two commits. If the work has not ended shortly after, the
+process ends. Every commit is atomic, so nothing is lost and the next run continues.
 """
 
 import os
@@ -13,43 +13,43 @@ from contextlib import contextmanager
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_PATIENCE = 0.8  # seconds from the signal to the end of the process; a person waits a second
+_STOP_TIMEOUT = 0.8  # seconds from the signal to the end of the process
 
 
 @contextmanager
 def stop_on_signals(message: str, exit_code: int = 0) -> Iterator[threading.Event]:
-    """The event that the first signal sets; `message` then tells on stderr what happens. Main thread only.
+    """Yield an event that the first signal sets. The signal also prints `message` on stderr.
 
-    `exit_code` is that of a process that did not get done in time.
+    A process that does not end within 0.8 s exits with `exit_code`. For the main thread only.
     """
-    stop, over = threading.Event(), threading.Event()
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
+    stop, finished = threading.Event(), threading.Event()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
 
     def watch() -> None:
-        # The C part of a signal's handling writes to the pipe from whatever thread it hits, whatever that thread does.
-        while any(number in _SIGNALS for number in os.read(reading, 1)):
+        # Python's C signal handler writes the number to the pipe, whatever the interrupted thread is doing.
+        while any(number in _SIGNALS for number in os.read(reader, 1)):
             if not stop.is_set():
                 stop.set()
                 os.write(sys.stderr.fileno(), f"\n{message}\n".encode())
-                if not over.wait(_PATIENCE):
+                if not finished.wait(_STOP_TIMEOUT):
                     os._exit(exit_code)
 
     def ignore(_number: int, _frame: FrameType | None) -> None:
-        """Python's part: nothing, the watcher has it."""
+        """Do nothing: the watcher thread handles the signal."""
 
     watcher = threading.Thread(target=watch, name="signals", daemon=True)
-    before = {number: signal.signal(number, ignore) for number in _SIGNALS}
-    old = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    handlers = {number: signal.signal(number, ignore) for number in _SIGNALS}
+    wakeup_fd = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     watcher.start()
     try:
         yield stop
     finally:
-        over.set()
-        signal.set_wakeup_fd(old)
-        for number, handler in before.items():
+        finished.set()
+        signal.set_wakeup_fd(wakeup_fd)
+        for number, handler in handlers.items():
             signal.signal(number, handler)
-        os.write(writing, b"\0")
+        os.write(writer, b"\0")
         watcher.join()
-        os.close(reading)
-        os.close(writing)
+        os.close(reader)
+        os.close(writer)

@@ -51,12 +51,12 @@ def build(target: LogTarget, settings: Settings, rows: int, days: int) -> int:
     with closing(Lake.open(settings)) as lake:
         sales = SilverTopic(lake, "pos-transactions", settings.policy("pos-transactions"))
         Quarantine(lake)
-        assert sales.items is not None
+        assert sales.lines_table is not None
         for day in range(0, days, step):
             number = np.arange(day * a_day, min(day + step, days) * a_day)
             at = today() - days * _DAY + (number * (_DAY / a_day)).astype(np.int64)
             events = _events(number, at)
-            sales.items.append(_lines(number, events), {"consumed": "0"})
+            sales.lines_table.append(_lines(number, events), {"consumed": "0"})
             checkpoint = {"consumed": "0", "state": encode({"-1": [int(at[-1]), int(at[-1])]}), "ledger": "[]"}
             sales.checkpoint_table.append(events.to_arrow().select(silver_schema("pos-transactions").names), checkpoint)
             say(f"history: {(number[-1] + 1) * _LINES:,} of {days * a_day * _LINES:,} lines")

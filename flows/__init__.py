@@ -1,6 +1,7 @@
-"""Prefect's view of the pipeline. Nothing is decided here: each flow calls what the command line calls.
+"""The pipeline as Prefect flows. Each flow calls the service that the command of the same purpose calls.
 
-Prefect's own files go into the lakehouse's home, and nothing calls outside; what the environment says already stands.
+Prefect's own files go into the lakehouse's home, and nothing is sent outside. Variables that are set already take
+precedence.
 """
 
 import os
@@ -13,18 +14,20 @@ from pipelines.config.settings import load_settings
 os.environ.setdefault("PREFECT_HOME", str(load_settings().home / "prefect"))
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
-os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")  # 10-24 s on an idle machine
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")  # takes 10-24 s on an idle machine
 
 
-def _go_on_silently(console: Console) -> None:
-    """A worker that is killed takes the other end of its runs' output with it. Rich, by which Prefect writes to it,
-    would end the run at its next line; the logs go to the server all the same.
+def _discard_output(console: Console) -> None:
+    """Send further output to /dev/null after a broken pipe.
+
+    A killed worker closes the pipe that its runs write to. Rich, which Prefect logs with, would end the run at its next
+    line. The server still receives the logs.
     """
     console.quiet = True
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    null = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+        os.dup2(null, stream.fileno())
+    os.close(null)
 
 
-Console.on_broken_pipe = _go_on_silently  # type: ignore[assignment, method-assign]
+Console.on_broken_pipe = _discard_output  # type: ignore[assignment, method-assign]

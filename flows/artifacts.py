@@ -1,4 +1,4 @@
-"""What a run shows in Prefect's UI: tables, text and a bar. Values come in as the packages gave them."""
+"""Artifacts of a run in Prefect's UI: tables, text and a progress bar."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,79 +15,79 @@ from pipelines.microbatch.report import TopicReport
 from pipelines.operations.check import Check
 
 
-def add_up(reports: Iterable[Mapping[str, TopicReport]]) -> dict[str, TopicReport]:
-    """What several runs of the loop did, by topic."""
+def combine(reports: Iterable[Mapping[str, TopicReport]]) -> dict[str, TopicReport]:
+    """Add up the counts of several runs of the loop, by topic."""
     total: dict[str, TopicReport] = {}
     for topics in reports:
         for topic, part in topics.items():
-            of = total.setdefault(topic, TopicReport())
+            counts = total.setdefault(topic, TopicReport())
             for name in ("polled", "accepted_on_time", "accepted_late", "duplicates", "quarantined"):
-                setattr(of, name, getattr(of, name) + getattr(part, name))
+                setattr(counts, name, getattr(counts, name) + getattr(part, name))
             for reason, rows in part.reasons.items():
-                of.reasons[reason] = of.reasons.get(reason, 0) + rows
+                counts.reasons[reason] = counts.reasons.get(reason, 0) + rows
     return total
 
 
-def sums(topics: Mapping[str, TopicReport]) -> dict[str, int]:
-    """All topics together."""
+def totals(topics: Mapping[str, TopicReport]) -> dict[str, int]:
+    """Add up the counts of all topics."""
     return {
-        "records": sum(of.polled for of in topics.values()),
-        "accepted": sum(of.accepted_on_time + of.accepted_late for of in topics.values()),
-        "duplicates": sum(of.duplicates for of in topics.values()),
-        "quarantined": sum(of.quarantined for of in topics.values()),
+        "records": sum(counts.polled for counts in topics.values()),
+        "accepted": sum(counts.accepted_on_time + counts.accepted_late for counts in topics.values()),
+        "duplicates": sum(counts.duplicates for counts in topics.values()),
+        "quarantined": sum(counts.quarantined for counts in topics.values()),
     }
 
 
-async def ledger(topics: Mapping[str, TopicReport]) -> None:
-    """What became of the records of this run, by topic."""
+async def show_ledger(topics: Mapping[str, TopicReport]) -> None:
+    """Show the records of this run by topic and verdict."""
     rows = [
         {
             "topic": topic,
-            "records": of.polled,
-            "on time": of.accepted_on_time,
-            "late": of.accepted_late,
-            "duplicates": of.duplicates,
-            "quarantined": of.quarantined,
-            "because of": ", ".join(f"{reason} {rows}" for reason, rows in sorted(of.reasons.items())),
+            "records": counts.polled,
+            "on time": counts.accepted_on_time,
+            "late": counts.accepted_late,
+            "duplicates": counts.duplicates,
+            "quarantined": counts.quarantined,
+            "because of": ", ".join(f"{reason} {rows}" for reason, rows in sorted(counts.reasons.items())),
         }
-        for topic, of in topics.items()
+        for topic, counts in topics.items()
     ]
-    await acreate_table_artifact(rows, key="ledger", description="What became of every record of this run, by topic.")
+    await acreate_table_artifact(rows, key="ledger", description="The records of this run by topic and verdict.")
 
 
-async def checks(found: Sequence[Check]) -> None:
-    """The result of `verify`, failures first."""
-    failed = [check for check in found if not check.ok]
+async def show_checks(checks: Sequence[Check]) -> None:
+    """Show the checks of `verify`, failures first."""
+    failed = [check for check in checks if not check.ok]
     rows = [
         {"check": check.name, "holds": "yes" if check.ok else "NO", "found": check.detail}
-        for check in sorted(found, key=lambda check: check.ok)
+        for check in sorted(checks, key=lambda check: check.ok)
     ]
-    verdict = f"{len(failed)} of {len(found)} checks failed." if failed else f"All {len(found)} checks hold."
+    verdict = f"{len(failed)} of {len(checks)} checks failed." if failed else f"All {len(checks)} checks hold."
     await acreate_table_artifact(rows, key="promises", description=verdict)
 
 
-async def text(key: str, markdown: str, description: str) -> None:
-    """Some Markdown."""
+async def show_text(key: str, markdown: str, description: str) -> None:
+    """Show Markdown."""
     await acreate_markdown_artifact(markdown, key=key, description=description)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-class Bar:
-    """A progress artifact, made when there is something to show."""
+class ProgressBar:
+    """A progress artifact, created by the first `show`."""
 
     def __init__(self, key: str, description: str) -> None:
         self._key, self._description = key, description
         self._id: UUID | None = None
 
     async def show(self, percent: float) -> None:
-        """Set it."""
+        """Set the bar to a percentage."""
         if self._id is None:
-            made = await acreate_progress_artifact(percent, key=self._key, description=self._description)
-            self._id = made if isinstance(made, UUID) else None
+            artifact = await acreate_progress_artifact(percent, key=self._key, description=self._description)
+            self._id = artifact if isinstance(artifact, UUID) else None
         else:
             await aupdate_progress_artifact(self._id, progress=percent)

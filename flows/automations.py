@@ -1,7 +1,6 @@
-"""Automations as code: `python -m flows.automations`, after `prefect deploy --all`, makes or updates them by name.
+"""Automations as code: `python -m flows.automations`, after `prefect deploy --all`, creates or updates them by name.
 
-The open-source server has what they need: events and their absence, running a deployment, setting a run's state.
-Where a notice goes is the business of the deployment `notify`, which they run.
+They use triggers and actions of the open-source server only. Notices are sent by the deployment `notify`.
 """
 
 import asyncio
@@ -18,15 +17,15 @@ from flows.verify_promises import BROKEN
 _RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
 _LAKEHOUSE = {"prefect.resource.id": LAKEHOUSE["prefect.resource.id"]}
 _ENDS = ("Completed", "Failed", "Cancelled", "Crashed", "Suspended", "Paused")
-_BEAT = "prefect.flow-run.heartbeat"
+_HEARTBEAT = "prefect.flow-run.heartbeat"
 
 
 def automations(deployments: Mapping[str, UUID]) -> Iterator[AutomationCore]:
-    """All of them, given the deployments' ids."""
+    """Yield all automations, given the ids of the deployments."""
 
-    def of(name: str, description: str, trigger: dict[str, Any], *actions: dict[str, Any]) -> AutomationCore:
-        named = {"name": f"animeverse: {name}", "description": description}
-        return AutomationCore.model_validate({**named, "trigger": {"type": "event", **trigger}, "actions": actions})
+    def automation(name: str, description: str, trigger: dict[str, Any], *actions: dict[str, Any]) -> AutomationCore:
+        base = {"name": f"animeverse: {name}", "description": description}
+        return AutomationCore.model_validate({**base, "trigger": {"type": "event", **trigger}, "actions": actions})
 
     def run(name: str, **more: Any) -> dict[str, Any]:
         return {"type": "run-deployment", "deployment_id": deployments[name], **more}
@@ -34,74 +33,74 @@ def automations(deployments: Mapping[str, UUID]) -> Iterator[AutomationCore]:
     def notify(**texts: str) -> dict[str, Any]:
         return run("notify", parameters={key: {"__prefect_kind": "jinja", "template": texts[key]} for key in texts})
 
-    crashed = "No heartbeat: its process died, and nobody reported it."
-    yield of(
+    crashed = "No heartbeat: the process of the run has ended without a report."
+    yield automation(
         "a run died with its worker",
-        "No heartbeat for 90 s: the run is marked as crashed, so that it looks like what it is.",
+        "Marks a run without a heartbeat for 90 s as crashed.",
         {
             **{"match": _RUNS, "match_related": _tag("animeverse"), "for_each": ["prefect.resource.id"]},
-            **{"after": [_BEAT], "expect": [_BEAT, *(f"prefect.flow-run.{end}" for end in _ENDS)]},
+            **{"after": [_HEARTBEAT], "expect": [_HEARTBEAT, *(f"prefect.flow-run.{end}" for end in _ENDS)]},
             **{"posture": "Proactive", "within": 90},
         },
         {"type": "change-flow-run-state", "state": "CRASHED", "message": crashed},
     )
-    yield of(
+    yield automation(
         "restart the micro-batch",
-        "The pipeline goes on where the crashed run stopped: nothing is lost and nothing comes twice.",
+        "Starts the loop again after a crash. It continues at the last commit: no record is lost or counted twice.",
         {
             **{"match": _RUNS, "match_related": _deployment(deployments["micro-batch"])},
-            **{"expect": ["prefect.flow-run.Crashed"], "within": 30},  # a crash is reported twice, seconds apart
+            **{"expect": ["prefect.flow-run.Crashed"], "within": 30},  # Prefect reports a crash twice, seconds apart
         },
         run("micro-batch", schedule_after=5),
         notify(subject="micro-batch is restarted", body="{{ flow_run.name }} crashed: {{ flow_run.state.message }}"),
     )
-    yield of(
+    yield automation(
         "a layer stopped",
-        "No retry helps: somebody has to do what the message says.",
+        "A flow of the pipeline failed and retries do not help. The message says what to do.",
         {"match": _RUNS, "match_related": _tag("pipeline"), "expect": ["prefect.flow-run.Failed"]},
         notify(subject="{{ flow.name }} failed", body="{{ flow_run.state.message }}"),
     )
-    yield of(
+    yield automation(
         "a promise is broken",
         "A check of `animeverse verify` failed.",
         {"match": _LAKEHOUSE, "expect": [BROKEN]},
         notify(subject="A promise is broken", body="{{ event.payload.failed | join('; ') }}"),
     )
-    yield of(
+    yield automation(
         "gold is not fresh",
-        "For two minutes no look at the loop found it within ANIMEVERSE_FRESHNESS_TARGET, or there was no loop.",
+        "Gold was not within ANIMEVERSE_FRESHNESS_TARGET for two minutes, or no loop was running.",
         {"match": _LAKEHOUSE, "after": [FRESH], "expect": [FRESH], "posture": "Proactive", "within": 120},
-        notify(subject="Gold is not fresh", body="Is micro-batch running? How does `animeverse status` put the lag?"),
+        notify(subject="Gold is not fresh", body="Is micro-batch running? See the lag in `animeverse status`."),
     )
 
 
 def _tag(name: str) -> dict[str, Any]:
-    """Runs of deployments with a tag."""
+    """Match the runs of deployments with a tag."""
     return {"prefect.resource.id": f"prefect.tag.{name}", "prefect.resource.role": "tag"}
 
 
 def _deployment(id_: UUID) -> dict[str, Any]:
-    """Runs of one deployment."""
+    """Match the runs of one deployment."""
     return {"prefect.resource.id": f"prefect.deployment.{id_}", "prefect.resource.role": "deployment"}
 
 
 async def apply(client: PrefectClient) -> list[str]:
-    """Make what is missing, update what is there; their names. Raises ObjectNotFound before `prefect deploy --all`."""
+    """Create or update all automations and return their names. Raises ObjectNotFound before `prefect deploy --all`."""
     names = ("notify", "micro-batch")
     ids = {name: (await client.read_deployment_by_name(f"{name}/{name}")).id for name in names}
-    made = []
+    applied = []
     for automation in automations(ids):
-        there = await client.read_automations_by_name(automation.name)
-        for old in there[:1]:
-            await client.update_automation(old.id, automation)
-        if not there:
+        existing = await client.read_automations_by_name(automation.name)
+        if existing:
+            await client.update_automation(existing[0].id, automation)
+        else:
             await client.create_automation(automation)
-        made.append(automation.name)
-    return made
+        applied.append(automation.name)
+    return applied
 
 
 async def main() -> None:
-    """For the command line."""
+    """Apply the automations to the server of PREFECT_API_URL, and print their names."""
     async with get_client() as client:
         for name in await apply(client):
             print(name)  # noqa: T201

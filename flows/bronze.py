@@ -9,10 +9,10 @@ from flows import layers
 
 @flow(name="bronze")
 async def bronze(batch_size: int | None = None) -> int:
-    """Log to bronze until it has caught up; how many records it handled.
+    """Read the log into bronze until it has caught up, and return the number of records.
 
     Args:
-        batch_size: most records a topic in a micro-batch (default: ANIMEVERSE_BATCH_SIZE)
+        batch_size: most records per topic in a micro-batch (default: ANIMEVERSE_BATCH_SIZE)
     """
     return (await layers.bronze(batch_size)).records
 

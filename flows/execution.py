@@ -1,4 +1,4 @@
-"""Work of the packages in a thread, so that the flow run stays able to hear; and the home's doors for flows."""
+"""Runs services in a thread, so that the flow run can react meanwhile, and gives flows exclusive access to the home."""
 
 import asyncio
 import threading
@@ -12,46 +12,54 @@ from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
 from prefect.states import Completed
 
-from animeverse.services.loop import PATIENCE
+from animeverse.services.loop import WRITER_TIMEOUT
 from pipelines.errors import AlreadyRunningError
 from pipelines.microbatch.handover import exclusive_access
 
 T = TypeVar("T")
-_LOOK_EVERY = 1.0
+_POLL_INTERVAL = 1.0  # seconds
 
 
 async def in_thread(work: Callable[[threading.Event], T]) -> T:
-    """`work(stop)` in a thread. A run that is cancelled or suspended sets `stop`; the thread ends between two steps."""
+    """Run `work(stop)` in a thread and return its result.
+
+    A run that is cancelled or suspended sets `stop`, and the thread ends between two steps.
+    """
     stop = threading.Event()
-    working = asyncio.ensure_future(asyncio.to_thread(work, stop))
+    running = asyncio.ensure_future(asyncio.to_thread(work, stop))
     try:
-        while not (await asyncio.wait([working], timeout=_LOOK_EVERY))[0]:
+        while not (await asyncio.wait([running], timeout=_POLL_INTERVAL))[0]:
             if is_suspended():
                 stop.set()
-        return working.result()
+        return running.result()
     finally:
         stop.set()
 
 
 def is_suspended() -> bool:
-    """Whether somebody asked this flow run to pause: Prefect itself stops it where its next task would begin."""
+    """Return whether the flow run was asked to pause. Prefect itself stops a run where its next task begins."""
     context = FlowRunContext.get()
     return context is not None and context.flow_run_suspension_request.is_requested()
 
 
 @asynccontextmanager
-async def guest(home: Path) -> AsyncIterator[None]:
-    """The home to ourselves: `micro-batch` waits meanwhile. Raises AlreadyRunningError naming who does not."""
+async def exclusive_home(home: Path) -> AsyncIterator[None]:
+    """Hold exclusive access to the home during the block; `micro-batch` waits meanwhile.
+
+    Raises AlreadyRunningError with the pid of a writer that does not hand over.
+    """
     stop = threading.Event()
-    with ExitStack() as door:
+    with ExitStack() as access:
         try:
-            await asyncio.to_thread(lambda: door.enter_context(exclusive_access(home, patience=PATIENCE, stop=stop)))
+            await asyncio.to_thread(
+                lambda: access.enter_context(exclusive_access(home, timeout=WRITER_TIMEOUT, stop=stop))
+            )
             yield
         finally:
             stop.set()
 
 
 def skipped(error: AlreadyRunningError) -> State[Any]:
-    """The end of a run that had nothing to do because another process does it: no failure, and not silent."""
+    """Return the final state of a run that did nothing because another process does the work: Completed, with a log."""
     get_run_logger().warning("Skipped: %s", error)
     return Completed(name="Skipped", message=str(error))

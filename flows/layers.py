@@ -1,7 +1,6 @@
-"""One task a layer. Only what a retry may mend is retried; all else fails at once, saying what to do."""
+"""One task per layer. Only RetryableErrors are retried; other errors fail at once and say what to do."""
 
 import threading
-from contextlib import nullcontext
 from typing import Any
 
 from prefect import task
@@ -9,17 +8,15 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.logging import get_run_logger
 from prefect.tasks import Task
 
-from animeverse.services.run import gold_writer
+from animeverse.services.run import run_layers
 from flows.execution import in_thread
-from pipelines.clock import utc_now
 from pipelines.config.settings import load_settings
 from pipelines.errors import RetryableError
-from pipelines.microbatch.loop import run
 from pipelines.microbatch.report import Progress, RunReport
 
 
 def is_retryable(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Whether the task failed of something that the next try may find mended."""
+    """Return whether the task failed with a RetryableError."""
     try:
         state.result()
     except RetryableError:
@@ -33,37 +30,36 @@ RETRIES: dict[str, Any] = {"retries": 3, "retry_delay_seconds": [1, 5, 15], "ret
 
 
 async def run_layer(layer: str, batch_size: int | None) -> RunReport:
-    """Run one layer until it has caught up, and log what it did."""
+    """Run one layer until it has caught up, and log the result."""
     logger = get_run_logger()
     settings = load_settings(batch_size=batch_size)
 
-    def told(progress: Progress) -> None:
+    def log_note(progress: Progress) -> None:
         if progress.note is not None:
             logger.warning(progress.note)
 
     def work(stop: threading.Event) -> RunReport:
-        with gold_writer(settings) if layer == "gold" else nullcontext() as gold:
-            return run(settings, (layer,), follow=False, gold=gold, clock=utc_now, progress=told, stop=stop)
+        return run_layers(settings, (layer,), follow=False, stop=stop, progress=log_note)
 
     report = await in_thread(work)
-    seconds = ", ".join(f"{step} {spent:.2f} s" for step, spent in report.seconds.items())
+    seconds = ", ".join(f"{step} {seconds:.2f} s" for step, seconds in report.seconds.items())
     logger.info("%s: %d records read, %d refreshes (%s)", layer, report.polled, report.refreshes, seconds or "idle")
     return report
 
 
 @task(**RETRIES, task_run_name="bronze")
 async def bronze(batch_size: int | None = None) -> RunReport:
-    """Log and landing files to bronze."""
+    """Read the log and landing files into bronze."""
     return await run_layer("bronze", batch_size)
 
 
 @task(**RETRIES, task_run_name="silver")
 async def silver(batch_size: int | None = None) -> RunReport:
-    """Bronze to silver."""
+    """Process bronze into silver."""
     return await run_layer("silver", batch_size)
 
 
 @task(**RETRIES, task_run_name="gold")
 async def gold() -> RunReport:
-    """Silver to gold, published."""
+    """Refresh gold from silver and publish it."""
     return await run_layer("gold", None)

@@ -1,4 +1,4 @@
-"""Small files, old snapshots, files that nothing refers to: `python -m flows.maintain_lake`."""
+"""Compact files, expire snapshots, delete unreferenced files: `python -m flows.maintain_lake`."""
 
 import asyncio
 import threading
@@ -8,8 +8,8 @@ from prefect import flow, get_run_logger, task
 from prefect.client.schemas.objects import State
 
 from animeverse.services.maintain import reflected_snapshots
-from flows import artifacts as story
-from flows.execution import guest, in_thread, skipped
+from flows import artifacts
+from flows.execution import exclusive_home, in_thread, skipped
 from flows.layers import RETRIES
 from pipelines.config.settings import load_settings
 from pipelines.errors import AlreadyRunningError
@@ -20,34 +20,33 @@ _HEADS = ("table", "removed", "files compacted", "into", "expired", "files delet
 
 @flow(name="maintain-lake")
 async def maintain_lake(dry_run: bool = False) -> dict[str, int] | State[Any]:
-    """Merge small files, thin out old snapshots, delete what nothing refers to. What a query reads stays the same.
+    """Compact small files, expire old snapshots, delete unreferenced files. Query results stay the same.
 
-    `micro-batch` does the same bit by bit while it loops, and steps aside while this does the rest.
+    `micro-batch` does the same in small steps while it loops, and pauses while this flow does the rest.
 
     Args:
-        dry_run: change nothing, show what would be done
+        dry_run: show what would be done, and change nothing
     """
     try:
-        async with guest(load_settings().home):
-            report = await tidy(dry_run)
+        async with exclusive_home(load_settings().home):
+            report = await maintain_tables(dry_run)
     except AlreadyRunningError as error:
         return skipped(error)
-    of = report.tables
-    rows = [(t.table, t.removed, t.files, t.into, t.expired, t.deleted, t.deleted_bytes, t.note or "") for t in of]
-    await story.text(
-        "maintenance", story.table(_HEADS, rows), "What was done, by table." if not dry_run else "A dry run."
-    )
+    tables = report.tables
+    rows = [(t.table, t.removed, t.files, t.into, t.expired, t.deleted, t.deleted_bytes, t.note or "") for t in tables]
+    description = "A dry run." if dry_run else "The work done, by table."
+    await artifacts.show_text("maintenance", artifacts.table(_HEADS, rows), description)
     return {
-        "removed": sum(t.removed for t in of),
-        "files": sum(t.files for t in of),
-        "expired": sum(t.expired for t in of),
-        "deleted": sum(t.deleted for t in of),
+        "removed": sum(t.removed for t in tables),
+        "files": sum(t.files for t in tables),
+        "expired": sum(t.expired for t in tables),
+        "deleted": sum(t.deleted for t in tables),
     }
 
 
 @task(**RETRIES, task_run_name="maintain")
-async def tidy(dry_run: bool) -> Report:
-    """All tables, one after the other."""
+async def maintain_tables(dry_run: bool) -> Report:
+    """Maintain all tables, one after the other."""
     settings, logger = load_settings(), get_run_logger()
 
     def work(stop: threading.Event) -> Report:

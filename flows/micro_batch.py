@@ -1,4 +1,4 @@
-"""Log to bronze to silver to gold: `python -m flows.micro_batch` once; a deployment in a loop inside one flow run."""
+"""Log to bronze to silver to gold: once as `python -m flows.micro_batch`, in a loop inside a run as a deployment."""
 
 import asyncio
 from typing import Any
@@ -7,10 +7,8 @@ from prefect import flow, task
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled
 
-from flows import artifacts as story
-from flows import continuous as looping
-from flows import layers
-from flows.execution import guest, skipped
+from flows import artifacts, continuous, layers
+from flows.execution import exclusive_home, skipped
 from pipelines.config.settings import load_settings
 from pipelines.errors import AlreadyRunningError
 from pipelines.microbatch.report import TopicReport
@@ -18,37 +16,37 @@ from pipelines.microbatch.report import TopicReport
 
 @flow(name="micro-batch")
 async def micro_batch(minutes: float = 0, batch_size: int | None = None) -> dict[str, int] | State[Any]:
-    """Bring all layers up to date, or keep them so for some minutes.
+    """Bring all layers up to date, or keep them up to date for some minutes.
 
-    In a loop a batch costs no flow run. The run ends when its time is over, or as soon as the next one is at the door,
-    which goes on within a second; it steps aside for `verify-promises` and the like.
+    In a loop a batch needs no flow run of its own. The run ends when its time is over, or when the next run requests
+    the home, which continues within a second. It pauses while flows such as `verify-promises` use the home.
 
     Args:
-        minutes: keep going for at most so long; 0: until the log has nothing new
-        batch_size: most records a topic in a micro-batch (default: ANIMEVERSE_BATCH_SIZE)
+        minutes: loop for at most this long; 0: once, until the log has nothing new
+        batch_size: most records per topic in a micro-batch (default: ANIMEVERSE_BATCH_SIZE)
     """
     settings = load_settings(batch_size=batch_size)
     try:
         if minutes > 0:
-            topics = await looping.run(settings, minutes * 60)
+            topics = await continuous.run(settings, minutes * 60)
         else:
-            async with guest(settings.home):
+            async with exclusive_home(settings.home):
                 read = await layers.bronze(batch_size)
-                judged = await layers.silver(batch_size)
+                processed = await layers.silver(batch_size)
                 await layers.gold()
-            topics = story.add_up([read.topics, judged.topics])
+            topics = artifacts.combine([read.topics, processed.topics])
     except AlreadyRunningError as error:
         return skipped(error)
-    if await looping.is_cancelling():
-        return Cancelled(message="It ended after a round; nothing is lost.")
+    if await continuous.is_cancelling():
+        return Cancelled(message="The loop ended after a round; nothing is lost.")
     await report(topics)
-    return story.sums(topics)
+    return artifacts.totals(topics)
 
 
 @task(task_run_name="ledger")
 async def report(topics: dict[str, TopicReport]) -> None:
-    """Show what became of every record."""
-    await story.ledger(topics)
+    """Show the records of the run by topic and verdict."""
+    await artifacts.show_ledger(topics)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What an automation has to say, to where people look: run by the automations of `flows.automations`."""
+"""Send a notice. The automations of `flows.automations` run this flow."""
 
 import asyncio
 import json
@@ -8,26 +8,26 @@ from datetime import UTC, datetime
 from prefect import flow, get_run_logger, task
 from prefect.variables import Variable
 
-from flows import artifacts as story
+from flows import artifacts
 from pipelines.config.settings import load_settings
 
-WEBHOOK = "animeverse_webhook"  # a Prefect variable: where notices are sent; unset: nowhere
+WEBHOOK = "animeverse_webhook"  # Prefect variable with the URL that notices are sent to
 FILE = "notices.ndjson"
 
 
 @flow(name="notify")
 async def notify(subject: str, body: str = "") -> None:
-    """Log a notice, add it to `<home>/notices.ndjson`, and send it to the webhook if the variable names one.
+    """Log a notice, append it to `<home>/notices.ndjson`, and send it to the webhook if the variable is set.
 
     Args:
-        subject: what has happened, in a line
-        body: what is known of it, and what to do
+        subject: what has happened, in one line
+        body: details, and what to do
     """
     notice = {"at": datetime.now(UTC).isoformat(), "subject": subject, "body": body}
     get_run_logger().warning("%s\n%s", subject, body)
     with (load_settings().home / FILE).open("a", encoding="utf-8") as file:
         file.write(json.dumps(notice, ensure_ascii=False) + "\n")
-    await story.text("notice", f"**{subject}**\n\n{body}", subject)
+    await artifacts.show_text("notice", f"**{subject}**\n\n{body}", subject)
     url = await Variable.aget(WEBHOOK)
     if url:
         await send(str(url), notice)
@@ -35,9 +35,9 @@ async def notify(subject: str, body: str = "") -> None:
 
 @task(retries=3, retry_delay_seconds=[2, 10, 30], task_run_name="webhook")
 async def send(url: str, notice: dict[str, str]) -> None:
-    """POST the notice as JSON; `text` is what Slack, Mattermost and the like show."""
+    """POST the notice as JSON. Slack and Mattermost show the field `text`. Raises ValueError for a wrong URL."""
     content = json.dumps({**notice, "text": f"{notice['subject']}\n{notice['body']}"}).encode()
     if not url.startswith(("http://", "https://")):
-        raise ValueError(f"the Prefect variable {WEBHOOK} is no http(s) address")
+        raise ValueError(f"the Prefect variable {WEBHOOK} is not an http or https URL")
     request = urllib.request.Request(url, content, {"Content-Type": "application/json"})  # noqa: S310
     await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=10).close())  # noqa: S310

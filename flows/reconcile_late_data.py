@@ -1,18 +1,18 @@
-"""What became of every record, and what late data changed: `python -m flows.reconcile_late_data`."""
+"""The outcome of every record, and what late data changed: `python -m flows.reconcile_late_data`."""
 
 import asyncio
-from typing import Any
+from collections.abc import Sequence
 
 from prefect import flow, get_run_logger, task
 
 from animeverse.services.reconcile import Change, Reconciliation, reconcile
-from flows import artifacts as story
+from flows import artifacts
 from flows.execution import in_thread
 from flows.layers import RETRIES
 from pipelines.config.settings import load_settings
 from pipelines.errors import CheckFailedError
 
-_SHOWN = 500  # restatements
+_MAX_CHANGES = 500
 _LAW = ("topic", "log", "bronze", "on time", "late", "duplicates", "quarantined", "waiting", "off")
 _COUNTS = ("received", "on_time", "late", "duplicates", "quarantined", "waiting")
 _CHANGES = ("day", "KPI", "cause", "without it", "now", "events", "day was final")
@@ -20,41 +20,55 @@ _CHANGES = ("day", "KPI", "cause", "without it", "now", "events", "day was final
 
 @flow(name="reconcile-late-data")
 async def reconcile_late_data() -> int:
-    """The conservation law by topic, then the days and KPIs that late data, and anything else, restated; how many by
-    late data. Reads only.
+    """Check the conservation law by topic, and show the KPIs that late data and other causes restated. Reads only.
 
-    Fails when something does not add up.
+    Returns the number of values that late data restated. Fails when the law does not hold.
     """
-    found = await recount()
+    reconciliation = await recount()
     law = [
-        (of.topic, of.log, *(getattr(of.tally, name) for name in _COUNTS), "; ".join(of.faults)) for of in found.topics
+        (topic.topic, topic.log, *(getattr(topic.tally, name) for name in _COUNTS), "; ".join(topic.faults))
+        for topic in reconciliation.topics
     ]
-    late, other = ([_row(one) for one in changes[-_SHOWN:]] for changes in (found.late, found.other))
-    await story.text(
-        "reconciliation", story.table(_LAW, law), "log = bronze = on time + late + duplicates + quarantined"
+    await artifacts.show_text(
+        "reconciliation",
+        artifacts.table(_LAW, law),
+        "log = bronze = on time + late + duplicates + quarantined",
     )
-    await story.text("late-data", story.table(_CHANGES, late), f"What late data changed: {len(found.late)} values.")
-    told = f"What else changed days that had ended: {len(found.other)} values."
-    await story.text("ended-days", story.table(_CHANGES, other), told)
-    faults = [f"{topic.topic}: {fault}" for topic in found.topics for fault in topic.faults]
+    late = f"What late data changed: {len(reconciliation.late)} values."
+    await artifacts.show_text("late-data", _table(reconciliation.late), late)
+    other = f"What else changed days that had ended: {len(reconciliation.other)} values."
+    await artifacts.show_text("ended-days", _table(reconciliation.other), other)
+    faults = [f"{topic.topic}: {fault}" for topic in reconciliation.topics for fault in topic.faults]
     if faults:
         raise CheckFailedError(
-            "Something does not add up; `animeverse verify` names the offsets:\n" + "\n".join(faults)
+            "The conservation law does not hold; `animeverse verify` names the offsets:\n" + "\n".join(faults)
         )
-    return len(found.late)
+    return len(reconciliation.late)
 
 
-def _row(one: Change) -> tuple[Any, ...]:
-    return (one.date, one.kpi, one.cause, one.before, one.after, one.events, "yes" if one.was_final else "")
+def _table(changes: Sequence[Change]) -> str:
+    rows = [
+        (
+            change.date,
+            change.kpi,
+            change.cause,
+            change.before,
+            change.after,
+            change.events,
+            "yes" if change.was_final else "",
+        )
+        for change in changes[-_MAX_CHANGES:]
+    ]
+    return artifacts.table(_CHANGES, rows)
 
 
 @task(**RETRIES, task_run_name="reconcile")
 async def recount() -> Reconciliation:
-    """Count everything again."""
+    """Count all records again."""
     settings = load_settings()
-    found = await in_thread(lambda _stop: reconcile(settings))
-    get_run_logger().info("%d topics, %d values restated by late data", len(found.topics), len(found.late))
-    return found
+    result = await in_thread(lambda _stop: reconcile(settings))
+    get_run_logger().info("%d topics, %d values restated by late data", len(result.topics), len(result.late))
+    return result
 
 
 if __name__ == "__main__":

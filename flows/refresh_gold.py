@@ -7,16 +7,16 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows import layers
-from flows.execution import guest, skipped
+from flows.execution import exclusive_home, skipped
 from pipelines.config.settings import load_settings
 from pipelines.errors import AlreadyRunningError
 
 
 @flow(name="refresh-gold")
 async def refresh_gold() -> int | State[Any]:
-    """Refresh gold with what silver has got, and publish it; the number of refreshes (0: it was up to date)."""
+    """Refresh gold from silver, publish it, and return the number of refreshes (0: gold was up to date)."""
     try:
-        async with guest(load_settings().home):
+        async with exclusive_home(load_settings().home):
             return (await layers.gold()).refreshes
     except AlreadyRunningError as error:
         return skipped(error)

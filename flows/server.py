@@ -1,9 +1,9 @@
-"""`python -m flows.server`: what `prefect server start` starts, but for where Python collects garbage.
+"""`python -m flows.server`: `prefect server start` with garbage collection in a thread of its own.
 
-Collected where it falls due, in the event loop's thread, the garbage may hold cursors of statements that failed since
-SQLite was locked. Their end waits for the connection's mutex, which its thread holds for as long as it waits for
-SQLite's lock, a minute at most, and who has that lock waits for the event loop. In a thread of its own the collection
-may wait, and nobody waits for it (docs/prefect.md).
+Garbage may contain SQLite cursors of statements that failed because the database was locked. Finalizing such a cursor
+waits for the connection's mutex, which another thread holds while it waits up to a minute for SQLite's lock. The
+holder of that lock may in turn wait for the event loop. A collection in the event loop's thread therefore blocks the
+server; in a thread of its own it blocks nothing (docs/prefect.md).
 """
 
 import gc
@@ -11,14 +11,12 @@ import sys
 import threading
 import time
 
-_YOUNG_EVERY, _ALL_EVERY = 5.0, 12  # seconds; of so many collections of young objects one is of all
+INTERVAL, FULL_EVERY = 5.0, 12  # seconds between collections; every 12th is a full one
 THREAD = "garbage collection"
 
 
-def collect_beside() -> None:
-    """From now on, garbage is collected in a thread of its own and nowhere else in this process. What is there by now,
-    modules, stays and is not looked at again.
-    """
+def collect_in_thread() -> None:
+    """Collect garbage only in a thread of its own from now on. Existing objects are never collected."""
     gc.disable()
     gc.freeze()
     threading.Thread(target=_collect, name=THREAD, daemon=True).start()
@@ -27,15 +25,15 @@ def collect_beside() -> None:
 def _collect() -> None:
     rounds = 0
     while True:
-        time.sleep(_YOUNG_EVERY)
+        time.sleep(INTERVAL)
         rounds += 1
-        gc.collect(2 if rounds % _ALL_EVERY == 0 else 1)
+        gc.collect(2 if rounds % FULL_EVERY == 0 else 1)
 
 
 if __name__ == "__main__":
-    import prefect.server.api.server  # noqa: F401  what the command imports when it runs
+    import prefect.server.api.server  # noqa: F401  the command imports it when it runs
     from prefect.cli import app
 
-    collect_beside()
+    collect_in_thread()
     sys.argv[1:] = ["server", "start", *sys.argv[1:]]
     app()

@@ -9,10 +9,10 @@ from flows import layers
 
 @flow(name="silver")
 async def silver(batch_size: int | None = None) -> int:
-    """Bronze to silver until it has caught up; how many records it handled.
+    """Process bronze into silver until it has caught up, and return the number of records.
 
     Args:
-        batch_size: most records a topic in a micro-batch (default: ANIMEVERSE_BATCH_SIZE)
+        batch_size: most records per topic in a micro-batch (default: ANIMEVERSE_BATCH_SIZE)
     """
     return (await layers.silver(batch_size)).records
 

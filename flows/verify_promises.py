@@ -1,4 +1,4 @@
-"""Nothing lost, nothing twice, proved: `python -m flows.verify_promises`."""
+"""Prove that nothing is lost and nothing counts twice: `python -m flows.verify_promises`."""
 
 import asyncio
 from typing import Any
@@ -7,10 +7,9 @@ from prefect import flow, get_run_logger, task
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 
-from flows import artifacts as story
-from flows import layers
+from flows import artifacts, layers
 from flows.continuous import LAKEHOUSE
-from flows.execution import guest, in_thread, skipped
+from flows.execution import exclusive_home, in_thread, skipped
 from flows.layers import RETRIES
 from pipelines.config.settings import load_settings
 from pipelines.errors import AlreadyRunningError, BronzeTruncatedError, CheckFailedError
@@ -24,35 +23,35 @@ BROKEN = "animeverse.promise.broken"
 
 @flow(name="verify-promises")
 async def verify_promises(rebuild: bool = False) -> int | State[Any]:
-    """Recount everything from the log, the tables and gold themselves; how many checks hold. Fails when one does not.
+    """Recount the log, the tables and gold, and return the number of checks. Fails when a check fails.
 
-    `micro-batch` steps aside meanwhile, since a count over tables that move proves nothing.
+    `micro-batch` pauses meanwhile, because the counts are consistent only while no table changes.
 
     Args:
-        rebuild: build silver and gold anew beside, and compare row for row; not where retention has cut bronze
+        rebuild: also rebuild silver and gold and compare row by row; skipped after retention has removed bronze records
     """
     home = load_settings().home
     try:
-        async with guest(home):
-            await layers.silver()  # a loop that steps aside ends between two steps: what bronze has goes on to gold
+        async with exclusive_home(home):
+            await layers.silver()  # a paused loop may have left records in bronze that gold does not reflect
             await layers.gold()
-            found = await prove(rebuild)
+            checks = await run_checks(rebuild)
     except AlreadyRunningError as error:
         return skipped(error)
-    await story.checks(found)
-    failed = [f"{check.name}: {check.detail}" for check in found if not check.ok]
+    await artifacts.show_checks(checks)
+    failed = [f"{check.name}: {check.detail}" for check in checks if not check.ok]
     if failed:
         emit_event(BROKEN, resource=LAKEHOUSE, payload={"home": str(home), "failed": failed[:20]})
         raise CheckFailedError(
-            f"{len(failed)} of {len(found)} checks failed. Look at `animeverse trace` and `animeverse reconcile`:\n"
+            f"{len(failed)} of {len(checks)} checks failed. See `animeverse trace` and `animeverse reconcile`:\n"
             + "\n".join(failed)
         )
-    return len(found)
+    return len(checks)
 
 
 @task(**RETRIES, task_run_name="verify")
-async def prove(rebuild: bool) -> list[Check]:
-    """All checks, with nobody writing."""
+async def run_checks(rebuild: bool) -> list[Check]:
+    """Run all checks while holding the home's lock."""
     settings, logger = load_settings(), get_run_logger()
 
     def work(_stop: object) -> list[Check]:
@@ -63,9 +62,9 @@ async def prove(rebuild: bool) -> list[Check]:
                 logger.warning("%s", error)
                 return verify(settings, gold_checks=gold_checks)
 
-    found = await in_thread(work)
-    logger.info("%d checks, %d failed", len(found), sum(not check.ok for check in found))
-    return found
+    checks = await in_thread(work)
+    logger.info("%d checks, %d failed", len(checks), sum(not check.ok for check in checks))
+    return checks
 
 
 if __name__ == "__main__":

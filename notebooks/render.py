@@ -1,6 +1,6 @@
-"""Runs the notebooks on the lakehouse of ANIMEVERSE_HOME and writes them with their outputs as HTML: `make render`.
+"""Runs the notebooks on the lakehouse of ANIMEVERSE_HOME and renders them with their outputs as HTML: `make render`.
 
-A page is one file that asks for nothing else: pictures are inside, styles are a few lines, there is no script.
+A page is one file that loads nothing else: images are embedded, and there are no scripts.
 """
 
 import base64
@@ -22,7 +22,7 @@ from traitlets.config import Config
 
 FOLDER = Path(__file__).parent
 TARGET = FOLDER.parent / "docs" / "notebooks"
-TIMEOUT = 600  # seconds a cell may take
+TIMEOUT = 600  # seconds per cell
 
 _STYLE = """
 body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font: 15px/1.5 system-ui, sans-serif; color: #1c1c22 }
@@ -38,14 +38,14 @@ table.dataframe { border-collapse: collapse; border: 0; font-size: 12px } .dataf
 
 
 def notebooks() -> list[Path]:
-    """All of them, in their order."""
+    """Return the paths of all notebooks, in order."""
     return sorted(FOLDER.glob("[0-9]*.ipynb"))
 
 
 def run(path: Path, folder: Path) -> Any:
-    """The notebook with its outputs, run from top to bottom in `folder`. Raises CellExecutionError."""
+    """Run a notebook in `folder` and return it with its outputs. Raises CellExecutionError."""
     notebook = nbformat.read(path, as_version=4)
-    config = Config({"AsyncKernelManager": {"transport": "ipc"}})  # over TCP anybody on the machine may listen
+    config = Config({"AsyncKernelManager": {"transport": "ipc"}})  # with TCP any user of the machine could connect
     NotebookClient(
         notebook, config=config, timeout=TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     ).execute()
@@ -53,21 +53,21 @@ def run(path: Path, folder: Path) -> Any:
 
 
 def shrink(notebook: Any) -> None:
-    """Pictures with 128 colors: a third of the bytes, and nobody sees it."""
+    """Reduce images to 128 colors: a third of the bytes, without a visible difference."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
     for data in (output["data"] for output in outputs if "image/png" in output["data"]):
-        picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
-        small = io.BytesIO()
-        picture.quantize(128, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
-        data["image/png"] = base64.b64encode(small.getvalue()).decode()
+        image = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
+        compressed = io.BytesIO()
+        image.quantize(128, dither=Image.Dither.NONE).save(compressed, "PNG", optimize=True)
+        data["image/png"] = base64.b64encode(compressed.getvalue()).decode()
 
 
 def page(notebook: Any, name: str, names: list[str]) -> str:
-    """A whole HTML document of a notebook that has been run, with links to the others."""
+    """Return the HTML document of a notebook with outputs, with links to the other pages."""
     shrink(notebook)
-    notebook.metadata["language_info"] = {"name": "python"}  # and not what a kernel says of itself
+    notebook.metadata["language_info"] = {"name": "python"}  # without the details that a kernel reports
     body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)
-    body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)  # every table of Polars has one
+    body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)  # every Polars table has one
     links = " · ".join(f'<a href="{other}.html">{other}</a>' if other != name else other for other in names)
     colors = HtmlFormatter(style="friendly", nobackground=True).get_style_defs(".highlight")
     return (
@@ -77,8 +77,9 @@ def page(notebook: Any, name: str, names: list[str]) -> str:
 
 
 def main() -> None:
-    """Write the pages of all notebooks, or of those whose names are given."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # gradient boosting's threads wait for each other on a busy machine
+    """Write the pages of all notebooks, or of those named by the arguments."""
+    # On a busy machine the threads of gradient boosting wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     names = [path.stem for path in notebooks()]
     TARGET.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:

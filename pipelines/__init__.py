@@ -1,1 +1,1 @@
-"""Log to bronze to silver: what came in, kept whole; what is true of it, one row an event."""
+"""Log to bronze to silver: bronze keeps every record as it came, silver has one row for each accepted event."""

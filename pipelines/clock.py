@@ -1,4 +1,4 @@
-"""Times as microseconds since the epoch, UTC: exact integers, and the way back."""
+"""Clocks, and conversion of times to and from microseconds since the epoch (UTC), exact integers."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -15,12 +15,12 @@ def micros(duration: timedelta) -> int:
 
 
 def to_micros(moment: datetime) -> int:
-    """Microseconds since the epoch of a time with zone."""
+    """Microseconds since the epoch. `moment` has a time zone."""
     return (moment - _EPOCH) // _MICROSECOND
 
 
 def from_micros(moment: int) -> datetime:
-    """The time in UTC; what lies before year 1 or after year 9999 is cut to the first or last moment of them."""
+    """The time in UTC, clamped to FIRST and LAST (years 1 to 9999)."""
     if moment <= to_micros(FIRST):
         return FIRST
     if moment >= to_micros(LAST):
@@ -32,11 +32,11 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """The real clock, for the edge."""
+    """The system clock."""
     return datetime.now(UTC)
 
 
 def instant(moment: datetime) -> str:
-    """ISO 8601 in UTC. A time without a zone is one in UTC, as all days here are."""
+    """The time as ISO 8601 in UTC. A time without zone is read as UTC."""
     aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return aware.replace(tzinfo=None).isoformat() + "Z"

@@ -1,4 +1,4 @@
-"""Durations as people write them in settings and options: `10m`, `48h`, `1d`, `90s`, `500ms`, `1h30m`."""
+"""Durations in settings and options: `10m`, `48h`, `1d`, `90s`, `500ms`, `1h30m`."""
 
 import re
 from datetime import timedelta
@@ -17,7 +17,7 @@ _WHOLE = re.compile(r"(?:\d+(?:d|h|ms|m|s))+", re.ASCII)
 
 
 def parse_duration(text: object) -> timedelta:
-    """The duration that `text` names; `0` needs no unit, a timedelta stays. Raises ValueError with what is expected."""
+    """Parse a duration. `0` needs no unit; a timedelta is returned as is. Raises ValueError with the expected form."""
     if isinstance(text, timedelta):
         if text < timedelta(0):
             raise ValueError(EXPECTED)
@@ -34,7 +34,7 @@ def parse_duration(text: object) -> timedelta:
 
 
 def show_duration(duration: timedelta) -> str:
-    """The shortest text that `parse_duration` reads back as the same, down to the millisecond."""
+    """The shortest text that `parse_duration` reads as the same duration, to the millisecond."""
     rest, parts = duration, ""
     for unit, size in _UNITS.items():
         count, rest = divmod(rest, size)

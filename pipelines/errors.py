@@ -1,25 +1,25 @@
-"""What can go wrong, as a tree. Bad data is a quarantined row; only broken machinery is an exception.
+"""The exceptions, as a tree. Bad data is a quarantined row; an exception means that machinery failed.
 
-LakehouseError               anything a user may see; its text says what was expected, what was found, what to do
+LakehouseError               any error for a user; its text says what was expected, what was found, what to do
 ├── RetryableError           the same call may succeed later: flows and `--follow` retry it
 │   ├── LogUnavailableError      the broker or the log file cannot be reached
 │   ├── StoreUnavailableError    disk, object store or catalog cannot be reached or is full
-│   └── CommitConflictError      another writer committed first: reload and go on
+│   └── CommitConflictError      another writer committed first: reload and continue
 └── PermanentError           no retry helps
     ├── SettingsError            a setting is unknown, malformed or contradicts another one
     ├── UsageError               the command or its arguments are wrong (exit code 2)
     ├── NoLakehouseError         there is nothing to read yet (exit code 2)
     ├── LogRefusedError          the log refused a record or a topic
-    ├── LogIdentityError         the topic is not the one that bronze was read from, or offsets are gone
-    ├── AlreadyRunningError      another process writes this home
+    ├── LogIdentityError         the topic is not the one that bronze was read from, or offsets are missing
+    ├── AlreadyRunningError      another process is writing to this home
     ├── DriftFrozenError         policy `freeze` met an unknown field
-    ├── BronzeTruncatedError           silver cannot be made anew: retention removed bronze that it was made from
-    └── CheckFailedError         a check that must hold does not; nothing was published
+    ├── BronzeTruncatedError     silver cannot be rebuilt: retention removed the bronze records it was made from
+    └── CheckFailedError         a required check failed; nothing was published
 """
 
 
 class LakehouseError(Exception):
-    """The base: `str(error)` is a message for a person; `exit_code` is what a command ends with."""
+    """The base class. `str(error)` is the message for the user; `exit_code` is the exit code of the command."""
 
     exit_code = 1
 
@@ -41,7 +41,7 @@ class CommitConflictError(RetryableError):
 
 
 class PermanentError(LakehouseError):
-    """No retry helps: somebody has to change something."""
+    """No retry helps: the cause must be fixed first."""
 
 
 class SettingsError(PermanentError):
@@ -67,11 +67,11 @@ class LogRefusedError(PermanentError):
 
 
 class LogIdentityError(PermanentError):
-    """The topic is not the one that bronze was read from, or offsets it needs are gone."""
+    """The topic is not the one that bronze was read from, or offsets it needs are missing."""
 
 
 class AlreadyRunningError(PermanentError):
-    """Another process writes this home."""
+    """Another process is writing to this home."""
 
 
 class DriftFrozenError(PermanentError):
@@ -79,8 +79,8 @@ class DriftFrozenError(PermanentError):
 
 
 class BronzeTruncatedError(PermanentError):
-    """Retention has removed from bronze what silver would have to be made from."""
+    """Retention has removed the bronze records that silver would be rebuilt from."""
 
 
 class CheckFailedError(PermanentError):
-    """A check that must hold does not; nothing was published."""
+    """A required check failed; nothing was published."""

@@ -1,7 +1,7 @@
-"""Fault points: named places where a test can kill or pause the process. Absent from the work when not asked for.
+"""Fault points: named places where a test can kill or pause the process. They do nothing unless a variable is set.
 
-`ANIMEVERSE_FAULT=<name>[:<nth>]` ends the process with SIGKILL at the nth time (default first) the place is passed;
-`ANIMEVERSE_FAULT_PAUSE=<name>:<file>` waits there as long as the file exists, and makes `<file>.reached` to say so.
+`ANIMEVERSE_FAULT=<name>[:<nth>]` ends the process with SIGKILL when it reaches the point for the nth time (default: the
+first). `ANIMEVERSE_FAULT_PAUSE=<name>:<file>` creates `<file>.reached` there and waits while `<file>` exists.
 """
 
 import os
@@ -18,7 +18,7 @@ if _KILL or _PAUSE:
     _pause_name, _, _pause_file = (_PAUSE or "").partition(":")
 
     def fault_point(name: str) -> None:
-        """Die or wait here if the environment says so."""
+        """Kill the process or wait, if the environment names this point."""
         global _left
         if name == _name:
             _left -= 1
@@ -32,4 +32,4 @@ if _KILL or _PAUSE:
 else:
 
     def fault_point(name: str) -> None:
-        """Nothing: no fault was asked for."""
+        """Do nothing: no variable is set."""

@@ -1,6 +1,6 @@
-"""One writer a home: an advisory lock on a file that names its holder; it goes with the process, however that ends.
+"""One writer for each home: an advisory lock on a file with the pid of its holder, released when the process ends.
 
-A release has a lock of its own (`release`), since it may be asked for while `run --follow` writes the home.
+A release uses the lock `release`, since it may run while `run --follow` writes to the home.
 """
 
 import fcntl
@@ -14,7 +14,10 @@ from pipelines.errors import AlreadyRunningError, StoreUnavailableError
 
 @contextmanager
 def home_lock(home: Path, name: str = "run") -> Iterator[None]:
-    """Hold the home's lock of that name. Raises AlreadyRunningError naming the pid that holds it."""
+    """Hold the home's lock of this name.
+
+    Raises AlreadyRunningError naming the pid of the holder, StoreUnavailableError if the lock file cannot be written.
+    """
     path = home / f"{name}.lock"
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -27,11 +30,29 @@ def home_lock(home: Path, name: str = "run") -> Iterator[None]:
         except BlockingIOError:
             holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
             raise AlreadyRunningError(
-                f"another process (pid {holder}) writes the lakehouse in {home}. Stop it first, or give this one a "
-                "home of its own by ANIMEVERSE_HOME."
+                f"another process (pid {holder}) is writing to {home}. Stop it, or set ANIMEVERSE_HOME to another "
+                "folder."
             ) from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(handle)
+
+
+def is_locked(home: Path, name: str = "run") -> bool:
+    """Whether a process holds the home's lock of this name. False if the lock file does not exist.
+
+    Probing takes the lock briefly, so a concurrent acquirer must retry.
+    """
+    try:
+        handle = os.open(home / f"{name}.lock", os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

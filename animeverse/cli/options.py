@@ -1,4 +1,4 @@
-"""Options and parsing shared by several commands."""
+"""Options, parsing and output shared by the commands."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date, datetime
 
     from pipelines.config.settings import Settings
 
-
-def examples(*lines: str) -> str:
-    """What stands below a command's help, line by line as it is typed."""
-    return "\b\n" + "\n".join(["Examples:", *(f"  {line}" for line in lines)])
-
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Format = Literal["table", "csv", "json"]
 
 
+def examples(*lines: str) -> str:
+    """Return the epilog of a command's help: the examples, one per line."""
+    return "\b\n" + "\n".join(["Examples:", *(f"  {line}" for line in lines)])
+
+
 def settings_of(context: typer.Context, **overrides: Any) -> "Settings":
-    """The settings of the home that the command line names. Raises SettingsError."""
+    """Load the settings of the home given on the command line. Raises SettingsError."""
     from pipelines.config.settings import load_settings
 
     return load_settings(home=context.obj, **overrides)
@@ -33,19 +33,17 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))  # noqa: T201
 
 
-def refuse_together(file: str | None, **others: Any) -> None:
-    """Options of generators do not go with --file, options of files not without."""
+def reject_options(values: "Mapping[str, Any]", expected: str) -> None:
+    """Raise UsageError when one of these options is given; None means that it is not. `expected` says what fits."""
     from pipelines.errors import UsageError
 
-    given = [f"--{name}" for name, value in others.items() if value is not None]
-    if given and file:
-        raise UsageError(f"{', '.join(given)}: expected without --file")
-    if given and file == "":
-        raise UsageError(f"{', '.join(given)}: expected with --file only")
+    given = [f"--{name}" for name, value in values.items() if value is not None]
+    if given:
+        raise UsageError(f"{', '.join(given)}: expected {expected}")
 
 
-def date_of(text: str | None) -> "date | None":
-    """The date that `--start` names. Raises UsageError."""
+def parse_date(text: str | None) -> "date | None":
+    """Parse the date of `--start`. Raises UsageError."""
     from datetime import date
 
     from pipelines.errors import UsageError
@@ -56,8 +54,8 @@ def date_of(text: str | None) -> "date | None":
         raise UsageError(f"--start {text}: expected a date such as 2026-01-31") from None
 
 
-def moment_of(text: str | None, option: str = "--as-of") -> "datetime | None":
-    """A time; without a zone it is UTC."""
+def parse_time(text: str | None, option: str = "--as-of") -> "datetime | None":
+    """Parse a time. A time without a zone is UTC. Raises UsageError."""
     from datetime import UTC, datetime
 
     from pipelines.errors import UsageError
@@ -65,14 +63,14 @@ def moment_of(text: str | None, option: str = "--as-of") -> "datetime | None":
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"{option} {text}: expected a time such as 2026-01-31T12:00:00Z") from None
-    return moment.replace(tzinfo=moment.tzinfo or UTC)
+    return time.replace(tzinfo=time.tzinfo or UTC)
 
 
-def topics_of(names: list[str]) -> list[str]:
-    """The topics named, or all. Raises UsageError with the nearest right name."""
+def parse_topics(names: list[str]) -> list[str]:
+    """Return the given topics, or all topics when none is given. Raises UsageError that suggests a similar name."""
     import difflib
 
     from pipelines.contracts.registry import TOPICS
@@ -80,6 +78,7 @@ def topics_of(names: list[str]) -> list[str]:
 
     for name in names:
         if name not in TOPICS:
-            near = difflib.get_close_matches(name, TOPICS, n=1, cutoff=0.3)
-            raise UsageError(f"{name} is no topic: " + (f"did you mean {near[0]}?" if near else ", ".join(TOPICS)))
+            similar = difflib.get_close_matches(name, TOPICS, n=1, cutoff=0.3)
+            hint = f"did you mean {similar[0]}?" if similar else f"expected one of {', '.join(TOPICS)}"
+            raise UsageError(f"Unknown topic {name}: {hint}")
     return names or list(TOPICS)

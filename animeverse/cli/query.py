@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from animeverse.cli.app import app
-from animeverse.cli.options import Format, examples, moment_of, settings_of
+from animeverse.cli.options import Format, examples, parse_time, settings_of
 
 
 @app.command(
@@ -18,21 +18,21 @@ from animeverse.cli.options import Format, examples, moment_of, settings_of
 )
 def query(
     context: typer.Context,
-    sql: Annotated[str, typer.Argument(help="One SQL query, in DuckDB's dialect.")],
-    how: Annotated[Format, typer.Option("--format", help="How to print the rows.")] = "table",
+    sql: Annotated[str, typer.Argument(help="One query in DuckDB SQL.")],
+    format_: Annotated[Format, typer.Option("--format", help="Output format.")] = "table",
     as_of: Annotated[
-        str | None, typer.Option(help="Bronze and silver as they were at a time, such as 2026-01-31T12:00:00Z.")
+        str | None, typer.Option(help="Read bronze and silver as of a time, such as 2026-01-31T12:00:00Z.")
     ] = None,
 ) -> None:
-    """Ask all layers as one DuckDB database.
+    """Query all layers as one DuckDB database.
 
-    The schemas are gold, marts, ops, silver and bronze; all is read-only. Wrong SQL: exit code 2.
+    The schemas are gold, marts, ops, silver and bronze; all are read-only. Exit code 2 for wrong SQL.
     """
     from animeverse.services.query import Session
-    from animeverse.terminal.shell import show
+    from animeverse.terminal.formats import print_result
 
-    with Session(settings_of(context), moment_of(as_of)) as session:
-        show(session.run(sql), how)
+    with Session(settings_of(context), parse_time(as_of)) as session:
+        print_result(session.run(sql), format_)
 
 
 @app.command(
@@ -43,28 +43,28 @@ def query(
 )
 def export(
     context: typer.Context,
-    mart: Annotated[str, typer.Argument(help="A mart, or a learning data set.")],
+    mart: Annotated[str, typer.Argument(help="A mart or a learning data set.")],
     to: Annotated[Path, typer.Option(help="The Parquet file to write.")],
-    cutoff: Annotated[str | None, typer.Option(help="Of a learning data set: nothing after it is known.")] = None,
+    cutoff: Annotated[str | None, typer.Option(help="For a learning data set: use nothing after this time.")] = None,
     horizon: Annotated[
-        int | None, typer.Option(min=1, max=3650, help="Days ahead: of a forecast (7) or of labels (90, 28).")
+        int | None, typer.Option(min=1, max=3650, help="Days ahead of a forecast (7) or of labels (90, 28).")
     ] = None,
 ) -> None:
-    """Write a mart to a Parquet file; prints the number of rows."""
+    """Write a mart to a Parquet file and print the number of rows."""
     from animeverse.services.export import export as write
 
-    print(write(settings_of(context), mart, to, cutoff=moment_of(cutoff, "--cutoff"), horizon=horizon))  # noqa: T201
+    print(write(settings_of(context), mart, to, cutoff=parse_time(cutoff, "--cutoff"), horizon=horizon))  # noqa: T201
 
 
 @app.command(epilog=examples("animeverse sql", "animeverse sql --format csv < report.sql > report.csv"))
 def sql(
     context: typer.Context,
-    how: Annotated[Format, typer.Option("--format", help="How to print the rows.")] = "table",
+    format_: Annotated[Format, typer.Option("--format", help="Output format.")] = "table",
 ) -> None:
-    """Type SQL line by line, over the same database.
+    """Enter SQL interactively, or read it from a pipe.
 
-    With history and the arrow keys; statements from a pipe are read, too, up to the first that fails.
+    The prompt has a history. Statements from a pipe run up to the first that fails.
     """
-    from animeverse.terminal.shell import run as run_shell
+    from animeverse.terminal.shell import run_shell
 
-    run_shell(settings_of(context), how)
+    run_shell(settings_of(context), format_)

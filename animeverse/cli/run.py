@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from animeverse.cli.app import app
-from animeverse.cli.options import Json, examples, moment_of, print_json, settings_of
+from animeverse.cli.options import Json, examples, parse_time, print_json, settings_of
 
 
 @app.command(
@@ -17,40 +17,47 @@ from animeverse.cli.options import Json, examples, moment_of, print_json, settin
 )
 def run(
     context: typer.Context,
-    layer: Annotated[Literal["bronze", "silver", "gold", "all"], typer.Argument(help="Which layer.")] = "all",
-    follow: Annotated[bool, typer.Option("--follow/--once", help="For ever, or what the log holds now.")] = False,
+    layer: Annotated[Literal["bronze", "silver", "gold", "all"], typer.Argument(help="Layer to run.")] = "all",
+    follow: Annotated[
+        bool, typer.Option("--follow/--once", help="Run until stopped, or until the layer has caught up.")
+    ] = False,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Most records a topic in a micro-batch (ANIMEVERSE_BATCH_SIZE).")
+        int | None, typer.Option(min=1, help="Most records per topic in a micro-batch (ANIMEVERSE_BATCH_SIZE).")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Run micro-batches through bronze, silver and gold.
 
-    Until the log has nothing new, or for ever. Ctrl-C stops it and nothing is lost.
+    Ctrl-C stops the run without loss.
     """
     from animeverse.signals import stop_on_signals
 
     settings = settings_of(context, batch_size=batch_size)
-    with stop_on_signals("stopping; what is not committed will be done by the next run") as stop:
-        from animeverse.services import run as running
+    with stop_on_signals("stopping; the next run does what is not committed") as stop:
+        from animeverse.services.run import run as run_pipeline
         from animeverse.terminal import run_report
+        from animeverse.terminal.progress import bars
 
-        report, took = running.run(settings, layer, follow=follow, stop=stop)
+        with bars() as progress:
+            report, seconds = run_pipeline(settings, layer, follow=follow, stop=stop, reporter=progress)
     if as_json:
-        print_json(run_report.as_json(report, took))
+        print_json(run_report.to_json(report, seconds))
     else:
-        run_report.print_report(report, took)
+        run_report.print_run(report, seconds)
 
 
 @app.command(epilog=examples("animeverse serve", "animeverse serve --port 4300 --no-schedules"))
 def serve(
     context: typer.Context,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the Prefect server, where one is started.")] = 4200,
-    schedules: Annotated[bool, typer.Option("--schedules/--no-schedules", help="Whether they are active.")] = True,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the Prefect server that is started.")] = 4200,
+    schedules: Annotated[
+        bool, typer.Option("--schedules/--no-schedules", help="Activate or pause the schedules.")
+    ] = True,
 ) -> None:
-    """Run everything under Prefect on this machine: server, worker, deployments, schedules.
+    """Run all deployments under Prefect on this machine.
 
-    Prints the address of the UI. Uses the server that PREFECT_API_URL names, if it answers. Ctrl-C ends all of it.
+    Starts a server, a worker and the schedules, and prints the address of the UI. Uses the server that PREFECT_API_URL
+    names if it responds. Ctrl-C stops everything.
     """
     from animeverse.serve.serve import serve as serve_home
 
@@ -67,25 +74,30 @@ def serve(
 )
 def rebuild(
     context: typer.Context,
-    layer: Annotated[Literal["gold"], typer.Argument(help="Which layer.")],
-    into: Annotated[Path | None, typer.Option(help="Build into this new file and leave gold alone.")] = None,
-    as_of: Annotated[str | None, typer.Option(help="Only what had arrived in the log by then (needs --into).")] = None,
+    layer: Annotated[Literal["gold"], typer.Argument(help="Layer to rebuild.")],
+    into: Annotated[Path | None, typer.Option(help="Build into this new file and leave gold unchanged.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Use only what had arrived in the log by this time (needs --into).")
+    ] = None,
 ) -> None:
-    """Build gold from nothing: in place, or as it was known at a moment into a file of its own.
+    """Rebuild gold from silver, in place or into a file.
 
-    Every row and key is the same as before. Readers keep the published file until the new one is there.
+    All rows and keys are the same as before. Readers keep the published file until the new one is complete.
     """
-    from animeverse.services import rebuild as rebuilding
+    from animeverse.services.rebuild import rebuild_in_place, rebuild_into
     from animeverse.signals import stop_on_signals
-    from animeverse.terminal.run_report import print_report
+    from animeverse.terminal.progress import bars
+    from animeverse.terminal.run_report import print_run
     from pipelines.errors import UsageError
 
-    settings, moment = settings_of(context), moment_of(as_of)
+    settings, moment = settings_of(context), parse_time(as_of)
     if into is None and moment is not None:
-        raise UsageError("--as-of needs --into FILE: gold itself always reflects all that has arrived")
+        raise UsageError("--as-of needs --into FILE: the live gold always reflects everything that has arrived")
     if into is not None:
-        done = rebuilding.into(settings, into, moment)
-        print(f"{into}: {sum(done.rows_changed.values()):,} rows in {done.seconds['total']:.1f} s")  # noqa: T201
+        refreshed = rebuild_into(settings, into, moment)
+        print(f"{into}: {sum(refreshed.rows_changed.values()):,} rows in {refreshed.seconds['total']:.1f} s")  # noqa: T201
         return
-    with stop_on_signals("stopping; the published file stays as it is, the next run builds gold") as stop:
-        print_report(*rebuilding.in_place(settings, stop))
+    with stop_on_signals("stopping; the published file does not change, and the next run builds gold") as stop:
+        with bars() as progress:
+            report, seconds = rebuild_in_place(settings, stop, progress)
+        print_run(report, seconds)

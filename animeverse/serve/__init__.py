@@ -1,1 +1,1 @@
-"""`animeverse serve`: Prefect's server, worker and watchdog as child processes."""
+"""`animeverse serve`: Prefect's server and worker as child processes, with a watchdog."""

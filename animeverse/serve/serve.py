@@ -1,8 +1,8 @@
-"""`animeverse serve`: Prefect with all deployments of this home, in one command, on this machine alone.
+"""`animeverse serve`: Prefect with all deployments of this home, in one command, on this machine.
 
-A server if none is there, a worker, the deployments of prefect.yaml and the automations. All that Prefect writes lies
-in `<home>/prefect`; nothing calls outside. What dies or gets stuck is started again. When it ends, the running loop is
-asked to finish its round first, as if its successor had come.
+Starts a server if none responds, a worker, the deployments of prefect.yaml and the automations. Prefect writes only
+into `<home>/prefect` and sends nothing outside. A process that ends or hangs is restarted. At the end the running loop
+finishes its round first, because `serve` requests the home like a successor.
 """
 
 import os
@@ -27,23 +27,27 @@ from pipelines.home_lock import home_lock
 from pipelines.microbatch.handover import SUCCESSOR
 
 POOL, LOOP = "animeverse", "micro-batch"
-_START_WITHIN = 120.0  # seconds: a first start makes the database, and the machine may be busy
-_LOOK_EVERY = 0.2
-_FINISH_WITHIN, _END_WITHIN = 6.0, 3.0  # seconds for runs to finish, for processes to end
+_START_TIMEOUT = 120.0  # seconds: the first start creates the database, possibly on a busy machine
+_POLL_INTERVAL = 0.2  # seconds
+_RUNS_TIMEOUT, _PROCESS_TIMEOUT = 6.0, 3.0  # seconds for flow runs to finish, and for processes to end
 _LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 
 Say = Callable[[str], None]
 
 
 def serve(settings: Settings, *, port: int, schedules: bool, say: Say, show: Say) -> None:
-    """Serve until Ctrl-C or SIGTERM; a second one ends it at once. `show` gets the UI's address when all is up."""
+    """Serve until Ctrl-C or SIGTERM; a second signal ends the process at once.
+
+    `show` receives the address of the UI once everything runs, `say` all messages. Raises UsageError outside a clone of
+    the repository, StoreUnavailableError, RetryableError and PermanentError.
+    """
     folder = settings.home / "prefect"
     try:
         (folder / "tmp").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreUnavailableError(f"{folder} cannot be made: {error.strerror}. Check ANIMEVERSE_HOME.") from error
+        raise StoreUnavailableError(f"{folder} cannot be created: {error.strerror}. Check ANIMEVERSE_HOME.") from error
     project = _project()
-    url, is_ours = _place(port)
+    url, owns_server = _server_address(port)
     env = environment(settings, folder, url)
     api = Api(url, env)
 
@@ -53,48 +57,48 @@ def serve(settings: Settings, *, port: int, schedules: bool, say: Say, show: Say
     address = urlsplit(url)
     server = child("server", "flows.server", "--host", str(address.hostname), "--port", str(address.port))
     worker = child("worker", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--name", "serve")
-    with _ended_by_signals(say) as stop, _ending(settings, folder, worker, server):
-        if is_ours:
-            say(f"starting a Prefect server, its database in {folder}")
+    with _stop_on_signals(say) as stop, _stop_processes(settings, folder, worker, server):
+        if owns_server:
+            say(f"starting a Prefect server with its database in {folder}")
             server.start()
-            _until(api.is_there, server, stop)
+            _wait_until(api.is_there, server, stop)
         else:
             say(f"using the Prefect server at {url}")
         if not stop.is_set():
             api.make_pool(POOL)
             worker.start()
-            say("deploying what prefect.yaml names")
-            _finish(child("deploy", "prefect", "--no-prompt", "deploy", "--all"), stop)
+            say("deploying prefect.yaml")
+            _run_to_end(child("deploy", "prefect", "--no-prompt", "deploy", "--all"), stop)
         if not stop.is_set():
-            _begin(api, schedules, say)
-            _finish(child("automations", "flows.automations"), stop)
+            _start_schedules(api, schedules, say)
+            _run_to_end(child("automations", "flows.automations"), stop)
         if not stop.is_set():
             ui = url.removesuffix("/api")
             show(ui)
-            say(f"Prefect's UI is at {ui}; logs are in {folder}. Ctrl-C ends all of it.")
-        ours = (server, worker) if is_ours else (worker,)
-        # that somebody else's server does not answer is for them to mend
-        watch = Watchdog(lambda: api.due(POOL, datetime.now(UTC)), minds_silence=is_ours)
-        while not stop.wait(_LOOK_EVERY):
-            told = watch.problem()
-            if stop.is_set():  # while it looked
+            say(f"Prefect's UI is at {ui}; logs are in {folder}. Ctrl-C stops everything.")
+        children = (server, worker) if owns_server else (worker,)
+        # `serve` cannot restart a server that it did not start.
+        watchdog = Watchdog(lambda: api.due(POOL, datetime.now(UTC)), minds_silence=owns_server)
+        while not stop.wait(_POLL_INTERVAL):
+            problem = watchdog.problem()
+            if stop.is_set():  # set while the watchdog polled
                 break
-            if told:
-                say(f"{told}: what does not do its work is ended")
-                for one in ours:
-                    one.kill()  # flow runs are processes of their own and go on
-            for one in ours:
-                if one.revive():
-                    say(f"the {one.name} died and is started again")
-                    if one is server:
-                        _until(api.is_there, server, stop)
-                        if not stop.is_set():  # it forgot what it was about to do; a loop that lives is succeeded
-                            _begin(api, schedules, say)
+            if problem:
+                say(f"{problem}: restarting {' and '.join(process.name for process in children)}")
+                for process in children:
+                    process.kill()  # flow runs are processes of their own and continue
+            for process in children:
+                if process.restart_if_ended():
+                    say(f"the {process.name} ended and is restarted")
+                    if process is server:
+                        _wait_until(api.is_there, server, stop)
+                        if not stop.is_set():  # due runs are lost; a loop that still runs hands over to the new one
+                            _start_schedules(api, schedules, say)
 
 
 def environment(settings: Settings, folder: Path, url: str) -> dict[str, str]:
-    """What the processes get: nothing outside the home is written, nothing outside the machine is called."""
-    fixed = {
+    """Return the environment of the processes: they write only into the home, and send nothing outside."""
+    required = {
         "ANIMEVERSE_HOME": str(settings.home),
         "PREFECT_API_URL": url,
         "PREFECT_HOME": str(folder),
@@ -103,25 +107,29 @@ def environment(settings: Settings, folder: Path, url: str) -> dict[str, str]:
         "TMPDIR": str(folder / "tmp"),
         "PYTHONUNBUFFERED": "1",
     }
-    wished = {
+    defaults = {
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": _LEASES,
-        "PREFECT_SERVER_DATABASE_TIMEOUT": "60",  # a machine that is busy with the pipeline
+        "PREFECT_SERVER_DATABASE_TIMEOUT": "60",  # seconds; the pipeline keeps the machine busy
         "PREFECT_WORKER_QUERY_SECONDS": "2",
         "PREFECT_WORKER_PREFETCH_SECONDS": "2",
     }
-    return {**wished, **os.environ, **fixed}
+    return {**defaults, **os.environ, **required}
 
 
 def _project() -> Path:
-    """Where prefect.yaml and the flows are."""
+    """Return the folder of prefect.yaml and the flows. Raises UsageError."""
     for folder in (Path.cwd(), Path(__file__).resolve().parents[2]):
         if (folder / "prefect.yaml").is_file() and (folder / "flows").is_dir():
             return folder
-    raise UsageError("prefect.yaml and flows/ are not here: run `animeverse serve` in a clone of the repository")
+    raise UsageError("there is no prefect.yaml and flows/ here: run `animeverse serve` in a clone of the repository")
 
 
-def _place(port: int) -> tuple[str, bool]:
-    """The server's address, and whether it is for us to start it: where PREFECT_API_URL says, else on this machine."""
+def _server_address(port: int) -> tuple[str, bool]:
+    """Return the address of the server, and whether `serve` has to start it.
+
+    PREFECT_API_URL takes precedence over `port`. Raises RetryableError when a server elsewhere does not respond, and
+    PermanentError when the port is in use.
+    """
     given = os.environ.get("PREFECT_API_URL", "").rstrip("/")
     url = given or f"http://127.0.0.1:{port}/api"
     if Api(url).is_there():
@@ -129,7 +137,7 @@ def _place(port: int) -> tuple[str, bool]:
     address = urlsplit(url)
     if given and (address.hostname not in ("127.0.0.1", "localhost") or address.port is None):
         raise RetryableError(
-            f"PREFECT_API_URL is {given}, and nothing answers there: unset it to have a server started"
+            f"no Prefect server responds at PREFECT_API_URL={given}: start it, or unset the variable to start one here"
         )
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -137,98 +145,101 @@ def _place(port: int) -> tuple[str, bool]:
             probe.bind(("127.0.0.1", address.port or port))
         except OSError as error:
             raise PermanentError(
-                f"port {address.port} is taken by something else: give another one by --port"
+                f"port {address.port} is in use by another program: choose another one with --port"
             ) from error
     return url, True
 
 
-def _until(is_done: Callable[[], bool], child: Child, stop: threading.Event) -> None:
-    """Wait for it, as long as the child lives."""
-    deadline = time.monotonic() + _START_WITHIN
-    while not is_done() and not stop.wait(_LOOK_EVERY):
+def _wait_until(is_done: Callable[[], bool], child: Child, stop: threading.Event) -> None:
+    """Wait until `is_done` or `stop`. Raises PermanentError when the child ends first, or after 120 s."""
+    deadline = time.monotonic() + _START_TIMEOUT
+    while not is_done() and not stop.wait(_POLL_INTERVAL):
         if child.exit_code() is not None or time.monotonic() > deadline:
-            raise child.failed()
+            raise child.failure()
 
 
-def _finish(child: Child, stop: threading.Event) -> None:
-    """Run a process to its end. Raises PermanentError when it fails."""
+def _run_to_end(child: Child, stop: threading.Event) -> None:
+    """Run a process to its end, or until `stop`. Raises PermanentError when it fails."""
     child.start()
     try:
         while child.exit_code() is None:
-            if stop.wait(_LOOK_EVERY):
+            if stop.wait(_POLL_INTERVAL):
                 return
     finally:
         child.kill()
     if child.exit_code() != 0:
-        raise child.failed()
+        raise child.failure()
 
 
-def _begin(api: Api, schedules: bool, say: Say) -> None:
-    """Schedules on or off; the loop starts now instead of at its next turn."""
-    found = api.deployments()
-    for id_ in found.values():
+def _start_schedules(api: Api, schedules: bool, say: Say) -> None:
+    """Resume or pause all schedules. With schedules, start the loop now instead of at its next scheduled time."""
+    deployments = api.deployments()
+    for id_ in deployments.values():
         api.set_paused(id_, not schedules)
     if schedules:
-        say(f"{LOOP} is about to run: {api.run(found[LOOP])}")
+        say(f"starting {LOOP}: {api.run(deployments[LOOP])}")
     else:
-        say(f"no schedule is active; `prefect deployment run {LOOP}/{LOOP}` runs the loop once")
+        say(f"schedules are paused; `prefect deployment run {LOOP}/{LOOP}` runs the loop once")
 
 
 @contextmanager
-def _ended_by_signals(say: Say) -> Iterator[threading.Event]:
-    """The event that Ctrl-C and SIGTERM set. The second signal is the default one again: it ends the process."""
+def _stop_on_signals(say: Say) -> Iterator[threading.Event]:
+    """Yield an event that Ctrl-C and SIGTERM set. The second signal raises KeyboardInterrupt."""
     stop = threading.Event()
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
+    handlers = {number: signal.getsignal(number) for number in numbers}
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        say("ending; what is not committed will be done by the next run")
+        say("stopping; the next run does what is not committed")
 
     for number in numbers:
         signal.signal(number, handle)
     try:
         yield stop
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
 @contextmanager
-def _ending(settings: Settings, folder: Path, worker: Child, server: Child) -> Iterator[None]:
-    """Whatever happens in the block, nothing that it started is left."""
+def _stop_processes(settings: Settings, folder: Path, worker: Child, server: Child) -> Iterator[None]:
+    """Stop flow runs, worker and server at the end of the block, whatever happens in it."""
 
     def runs() -> list[int]:
-        """Leaders of the process groups of flow runs."""
-        found = descendants(worker.pid, f"PREFECT_HOME={folder}", "PREFECT__FLOW_RUN_ID=")
-        return [run for run in found if worker.pid is not None and os.getpgid(run) == run]
+        """Return the leaders of the flow runs' process groups."""
+        processes = descendants(worker.pid, f"PREFECT_HOME={folder}", "PREFECT__FLOW_RUN_ID=")
+        return [run for run in processes if worker.pid is not None and os.getpgid(run) == run]
 
     try:
         yield
         with suppress(KeyboardInterrupt):
-            _let_runs_finish(settings, runs)
+            _finish_runs(settings, runs)
     finally:
         for run in runs():
             signal_group(run, signal.SIGKILL)
         with suppress(KeyboardInterrupt):
-            worker.end(_END_WITHIN)
-            server.end(_END_WITHIN)
+            worker.end(_PROCESS_TIMEOUT)
+            server.end(_PROCESS_TIMEOUT)
         worker.kill()
         server.kill()
 
 
-def _let_runs_finish(settings: Settings, runs: Callable[[], list[int]]) -> None:
-    """The loop ends its round since somebody is at the successor's door; other runs are asked by SIGTERM."""
-    deadline = time.monotonic() + _FINISH_WITHIN
-    with ExitStack() as door:
-        with suppress(AlreadyRunningError):  # a successor is there already
-            door.enter_context(home_lock(settings.home, SUCCESSOR))
-        is_asked = False
-        while (left := deadline - time.monotonic()) > 0 and (found := runs()):
-            if left < _FINISH_WITHIN / 2 and not is_asked:
-                is_asked = True
-                for run in found:
+def _finish_runs(settings: Settings, runs: Callable[[], list[int]]) -> None:
+    """Wait for the flow runs to end.
+
+    A request for the home, as of a successor, ends the loop. The other runs get SIGTERM after half of the time.
+    """
+    deadline = time.monotonic() + _RUNS_TIMEOUT
+    with ExitStack() as successor:
+        with suppress(AlreadyRunningError):  # another successor is waiting already
+            successor.enter_context(home_lock(settings.home, SUCCESSOR))
+        is_signalled = False
+        while (left := deadline - time.monotonic()) > 0 and (running := runs()):
+            if left < _RUNS_TIMEOUT / 2 and not is_signalled:
+                is_signalled = True
+                for run in running:
                     signal_group(run, signal.SIGTERM)
-            time.sleep(_LOOK_EVERY)
+            time.sleep(_POLL_INTERVAL)

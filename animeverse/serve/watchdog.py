@@ -1,19 +1,21 @@
-"""Whether a Prefect server and its worker still do what they are there for. Both can live and do nothing."""
+"""Detects a Prefect server or worker that runs but does no work."""
 
 import time
 from collections.abc import Callable, Collection
 
 from pipelines.errors import LakehouseError
 
-_LOOK_EVERY = 10.0  # seconds
-_PATIENCE, _MOST_PATIENCE = 60.0, 1800.0  # seconds that a run may be due; each time that it did not help, twice as long
+_POLL_INTERVAL = 10.0  # seconds
+_TIMEOUT, _MAX_TIMEOUT = 60.0, 1800.0  # seconds that a run may be due; doubled after each restart that did not help
 _SILENCE = "no answer"
 
 
 class Watchdog:
-    """Looks now and then at what is due. `due` returns the runs that a worker is to start by now, or raises a
-    LakehouseError when the server does not tell, which counts with `minds_silence`; `clock` is in seconds and does not
-    count those that the machine slept. Where some of what was due is not any more, there is progress, and all is well.
+    """Polls the runs that are due.
+
+    `due` returns the ids of runs that a worker should start by now, or raises LakehouseError when the server does not
+    respond. Silence is a problem unless `minds_silence` is false. There is progress whenever a run is no longer due.
+    `clock` returns seconds, without those that the machine slept.
     """
 
     def __init__(
@@ -24,27 +26,31 @@ class Watchdog:
         minds_silence: bool = True,
     ) -> None:
         self._due, self._clock, self._minds_silence = due, clock, minds_silence
-        self._since: dict[str, float] = {}
-        self._patience = _PATIENCE
-        self._next_look = clock() + _LOOK_EVERY
+        self._due_since: dict[str, float] = {}
+        self._timeout = _TIMEOUT
+        self._next_poll = clock() + _POLL_INTERVAL
 
     def problem(self) -> str:
-        """What has been waiting for too long, in words; empty when all is well. Then the wait begins anew."""
+        """Return what has been waiting for too long, or an empty text.
+
+        Polls at most every 10 s. After a problem the wait starts again, with twice the timeout.
+        """
         began = self._clock()
-        if began < self._next_look:
+        if began < self._next_poll:
             return ""
         try:
             waiting = set(self._due())
         except LakehouseError:
-            waiting = {*self._since, _SILENCE} if self._minds_silence else set(self._since)
+            waiting = {*self._due_since, _SILENCE} if self._minds_silence else set(self._due_since)
         now = self._clock()
-        self._next_look = now + _LOOK_EVERY
-        if not waiting or self._since.keys() - waiting - {_SILENCE}:
-            self._since, self._patience = {}, _PATIENCE
-        self._since = {one: self._since.get(one, began) for one in waiting}
-        late = [one for one, since in self._since.items() if now - since >= self._patience]
-        if not late:
+        self._next_poll = now + _POLL_INTERVAL
+        if not waiting or self._due_since.keys() - waiting - {_SILENCE}:
+            self._due_since, self._timeout = {}, _TIMEOUT
+        self._due_since = {run: self._due_since.get(run, began) for run in waiting}
+        overdue = [run for run, since in self._due_since.items() if now - since >= self._timeout]
+        if not overdue:
             return ""
-        told = f"{_SILENCE if late == [_SILENCE] else 'a run is due and not started'} for {self._patience:.0f} s"
-        self._since, self._patience = {}, min(2 * self._patience, _MOST_PATIENCE)
-        return told
+        cause = _SILENCE if overdue == [_SILENCE] else "a run is due and not started"
+        problem = f"{cause} for {self._timeout:.0f} s"
+        self._due_since, self._timeout = {}, min(2 * self._timeout, _MAX_TIMEOUT)
+        return problem

@@ -1,68 +1,97 @@
-"""`animeverse export`: a mart, or a learning data set at a cutoff, as a Parquet file."""
+"""Export a mart, or a learning data set at a cutoff, to a Parquet file."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
+from animeverse.services.query import sql_literal
 from pipelines.config.settings import Settings
 from pipelines.errors import NoLakehouseError, StoreUnavailableError, UsageError
 
+_LOOKS_BACK = "cross_sell_rate"  # its `days` is a window before the date, not a horizon
+
+
+@dataclass(frozen=True, slots=True)
+class _Marts:
+    """What can be exported: views, table macros, and the horizon parameter of those macros that have one."""
+
+    views: frozenset[str]
+    macros: frozenset[str]
+    horizons: Mapping[str, str]
+
 
 def export(settings: Settings, mart: str, file: Path, *, cutoff: datetime | None, horizon: int | None) -> int:
-    """Write `marts.<mart>` to a Parquet file, sorted by all columns: the same rows, the same file. Returns the rows."""
+    """Write `marts.<mart>` to a Parquet file and return the number of rows.
+
+    Rows are sorted by all columns, so equal rows give an equal file. Raises NoLakehouseError, StoreUnavailableError
+    when the published file cannot be read, and UsageError for a wrong mart, option or target.
+    """
     published = settings.published_path
     if not published.exists():
         raise NoLakehouseError(f"there is no warehouse in {settings.home} yet: try `animeverse demo`")
     try:
-        opened = duckdb.connect(str(published), read_only=True)
+        connection = duckdb.connect(str(published), read_only=True)
     except duckdb.Error as error:
-        raise StoreUnavailableError(f"{published} cannot be read: {str(error).splitlines()[0]}") from None
-    with opened as connection:
+        raise StoreUnavailableError(f"{published} cannot be read: {_first_line(error)}") from None
+    with connection:
         connection.execute("set TimeZone = 'UTC'")
-        views = _names(connection, "select table_name from information_schema.tables where table_schema = 'marts'")
-        parameters = dict(
-            connection.execute(
-                "select function_name, parameters from duckdb_functions()"
-                " where schema_name = 'marts' and function_type = 'table_macro'"
-            ).fetchall()
-        )
-        macros = parameters.keys()
-        ahead = {
-            macro: word
-            for macro, words in parameters.items()
-            for word in words
-            if word in ("horizon", "days") and macro != "cross_sell_rate"  # which looks back
-        }
         name = mart.removeprefix("marts.")
-        if horizon is not None and name in views | macros - ahead.keys():
-            raise UsageError(f"marts.{name} takes no --horizon; {', '.join(sorted(ahead))} do")
-        if name in views and cutoff is None:
-            source = f"marts.{name}"
-        elif name in macros:
-            if cutoff is None:
-                raise UsageError(f"marts.{name} knows nothing after a cutoff: say which, as --cutoff 2026-11-01")
-            try:
-                moment = cutoff.astimezone(UTC).isoformat(" ")
-            except OverflowError:
-                raise UsageError(f"--cutoff {cutoff} is not between the years 1 and 9999 in UTC") from None
-            more = "" if horizon is None else f", {ahead[name]} := {horizon}"
-            source = f"marts.{name}('{moment}'::timestamptz{more})"
-        elif name in views:
-            raise UsageError(f"marts.{name} takes no cutoff; `animeverse rebuild gold --as-of TIME` gives it as it was")
-        else:
-            raise UsageError(f"there is no mart {name!r}; there are {', '.join(sorted(views | macros))}")
-        target = str(file).replace("'", "''")
+        source = _source(_read_marts(connection), name, cutoff, horizon)
         try:
-            (count,) = connection.execute(
-                f"copy (select * from {source} order by all) to '{target}' (format parquet)"
-            ).fetchall()[0]
+            ((count,),) = connection.execute(
+                f"copy (select * from {source} order by all) to {sql_literal(str(file))} (format parquet)"
+            ).fetchall()
         except duckdb.IOException as error:
-            raise UsageError(f"{file} cannot be written: {str(error).splitlines()[0]}") from None
+            raise UsageError(f"{file} cannot be written: {_first_line(error)}") from None
         except duckdb.DataError as error:
-            raise UsageError(f"marts.{name} cannot be computed: {str(error).splitlines()[0]}") from None
+            raise UsageError(f"marts.{name} cannot be computed: {_first_line(error)}") from None
     return int(count)
 
 
-def _names(connection: duckdb.DuckDBPyConnection, query: str) -> set[str]:
-    return {name for (name,) in connection.execute(query).fetchall()}
+def _read_marts(connection: duckdb.DuckDBPyConnection) -> _Marts:
+    views = connection.execute(
+        "select table_name from information_schema.tables where table_schema = 'marts'"
+    ).fetchall()
+    parameters = dict(
+        connection.execute(
+            "select function_name, parameters from duckdb_functions()"
+            " where schema_name = 'marts' and function_type = 'table_macro'"
+        ).fetchall()
+    )
+    horizons = {
+        macro: parameter
+        for macro, names in parameters.items()
+        for parameter in names
+        if parameter in ("horizon", "days") and macro != _LOOKS_BACK
+    }
+    return _Marts(frozenset(name for (name,) in views), frozenset(parameters), horizons)
+
+
+def _source(marts: _Marts, name: str, cutoff: datetime | None, horizon: int | None) -> str:
+    """Return the SQL that the mart is read from. Raises UsageError when the options do not fit the mart."""
+    known = marts.views | marts.macros
+    if name not in known:
+        raise UsageError(f"there is no mart {name!r}; there are {', '.join(sorted(known))}")
+    if horizon is not None and (name in marts.views or name not in marts.horizons):
+        raise UsageError(f"marts.{name} takes no --horizon; {', '.join(sorted(marts.horizons))} do")
+    if name in marts.views and cutoff is None:
+        return f"marts.{name}"
+    if name not in marts.macros:
+        raise UsageError(
+            f"marts.{name} takes no --cutoff; `animeverse rebuild gold --as-of TIME --into FILE` builds it as of a time"
+        )
+    if cutoff is None:
+        raise UsageError(f"marts.{name} needs a cutoff, such as --cutoff 2026-11-01")
+    try:
+        moment = cutoff.astimezone(UTC).isoformat(" ")
+    except OverflowError:
+        raise UsageError(f"--cutoff {cutoff} is not between the years 1 and 9999 in UTC") from None
+    argument = "" if horizon is None else f", {marts.horizons[name]} := {horizon}"
+    return f"marts.{name}('{moment}'::timestamptz{argument})"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

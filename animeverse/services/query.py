@@ -1,8 +1,8 @@
-"""One DuckDB session over everything: gold, marts and ops from the published file, bronze, silver and ops from Iceberg.
+"""A read-only DuckDB session over all layers.
 
-It only reads. The published file is attached read-only; Iceberg tables come as Polars scans, and only those that the
-SQL names, as views of the session's own memory. Schemas are found through the search path, so that `ops.refreshes`
-and `ops.batches` are both there though one lies in the file and the other in Iceberg.
+Gold, marts and ops come from the published file, which is attached read-only. Bronze, silver and ops come from Iceberg
+as Polars scans, registered as views of the session only when SQL names them. Schemas are found through the search
+path, so both `ops.refreshes` (published file) and `ops.batches` (Iceberg) resolve.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ from pipelines.errors import NoLakehouseError, StoreUnavailableError, UsageError
 
 LAKE_SCHEMAS = ("bronze", "silver", "ops")
 _PUBLISHED = "lakehouse"
-_CHUNK = 10_000
-_WATERMARKS = "ops.watermarks"  # no table: it follows from the state that silver keeps
-_RULE_COUNTS, _GOLD_RULE_COUNTS = "ops.rule_counts", "ops.gold_rule_counts"  # those of silver, those gold judges (R10)
+_CHUNK = 10_000  # rows
+_WATERMARKS = "ops.watermarks"  # not a table: computed from the state that silver stores
+_RULE_COUNTS, _GOLD_RULE_COUNTS = "ops.rule_counts", "ops.gold_rule_counts"  # of silver, of gold (R10)
 _LAKE_NAME = re.compile(r"""\b(bronze|silver|ops)"?\s*\.\s*"?(\w+)""", re.IGNORECASE)
 _GOLD_NAME = re.compile(r"""\b(gold|marts)"?\s*\.""", re.IGNORECASE)
 _LISTS_TABLES = re.compile(
@@ -29,7 +29,7 @@ _LISTS_TABLES = re.compile(
 )
 _EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+|\(.*?\)\s*)?", re.IGNORECASE | re.DOTALL)
 _NO_PAST_GOLD = (
-    "\nOf the past there are bronze, silver and ops. Gold of then is made by "
+    "\n--as-of reads bronze, silver and ops only. To build gold as of a time: "
     "`animeverse rebuild gold --as-of TIME --into FILE`."
 )
 _READS = {duckdb.StatementType.SELECT, duckdb.StatementType.MULTI}  # MULTI: pivot
@@ -37,7 +37,10 @@ _READS = {duckdb.StatementType.SELECT, duckdb.StatementType.MULTI}  # MULTI: piv
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Columns by name and type, and the rows as Python values, to be read once and before the session's next query."""
+    """Columns by name and type, and the rows as Python values.
+
+    Rows can be read once, and before the session's next query.
+    """
 
     names: Sequence[str]
     types: Sequence[str]
@@ -45,68 +48,71 @@ class Result:
 
 
 class Session:
-    """A connection that answers queries on one state of gold. Close it when done, or use it with `with`."""
+    """A connection that answers queries on one publication of gold. Close it, or use it in a `with` statement."""
 
     def __init__(self, settings: Settings, as_of: datetime | None = None) -> None:
-        """With `as_of`, bronze, silver and ops are as they were then, by Iceberg time travel; gold is not there."""
+        """Open the published file. Raises NoLakehouseError and StoreUnavailableError.
+
+        With `as_of`, bronze, silver and ops are read as of that time by Iceberg time travel, and gold is not available.
+        """
         published = settings.published_path
         self._settings, self._as_of = settings, as_of
         self._lake: Any = None
-        self._there: set[str] = set()  # names that need no bringing
+        self._available: set[str] = set()  # full names of tables that need no new view
         self._lake_names: frozenset[str] | None = None
-        self._stamp = stamp(settings) if as_of is None else None
-        if self._stamp is None and settings.catalog_path is not None and not settings.catalog_path.exists():
+        self._publication = publication_id(settings) if as_of is None else None
+        if self._publication is None and settings.is_catalog_missing:
             raise NoLakehouseError(
-                f"there is no lakehouse in {settings.home}: try `animeverse demo`, or say in ANIMEVERSE_HOME where"
+                f"there is no lakehouse in {settings.home}: try `animeverse demo`, or set ANIMEVERSE_HOME to its folder"
             )
         self._connection = duckdb.connect(
             config={"autoinstall_known_extensions": "false", "allow_community_extensions": "false"}
         )
         paths = ["memory.main"]
-        if self._stamp is not None:
+        if self._publication is not None:
             try:
-                self._connection.execute(f"attach {quoted(str(published))} as {_PUBLISHED} (read_only)")
+                self._connection.execute(f"attach {sql_literal(str(published))} as {_PUBLISHED} (read_only)")
             except duckdb.Error as error:
                 raise StoreUnavailableError(f"{published} cannot be read: {_first_line(error)}") from None
             schemas = self._connection.execute(
                 "select schema_name from duckdb_schemas() where database_name = ? and not internal", [_PUBLISHED]
             ).fetchall()
             paths += [f"{_PUBLISHED}.{schema}" for (schema,) in schemas]
-            self._there |= {f"{schema}.{name}" for schema, name in self._published_tables()}
+            self._available |= {f"{schema}.{name}" for schema, name in self._published_tables()}
         for schema in LAKE_SCHEMAS:
             self._connection.execute(f"create schema memory.{schema}")
         paths += [f"memory.{schema}" for schema in LAKE_SCHEMAS]
         self._connection.execute("set timezone = 'UTC'")
-        self._connection.execute(f"set search_path = {quoted(','.join(paths))}")
+        self._connection.execute(f"set search_path = {sql_literal(','.join(paths))}")
         self._connection.execute("set lock_configuration = true")
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return the session."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it."""
+        """Close the session."""
         self.close()
 
     def close(self) -> None:
-        """Let go of the published file and the catalog."""
+        """Close the published file and the catalog."""
         self._connection.close()
         if self._lake is not None:
             self._lake.close()
 
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """The connection itself, with all tables in it from now on. Closing it closes the session."""
-        self._bring(None)
+        """Register all tables and return the connection. Closing the connection closes the session."""
+        self._register(None)
         if self._lake is not None:
-            self._lake.close()  # what was brought reads files and needs the catalog no more
+            self._lake.close()  # the registered scans read files and do not need the catalog
         return self._connection
 
     def is_stale(self) -> bool:
-        """Whether gold was published anew since this session opened it."""
-        return stamp(self._settings) != self._stamp
+        """Return whether gold has been published again since the session opened it."""
+        return publication_id(self._settings) != self._publication
 
     def run(self, sql: str) -> Result:
-        """The result of the one statement in `sql`. Raises UsageError: it is no query, or DuckDB refuses it."""
+        """Run the single query in `sql`. Raises UsageError when it is not a query or DuckDB rejects it."""
         try:
             cursor = self._execute(self._only_query(sql))
             columns = cursor.description or []
@@ -116,21 +122,21 @@ class Session:
         return Result([str(column[0]) for column in columns], [str(column[1]) for column in columns], _rows(cursor))
 
     def tables(self) -> list[tuple[str, str]]:
-        """Schema and name of every table there is to read."""
+        """Return schema and name of every table that can be read."""
         lake = [tuple(name.split(".", 1)) for name in self._names()]
         return sorted({(str(schema), str(name)) for schema, name in [*self._published_tables(), *lake]})
 
     def _published_tables(self) -> list[tuple[str, str]]:
-        found = self._connection.execute(
+        tables = self._connection.execute(
             "select schema_name, table_name from duckdb_tables() where database_name = ? "
             "union all select schema_name, view_name from duckdb_views() where database_name = ? and not internal",
             [_PUBLISHED, _PUBLISHED],
         ).fetchall()
-        return [(str(schema), str(name)) for schema, name in found]
+        return [(str(schema), str(name)) for schema, name in tables]
 
     @staticmethod
     def split(sql: str) -> list[str]:
-        """The statements in `sql`. Raises UsageError: it is not SQL."""
+        """Split `sql` into statements. Raises UsageError when it is not SQL."""
         try:
             return [str(statement.query) for statement in duckdb.extract_statements(sql)]
         except duckdb.Error as error:
@@ -153,42 +159,46 @@ class Session:
 
     def _execute(self, statement: str) -> Any:
         named = {f"{m[1]}.{m[2]}".lower() for m in _LAKE_NAME.finditer(statement)}
-        self._bring(None if not named and _LISTS_TABLES.search(statement) else named)
+        self._register(None if not named and _LISTS_TABLES.search(statement) else named)
         try:
             return self._connection.execute(statement)
         except duckdb.CatalogException:
-            # A name without its schema, or one that is not there: with all tables in sight the answer is the right one.
-            if self._bring(None):
+            # The name has no schema or does not exist: register all tables and let DuckDB resolve it.
+            if self._register(None):
                 return self._execute(statement)
-            if self._stamp is None and self._as_of is None and _GOLD_NAME.search(statement):
-                raise NoLakehouseError("gold is not there, nothing was published yet: try `animeverse run`") from None
+            if self._publication is None and self._as_of is None and _GOLD_NAME.search(statement):
+                raise NoLakehouseError(
+                    "there is no gold, because nothing is published yet: try `animeverse run`"
+                ) from None
             raise
 
-    def _bring(self, wanted: set[str] | None) -> bool:
-        """Make Iceberg tables (None: all) views of this session; says whether there were new ones."""
-        if wanted is not None:
-            wanted -= self._there
-            if not wanted:
+    def _register(self, names: set[str] | None) -> bool:
+        """Register Iceberg tables as views of the session; None registers all. Returns whether there were new ones."""
+        if names is not None:
+            names -= self._available
+            if not names:
                 return False
-        found = False
-        for name in sorted(name for name in self._names() - self._there if wanted is None or name in wanted):
+        has_new = False
+        for name in sorted(name for name in self._names() - self._available if names is None or name in names):
             schema, table = name.split(".", 1)
             frame = self._read(name) if self._as_of is None else self._read_past(name, self._as_of)
-            if frame is None and wanted is None:
-                continue  # not asked for by name
+            if frame is None and names is None:
+                continue  # not requested by name
             if frame is None:
-                raise UsageError(f"{name} is not kept as of {self._as_of}: see `animeverse status` and KEEP_DAILY")
+                raise UsageError(
+                    f"{name} has no snapshot as of {self._as_of}: see `animeverse status` and ANIMEVERSE_KEEP_DAILY"
+                )
             self._connection.register(f"__{schema}__{table}", frame)
             more = ""
-            if name == _RULE_COUNTS and _GOLD_RULE_COUNTS in self._there:
+            if name == _RULE_COUNTS and _GOLD_RULE_COUNTS in self._available:
                 counts = f"select * from {_PUBLISHED}.{_GOLD_RULE_COUNTS} where rows > 0"
-                more = f" union all by name {counts}"  # over all history, so of no batch
+                more = f" union all by name {counts}"  # counted over all history, so without a batch_id
             self._connection.execute(
                 f'create view memory.{schema}."{table}" as select * from "__{schema}__{table}"{more}'
             )
-            self._there.add(name)
-            found = True
-        return found
+            self._available.add(name)
+            has_new = True
+        return has_new
 
     def _read(self, name: str) -> Any:
         if name == _WATERMARKS:
@@ -198,17 +208,16 @@ class Session:
         return self._lake.scan(name)
 
     def _read_past(self, name: str, moment: datetime) -> Any:
-        """The table's rows at a moment; None where no snapshot is so old."""
+        """Return the table's rows at a moment; None when no snapshot is that old."""
         return None if name == _WATERMARKS else self._lake.table(name).scan_at(moment)
 
     def _names(self) -> frozenset[str]:
-        """Every Iceberg table; none where no catalog is yet."""
+        """Return the full names of all Iceberg tables; empty without a catalog."""
         if self._lake_names is None:
-            path = self._settings.catalog_path
-            if path is not None and not path.exists():
+            if self._settings.is_catalog_missing:
                 return frozenset()
             from pipelines.lake.catalog import (
-                Lake,  # here: PyIceberg takes over a second to import and gold needs none of it
+                Lake,  # PyIceberg takes over a second to import, and gold does not need it
             )
 
             self._lake = Lake.open(self._settings)
@@ -217,12 +226,17 @@ class Session:
         return self._lake_names
 
 
-def stamp(settings: Settings) -> tuple[int, int] | None:
-    """What tells one publication from the next; None: nothing is published yet."""
+def publication_id(settings: Settings) -> tuple[int, int] | None:
+    """Return a value that changes with each publication of gold; None when nothing is published."""
     with contextlib.suppress(FileNotFoundError):
-        found = settings.published_path.stat()
-        return found.st_ino, found.st_mtime_ns
+        status = settings.published_path.stat()
+        return status.st_ino, status.st_mtime_ns
     return None
+
+
+def sql_literal(text: str) -> str:
+    """Return the text as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _rows(cursor: Any) -> Iterator[tuple[Any, ...]]:
@@ -235,8 +249,3 @@ def _rows(cursor: Any) -> Iterator[tuple[Any, ...]]:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
-
-
-def quoted(text: str) -> str:
-    """The text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"

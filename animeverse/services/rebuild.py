@@ -1,37 +1,46 @@
-"""`animeverse rebuild gold`: the warehouse anew from silver, in place or as it was known at a moment."""
+"""Rebuild gold from silver: in place, or into a new file as of a moment."""
 
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from animeverse.services import run as running
+from animeverse.services.reporter import SILENT, Reporter
+from animeverse.services.run import run
 from pipelines.config.settings import Settings
 from pipelines.errors import CheckFailedError, UsageError
 from pipelines.microbatch.report import RunReport
-from warehouse.writer import Refreshed
+from warehouse.writer import Refreshed, rebuild
+
+_SCHEMAS = ("gold", "marts", "ops", "work")
 
 
-def in_place(settings: Settings, stop: threading.Event) -> tuple[RunReport, float]:
-    """Throw away the writer's work and refresh from all of silver; readers keep the old file until then."""
+def rebuild_in_place(settings: Settings, stop: threading.Event, reporter: Reporter = SILENT) -> tuple[RunReport, float]:
+    """Discard the writer's file and refresh from all of silver. Readers keep the published file until then.
+
+    Returns the report and the elapsed seconds. Raises NoLakehouseError.
+    """
     from pipelines.lake.catalog import open_lakehouse
 
-    open_lakehouse(settings).close()  # where there is none, none is made
-    return running.run(settings, "gold", follow=False, stop=stop, anew=True)
+    open_lakehouse(settings).close()  # raises before anything is created
+    return run(settings, "gold", follow=False, stop=stop, reporter=reporter, discard_gold=True)
 
 
-def into(settings: Settings, file: Path, as_of: datetime | None) -> Refreshed:
-    """The warehouse in a file of its own; with `as_of`, of what had arrived in the log by then (R40)."""
+def rebuild_into(settings: Settings, file: Path, as_of: datetime | None) -> Refreshed:
+    """Build gold in a new file. With `as_of`, use only what had arrived in the log by then (R40).
+
+    Raises UsageError when the file exists or its name is a schema's, and NoLakehouseError.
+    """
     from pipelines.lake.catalog import open_lakehouse
     from pipelines.silver.as_of import silver_as_of
     from pipelines.silver.changes import silver_changes
-    from warehouse.writer import rebuild
 
     if file.exists():
-        raise UsageError(f"{file} exists: name a file that does not, so that nothing is overwritten")
-    if file.stem in ("gold", "marts", "ops", "work"):
+        raise UsageError(f"{file} exists: name a new file, because nothing is overwritten")
+    if file.stem in _SCHEMAS:
         raise UsageError(
-            f"{file.name} would be a database and a schema of one name, which DuckDB refuses: name it otherwise"
+            f"{file.name}: DuckDB names the database after the file, and {file.stem} is the name of a schema. "
+            "Choose another file name"
         )
     lake = open_lakehouse(settings)
     try:

@@ -1,4 +1,4 @@
-"""`animeverse reconcile`: what became of every record by topic and by day, then what late data changed."""
+"""Count the outcome of every record by topic and day, and read the KPIs that late data changed."""
 
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -10,24 +10,13 @@ from pipelines.config.settings import Settings
 from pipelines.operations.reconcile import count_topics
 from pipelines.operations.record_counts import TopicReconciliation
 
-_KPIS = {"net_sales_amount": "net sales", "admissions": "admissions"}  # those shown to people
-_OTHER_KPIS = {  # where none of those changed
-    "units": "units",
-    "orders": "orders",
-    "gross_margin_amount": "gross margin",
-    "ticket_revenue_amount": "ticket revenue",
-    "concession_amount": "concessions",
-}
-_CAUSES = {
-    "late": "late event{s}",
-    "on_time": "event{s} of a partition that had been idle",
-    "master_data": "changes of master data",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one cause did to one KPI of one day, over all refreshes."""
+    """The effect of one cause on one KPI of one day, summed over all refreshes.
+
+    `before` is the value without the cause. `cause` is `late`, `on_time` or `master_data`.
+    """
 
     date: date
     kpi: str
@@ -37,10 +26,17 @@ class Change:
     events: int
     was_final: bool
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the change for JSON; amounts are text with all digits."""
+        return {**asdict(self), "date": self.date.isoformat(), "before": str(self.before), "after": str(self.after)}
+
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """All topics with a bronze table, all days that late data changed, and ended ones that anything else did."""
+    """Counts of all topics that have a bronze table, and the changed days.
+
+    `late` are the changes by late data; `other` are those of ended days by any other cause.
+    """
 
     topics: list[TopicReconciliation]
     late: list[Change]
@@ -48,38 +44,32 @@ class Reconciliation:
 
     @property
     def ok(self) -> bool:
-        """Whether everything adds up."""
+        """Return whether the conservation law holds for every topic."""
         return not any(topic.faults for topic in self.topics)
 
     def to_dict(self) -> dict[str, Any]:
-        """For programs; amounts are text, with all digits."""
+        """Return the reconciliation for JSON; amounts are text with all digits."""
         return {
             "ok": self.ok,
             "topics": [topic.to_dict() for topic in self.topics],
-            "late": [_as_json(one) for one in self.late],
-            "other": [_as_json(one) for one in self.other],
+            "late": [change.to_dict() for change in self.late],
+            "other": [change.to_dict() for change in self.other],
         }
 
 
 def reconcile(settings: Settings) -> Reconciliation:
-    """Count everything again. Raises NoLakehouseError where nothing is there."""
+    """Count all records again and read the restatements. Raises NoLakehouseError."""
     topics = count_topics(settings)
     with Session(settings) as session:
-        there = ("ops", "restatements") in session.tables()
-        changes = _changes(session) if there else []
-    late = [one for one in changes if one.cause == "late"]
-    return Reconciliation(topics, late, [one for one in changes if one.cause != "late"])
-
-
-def _as_json(one: Change) -> dict[str, Any]:
-    return {**asdict(one), "date": one.date.isoformat(), "before": str(one.before), "after": str(one.after)}
+        changes = _changes(session) if ("ops", "restatements") in session.tables() else []
+    late = [change for change in changes if change.cause == "late"]
+    return Reconciliation(topics, late, [change for change in changes if change.cause != "late"])
 
 
 def _changes(session: Session) -> list[Change]:
-    """By day, KPI and cause: `before` is what it would be without the cause."""
-    found = session.run(
+    restatements = session.run(
         "select date, kpi, cause, arg_max(value_after, refresh_id) - sum(delta), arg_max(value_after, refresh_id), "
         "sum(event_count)::bigint, bool_or(was_final) "
         "from ops.restatements group by date, kpi, cause having sum(delta) <> 0 order by date, cause, kpi"
     )
-    return [Change(*row) for row in found.rows]
+    return [Change(*row) for row in restatements.rows]

@@ -1,106 +1,100 @@
-"""`animeverse run`: the micro-batch loop with its progress shown and its report printed."""
+"""Run layers of the pipeline with the warehouse attached."""
 
 import gc
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 
-from animeverse.terminal.progress import bars
-from animeverse.terminal.run_report import show
+from animeverse.services.reporter import SILENT, Reporter
+from pipelines.clock import utc_now
 from pipelines.config.settings import Settings
 from pipelines.errors import AlreadyRunningError
-from pipelines.microbatch.loop import run as run_layers
-from pipelines.microbatch.report import LAYERS, RunReport
-from pipelines.silver.changes import SilverChanges
-from warehouse.writer import Refreshed, Warehouse
+from pipelines.microbatch.loop import run as run_loop
+from pipelines.microbatch.report import LAYERS, Progress, RunReport
+from warehouse.writer import Warehouse
 
-_PATIENCE = 60.0  # seconds between computations of what depends on ended days alone, such as the CLV fit
-_CLOSING, _LOOK_EVERY = 2.0, 0.05  # seconds that a warehouse takes at most until it is closed, and between looks
+_DEFERRAL = 60.0  # seconds between computations of what depends on ended days alone, such as the CLV fit
+_CLOSE_TIMEOUT, _POLL_INTERVAL = 2.0, 0.05  # seconds
 
 
 def run(
-    settings: Settings, layer: str, *, follow: bool, stop: threading.Event, anew: bool = False
+    settings: Settings,
+    layer: str,
+    *,
+    follow: bool,
+    stop: threading.Event,
+    reporter: Reporter = SILENT,
+    discard_gold: bool = False,
 ) -> tuple[RunReport, float]:
-    """Run a layer, or all of them; the report and the seconds it took. With `anew` gold forgets all it has first."""
+    """Run one layer, or `all` of them.
+
+    Returns the report and the elapsed seconds. With `discard_gold`, gold is rebuilt from all of silver.
+    """
     layers = LAYERS if layer == "all" else (layer,)
     began = time.perf_counter()
-    with _frozen(), bars() as shown, gold_writer(settings, anew=anew) if "gold" in layers else nullcontext() as gold:
+    with _existing_objects_frozen():
         report = run_layers(
-            settings,
-            layers,
-            follow=follow,
-            gold=gold,
-            clock=lambda: datetime.now(UTC),
-            progress=lambda progress: show(shown, progress),
-            stop=stop,
+            settings, layers, follow=follow, stop=stop, progress=_forward_to(reporter), discard_gold=discard_gold
         )
     return report, time.perf_counter() - began
 
 
+def run_layers(
+    settings: Settings,
+    layers: Sequence[str],
+    *,
+    follow: bool,
+    stop: threading.Event,
+    progress: Callable[[Progress], None],
+    discard_gold: bool = False,
+) -> RunReport:
+    """Run the micro-batch loop over these layers, and close gold at the end.
+
+    `progress` is called from the threads of the loop.
+    """
+    with _gold_writer(settings, discard_gold) if "gold" in layers else nullcontext() as gold:
+        return run_loop(settings, layers, follow=follow, gold=gold, clock=utc_now, progress=progress, stop=stop)
+
+
+def _forward_to(reporter: Reporter) -> Callable[[Progress], None]:
+    def forward(progress: Progress) -> None:
+        if progress.note is not None:
+            reporter.say(progress.note)
+        else:
+            reporter.update(progress.layer, progress.done, progress.total)
+
+    return forward
+
+
 @contextmanager
-def _frozen() -> Iterator[None]:
-    """What lives already, modules above all, is left alone by collections; but the last one has to see it."""
+def _existing_objects_frozen() -> Iterator[None]:
+    """Exclude objects that exist at the start, mostly modules, from garbage collection during the block."""
     gc.freeze()
     try:
         yield
     finally:
-        gc.unfreeze()
-
-
-class _Gold:
-    """The warehouse, opened when it is first needed: by then the loop holds the home's lock."""
-
-    def __init__(self, settings: Settings, anew: bool) -> None:
-        self._folder, self._anew = settings.published_path.parent, anew
-        self.opened: Warehouse | None = None
-
-    def _warehouse(self) -> Warehouse:
-        # Whoever had the home's lock before us gave it back before it closed gold.
-        until = time.monotonic() + _CLOSING
-        while self.opened is None:
-            try:
-                # a refresh of everything is the last one, too: nothing is left for later
-                self.opened = Warehouse(self._folder, patience=0.0 if self._anew else _PATIENCE, anew=self._anew)
-            except AlreadyRunningError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(_LOOK_EVERY)
-        return self.opened
-
-    def reflected(self) -> Mapping[str, int]:
-        """As Warehouse.reflected."""
-        return self._warehouse().reflected()
-
-    def refresh(self, changes: SilverChanges, now: datetime) -> Refreshed:
-        """As Warehouse.refresh."""
-        return self._warehouse().refresh(changes, now)
-
-    def complete_deferred(self, now: datetime) -> Refreshed | None:
-        """As Warehouse.settle."""
-        return self._warehouse().complete_deferred(now)
-
-    def archive_closed_days(self) -> bool:
-        """As Warehouse.tidy."""
-        return self._warehouse().archive_closed_days()
-
-    def publish(self) -> None:
-        """As Warehouse.publish."""
-        if self.opened is not None:
-            self.opened.publish()
-
-    def discard(self) -> None:
-        """As Warehouse.reset."""
-        self._warehouse().discard()
+        gc.unfreeze()  # the collection at exit must see them
 
 
 @contextmanager
-def gold_writer(settings: Settings, *, anew: bool = False) -> Iterator[_Gold]:
-    """The writer of gold for `pipelines.microbatch.loop.run`, which opens it under the home's lock."""
-    gold = _Gold(settings, anew)
-    try:
-        yield gold
-    finally:
-        if gold.opened is not None:
-            gold.opened.close()
+def _gold_writer(settings: Settings, discard: bool) -> Iterator[Callable[[], Warehouse]]:
+    """A function that opens the warehouse, for the loop, which holds the home's lock when it calls it.
+
+    The end of the block closes the warehouse.
+    """
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(closing(_open_warehouse(settings, discard)))
+
+
+def _open_warehouse(settings: Settings, discard: bool) -> Warehouse:
+    # The previous writer releases the home's lock before it closes gold.
+    deadline = time.monotonic() + _CLOSE_TIMEOUT
+    while True:
+        try:
+            # A rebuild is also the last refresh of its run, so it defers nothing.
+            return Warehouse(settings.published_path.parent, patience=0.0 if discard else _DEFERRAL, anew=discard)
+        except AlreadyRunningError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_INTERVAL)

@@ -1,8 +1,10 @@
-"""Follows an event into gold."""
+"""Follow an event into gold."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from animeverse.services.query import Session, quoted
+from animeverse.services.query import Session, sql_literal
 from pipelines.config.settings import Settings
 from pipelines.contracts.registry import CONTRACTS
 from pipelines.operations.trace import Trace, TracedRecord
@@ -14,23 +16,27 @@ _FACTS = {
     "inventory-updates": "fct_inventory_movement",
     "customer-reviews": "fct_review",
 }
-
-
 _DIMENSIONS = {
     "customer-profiles": "dim_customer",
     "product-catalog": "dim_product",
     "anime-schedule": "dim_anime_title",
 }
 
-GoldRow = tuple[str, dict[str, Any]]  # table, and the row by column
+
+@dataclass(frozen=True, slots=True)
+class GoldRow:
+    """A row of a gold table: its full table name, and its values by column."""
+
+    table: str
+    values: Mapping[str, Any]
 
 
-def gold_rows(settings: Settings, found: Trace) -> list[GoldRow]:
-    """Rows of the published gold that the event's accepted records became.
+def gold_rows(settings: Settings, trace: Trace) -> list[GoldRow]:
+    """Return the rows of the published gold that come from the event's accepted records.
 
-    A change of master data becomes no row of its own: shown is the version that holds at its event_time.
+    A change of master data has no row of its own; its row is the version that is valid at its event_time.
     """
-    accepted = [record for record in found.records if record.verdict == "accepted"]
+    accepted = [record for record in trace.records if record.verdict == "accepted"]
     if not accepted or not settings.published_path.exists():
         return []
     rows: list[GoldRow] = []
@@ -38,21 +44,22 @@ def gold_rows(settings: Settings, found: Trace) -> list[GoldRow]:
         for record in accepted:
             table = _FACTS.get(record.topic)
             if table is not None:
-                where = f"event_id = {quoted(found.event_id)}"
+                where = f"event_id = {sql_literal(trace.event_id)}"
             else:
                 table, where = _DIMENSIONS[record.topic], _version(record)
             result = session.run(f"select * from gold.{table} where {where} order by all")
-            rows += [(f"gold.{table}", dict(zip(result.names, row, strict=True))) for row in result.rows]
+            rows += [GoldRow(f"gold.{table}", dict(zip(result.names, row, strict=True))) for row in result.rows]
     return rows
 
 
 def _version(record: TracedRecord) -> str:
+    """Return the SQL condition that selects the version valid at the record's event_time."""
     key = CONTRACTS[record.topic].key_field
     member = dict(read_json(record.value or b""))[key]
     assert record.event_time is not None
     at = f"timestamptz '{record.event_time.isoformat()}'"
     # A delete closes the version before it.
     return (
-        f"{key} = {quoted(member)} and version > 0 and (valid_to = {at} and is_deleted or "
+        f"{key} = {sql_literal(member)} and version > 0 and (valid_to = {at} and is_deleted or "
         f"valid_from <= {at} and (valid_to is null or valid_to > {at}))"
     )

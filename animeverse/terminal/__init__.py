@@ -1,1 +1,1 @@
-"""How results look in a terminal."""
+"""Terminal output: how results look."""

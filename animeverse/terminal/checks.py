@@ -1,4 +1,4 @@
-"""How `verify` looks: one line a check; and `resume`: one line a gap."""
+"""Prints the results of `verify` and `resume`."""
 
 from collections.abc import Sequence
 
@@ -10,16 +10,11 @@ from pipelines.operations.resume import Resumed
 
 
 def print_checks(checks: Sequence[Check]) -> None:
-    """Every check with its verdict, then how many failed; on stdout."""
+    """Print one line per check, then the number of failed checks, on stdout."""
     for check in checks:
         mark = "[green]ok  [/green]" if check.ok else "[red]FAIL[/red]"
         detail = f"  [dim]{escape(check.detail)}[/dim]" if check.detail else ""
         console.put(f"{mark}  {escape(check.name)}{detail}")
-    print_verdict(checks)
-
-
-def print_verdict(checks: Sequence[Check]) -> None:
-    """One line: all hold, or how many don't."""
     failed = [check for check in checks if not check.ok]
     if failed:
         console.put(f"[red]{len(failed)} of {len(checks)} checks failed[/red]")
@@ -27,16 +22,21 @@ def print_verdict(checks: Sequence[Check]) -> None:
         console.put(f"all {len(checks)} checks hold")
 
 
-def print_resumed(found: Sequence[Resumed]) -> None:
-    """What each topic lost, and where it reads on; on stdout."""
-    for resumed in found:
+def print_resumed(topics: Sequence[Resumed]) -> None:
+    """Print the gaps of each topic and the offsets where the next run continues, on stdout."""
+    for resumed in topics:
+        topic = escape(resumed.topic)
         if not resumed.gaps:
-            console.put(f"{escape(resumed.topic)}: nothing stands in the way; `animeverse run` reads on")
+            console.put(f"{topic}: the topic is intact, and `animeverse run` continues reading it")
             continue
         for gap in resumed.gaps:
-            until = "on" if gap.offset_to is None else f"to {gap.offset_to}"
-            lost = "nobody can count what is lost" if gap.records_lost is None else f"{gap.records_lost:,} records lost"
-            place = f"partition {gap.partition}, from offset {gap.offset_from} {until}"
-            console.put(f"{escape(resumed.topic)}: {gap.cause.replace('_', ' ')}, {place}: {lost}")
-        places = ", ".join(f"{partition}/{offset}" for partition, offset in sorted(resumed.reads_on.items()))
-        console.put(f"{escape(resumed.topic)}: the next `animeverse run` reads on at partition/offset {places}")
+            end = "on" if gap.offset_to is None else f"to {gap.offset_to}"
+            lost = (
+                "the number of lost records is unknown"
+                if gap.records_lost is None
+                else f"{gap.records_lost:,} records lost"
+            )
+            offsets = f"partition {gap.partition}, from offset {gap.offset_from} {end}"
+            console.put(f"{topic}: {gap.cause.replace('_', ' ')}, {offsets}: {lost}")
+        positions = ", ".join(f"{partition}/{offset}" for partition, offset in sorted(resumed.reads_on.items()))
+        console.put(f"{topic}: the next `animeverse run` continues at partition/offset {positions}")

@@ -1,4 +1,4 @@
-"""How things look in a terminal: data on stdout, all else on stderr. Rich draws; numbers come in as they are."""
+"""Output with Rich: data on stdout, messages on stderr, and numbers in units that people read."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -8,42 +8,42 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-_WIDE = 10_000  # where nobody looks at the width, nothing is cut
+_UNLIMITED_WIDTH = 10_000  # outside a terminal nothing is truncated
 
 
 def out() -> Console:
-    """Stdout: what a command is asked for."""
-    wide = None if sys.stdout.isatty() else _WIDE
-    return Console(file=sys.stdout, width=wide, highlight=False, soft_wrap=False, emoji=False)
+    """Return a console on stdout, for the result of a command."""
+    width = None if sys.stdout.isatty() else _UNLIMITED_WIDTH
+    return Console(file=sys.stdout, width=width, highlight=False, soft_wrap=False, emoji=False)
 
 
-def put(drawn: RenderableType = "") -> None:
-    """Print on stdout; without the blanks at line ends where it is no terminal."""
+def put(renderable: RenderableType = "") -> None:
+    """Print on stdout. Outside a terminal, trailing spaces are removed."""
     if sys.stdout.isatty():
-        out().print(drawn)
+        out().print(renderable)
         return
     console = out()
     with console.capture() as captured:
-        console.print(drawn)
+        console.print(renderable)
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def err() -> Console:
-    """Stderr: progress and messages."""
+    """Return a console on stderr, for progress and messages."""
     return Console(file=sys.stderr, highlight=False, soft_wrap=True, emoji=False)
 
 
 def say(message: str) -> None:
-    """A message for a person, on stderr."""
+    """Print a message on stderr."""
     err().print(escape(message))
 
 
 def table(
     heads: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None, right: Iterable[int] = ()
 ) -> Table:
-    """A table of plain texts; `right` are the columns of numbers."""
-    numbers = set(right)
-    drawn = Table(
+    """Return a table of plain text; `right` are the indices of right-aligned columns."""
+    right_aligned = set(right)
+    result = Table(
         title=title,
         title_justify="left",
         title_style="bold",
@@ -53,26 +53,26 @@ def table(
         padding=(0, 2, 0, 0),
     )
     for index, head in enumerate(heads):
-        drawn.add_column(escape(head), justify="right" if index in numbers else "left", overflow="fold")
+        result.add_column(escape(head), justify="right" if index in right_aligned else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*(escape(str(cell)) for cell in row))
-    return drawn
+        result.add_row(*(escape(str(cell)) for cell in row))
+    return result
 
 
 def count(number: int) -> str:
-    """A whole number with its thousands apart."""
+    """Format an integer with thousands separators."""
     return f"{number:,}"
 
 
 def seconds(duration: float) -> str:
-    """A duration as short as it is still useful."""
+    """Format a duration in seconds as ms, s or min."""
     if duration < 0.9995:
         return f"{duration * 1000:.0f} ms"
     return f"{duration:.1f} s" if duration < 120 else f"{duration / 60:.1f} min"
 
 
 def size(number_of_bytes: int) -> str:
-    """Bytes in the unit people read."""
+    """Format a number of bytes with a decimal unit."""
     amount = float(number_of_bytes)
     for unit in ("B", "kB", "MB", "GB"):
         if amount < 1000:
@@ -82,7 +82,7 @@ def size(number_of_bytes: int) -> str:
 
 
 def bar(value: float, largest: float, width: int) -> str:
-    """A bar of eighths of a character, `width` long for the largest value."""
+    """Draw a bar in eighths of a character; the largest value is `width` characters long."""
     if largest <= 0 or value <= 0:
         return ""
     eighths = round(value / largest * width * 8)

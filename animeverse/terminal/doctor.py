@@ -1,4 +1,4 @@
-"""How `animeverse doctor` looks: one line a check, and below it how to mend what is not fine."""
+"""Prints the findings of `doctor`: one line per check, with the fix where there is a problem."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ _MARKS = {"ok": "[green]ok  [/green]", "warn": "[yellow]warn[/yellow]", "fail": 
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """Every finding with its verdict, then how many are not fine; on stdout."""
-    for of in findings:
-        mend = f" -> {escape(of.mend)}" if of.mend else ""
-        console.put(f"{_MARKS[of.status]}  {escape(of.name)}: [dim]{escape(of.detail)}[/dim]{mend}")
-    failed, warned = (sum(of.status == status for of in findings) for status in ("fail", "warn"))
+    """Print every finding, then the number of problems, on stdout."""
+    for finding in findings:
+        fix = f" -> {escape(finding.mend)}" if finding.mend else ""
+        console.put(f"{_MARKS[finding.status]}  {escape(finding.name)}: [dim]{escape(finding.detail)}[/dim]{fix}")
+    failed, warned = (sum(finding.status == status for finding in findings) for status in ("fail", "warn"))
     if failed or warned:
-        console.put(f"{len(findings)} checks: {failed} failed, {warned} to look at")
+        console.put(f"{len(findings)} checks: {failed} failed, {warned} warnings")
     else:
         console.put(f"all {len(findings)} checks are fine")

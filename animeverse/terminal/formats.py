@@ -1,15 +1,17 @@
-"""A query's result as JSON, CSV or a table (R46). Rows come as Python values; nothing is rounded on the way."""
+"""Writes a query result as JSON, CSV or a table (R46). Values are never rounded."""
 
 import base64
 import json
 import math
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import islice
 from typing import Any, TextIO
 
+from animeverse.services.query import Result
 from pipelines.clock import instant
 
 MAX_TABLE_ROWS = 1_000
@@ -17,8 +19,18 @@ _SPECIAL = re.compile('[",\\r\\n]')
 _NUMBERS = ("BIGINT", "DECIMAL", "DOUBLE", "FLOAT", "HUGEINT", "INTEGER", "SMALLINT", "TINYINT", "UBIGINT", "UINTEGER")
 
 
-def _plain(value: Any) -> Any:
-    """What is no number, list or object, as JSON and CSV write it."""
+def print_result(result: Result, format_: str) -> None:
+    """Print a query result on stdout, as `table`, `csv` or `json`."""
+    if format_ == "json":
+        write_json(sys.stdout, result.names, result.rows)
+    elif format_ == "csv":
+        write_csv(sys.stdout, result.names, result.rows)
+    else:
+        write_table(result.names, result.types, result.rows)
+
+
+def _scalar(value: Any) -> Any:
+    """Convert a value that is not a number, list or object to text, or None."""
     match value:
         case datetime():
             return instant(value)
@@ -33,7 +45,7 @@ def _plain(value: Any) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """JSON of any value DuckDB gives: decimals with all their digits, what is no number as null."""
+    """Return the JSON of a DuckDB value: decimals with all digits, NaN and infinity as null."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -44,20 +56,20 @@ def to_json(value: Any) -> str:
         case float():
             return repr(value) if math.isfinite(value) else "null"
         case dict():
-            return "{" + ", ".join(f"{_member(name)}: {to_json(one)}" for name, one in value.items()) + "}"
+            return "{" + ", ".join(f"{_member(name)}: {to_json(item)}" for name, item in value.items()) + "}"
         case list() | tuple():
             return "[" + ", ".join(map(to_json, value)) + "]"
         case _:
-            return json.dumps(_plain(value), ensure_ascii=False)
+            return json.dumps(_scalar(value), ensure_ascii=False)
 
 
 def _member(name: Any) -> str:
-    text = _plain(name)
+    text = _scalar(name)
     return json.dumps(text if isinstance(text, str) else to_json(name), ensure_ascii=False)
 
 
 def to_text(value: Any) -> str:
-    """One cell of CSV or of a table; null is empty."""
+    """Return the text of a cell in CSV or a table; null is empty."""
     match value:
         case None:
             return ""
@@ -68,36 +80,36 @@ def to_text(value: Any) -> str:
         case float():
             return repr(value)
         case _:
-            return str(_plain(value))
+            return str(_scalar(value))
 
 
 def unique(names: Sequence[str]) -> list[str]:
-    """The names, with `_1`, `_2` … behind those that were there before: members of an object must differ."""
-    taken: set[str] = set()
+    """Return the names with `_1`, `_2` … appended to repeated ones, because members of a JSON object must differ."""
+    used: set[str] = set()
     result = []
     for name in names:
         candidate, number = name, 0
-        while candidate in taken:
+        while candidate in used:
             number += 1
             candidate = f"{name}_{number}"
-        taken.add(candidate)
+        used.add(candidate)
         result.append(candidate)
     return result
 
 
 def write_json(out: TextIO, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """An array of objects, one a line; `[]` when there are none."""
+    """Write an array of objects, one per line; `[]` without rows."""
     heads = [json.dumps(name, ensure_ascii=False) for name in unique(names)]
-    began = False
+    has_rows = False
     for row in rows:
         cells = ", ".join(f"{head}: {to_json(value)}" for head, value in zip(heads, row, strict=True))
-        out.write((",\n " if began else "[") + "{" + cells + "}")
-        began = True
-    out.write("]\n" if began else "[]\n")
+        out.write((",\n " if has_rows else "[") + "{" + cells + "}")
+        has_rows = True
+    out.write("]\n" if has_rows else "[]\n")
 
 
 def write_csv(out: TextIO, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A header and the rows, RFC 4180 but for line ends of one LF. An empty text is quoted, null is not."""
+    """Write a header and the rows as RFC 4180 with LF line ends. An empty text is quoted, null is not."""
     out.write(",".join(map(_csv_cell, names)) + "\n")
     for row in rows:
         out.write(",".join("" if value is None else _csv_cell(to_text(value)) for value in row) + "\n")
@@ -108,12 +120,12 @@ def _csv_cell(text: str) -> str:
 
 
 def write_table(names: Sequence[str], types: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """The first rows as a table on stdout, and on stderr how to see all where there are more."""
+    """Print the first 1,000 rows as a table on stdout; on stderr, say how to get all if there are more."""
     from animeverse.terminal import console
 
-    shown = list(islice(rows, MAX_TABLE_ROWS + 1))
-    cells = [["NULL" if value is None else to_text(value) for value in row] for row in shown[:MAX_TABLE_ROWS]]
+    first = list(islice(rows, MAX_TABLE_ROWS + 1))
+    cells = [["NULL" if value is None else to_text(value) for value in row] for row in first[:MAX_TABLE_ROWS]]
     numbers = [index for index, kind in enumerate(types) if kind.startswith(_NUMBERS)]
     console.put(console.table(names, cells, right=numbers))
-    if len(shown) > MAX_TABLE_ROWS:
-        console.say(f"only the first {console.count(MAX_TABLE_ROWS)} rows are shown: --format csv has them all")
+    if len(first) > MAX_TABLE_ROWS:
+        console.say(f"only the first {console.count(MAX_TABLE_ROWS)} rows are shown: --format csv prints all")

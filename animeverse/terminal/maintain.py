@@ -1,40 +1,40 @@
-"""Shows what maintenance did."""
+"""Prints what maintenance did."""
 
 from rich.markup import escape
 
 from animeverse.terminal import console
 from pipelines.maintenance.maintain import Report
 
-_SHOWN = 10
+_MAX_PATHS = 10
+_HEADS = ("table", "old rows removed", "files compacted", "size", "snapshots expired", "files deleted", "size")
 
 
-def print_report(report: Report) -> None:
-    """What was done by table, or would be; on stdout."""
+def print_maintenance(report: Report) -> None:
+    """Print what was done for each table, or would be done in a dry run, on stdout."""
     rows = [
         (
-            of.table,
-            console.count(of.removed) if of.removed else "-",
-            f"{console.count(of.files)} into {console.count(of.into)}" if of.files else "-",
-            console.size(of.bytes) if of.files else "-",
-            console.count(of.expired),
-            console.count(of.deleted),
-            console.size(of.deleted_bytes),
+            table.table,
+            console.count(table.removed) if table.removed else "-",
+            f"{console.count(table.files)} into {console.count(table.into)}" if table.files else "-",
+            console.size(table.bytes) if table.files else "-",
+            console.count(table.expired),
+            console.count(table.deleted),
+            console.size(table.deleted_bytes),
         )
-        for of in report.tables
-        if of.removed or of.files or of.expired or of.deleted
+        for table in report.tables
+        if table.removed or table.files or table.expired or table.deleted
     ]
     if rows:
-        heads = ("table", "old rows removed", "files compacted", "size", "snapshots expired", "files deleted", "size")
-        console.put(console.table(heads, rows, right=range(1, 7)))
-    for of in report.tables:
-        if of.note:
-            console.put(f"[yellow]{escape(of.table)}: {escape(of.note)}[/yellow]")
-        if report.dry_run and of.paths:
-            more = len(of.paths) - _SHOWN
-            for path in of.paths[:_SHOWN]:
+        console.put(console.table(_HEADS, rows, right=range(1, 7)))
+    for table in report.tables:
+        if table.note:
+            console.put(f"[yellow]{escape(table.table)}: {escape(table.note)}[/yellow]")
+        if report.dry_run and table.paths:
+            for path in table.paths[:_MAX_PATHS]:
                 console.put(f"  would be deleted: {escape(path)}")
-            if more > 0:
-                console.put(f"  and {more:,} more of {escape(of.table)}; all of them with --json")
+            hidden = len(table.paths) - _MAX_PATHS
+            if hidden > 0:
+                console.put(f"  and {hidden:,} more of {escape(table.table)}; --json lists all")
     for folder in report.leftovers:
         console.put(f"{'would be removed' if report.dry_run else 'removed'}: {escape(folder)}")
     if not rows and not report.leftovers:

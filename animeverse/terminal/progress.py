@@ -1,4 +1,4 @@
-"""Progress on stderr: bars with rates and remaining time where a person looks, and lines that are read anywhere."""
+"""Progress on stderr: bars with rate and remaining time on a terminal, and messages as lines."""
 
 import sys
 import threading
@@ -24,39 +24,39 @@ from animeverse.terminal import console
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        """Units a second over the last moments, or over all once finished."""
+        """Return units per second: the recent rate, or the overall rate once finished."""
         speed = task.finished_speed or task.speed
         return Text(f"{speed:>9,.0f}/s" if speed else "", style="dim")
 
 
 class Bars:
-    """Named bars. `update` may be called from any thread."""
+    """Named progress bars; a `Reporter`. All methods may be called from any thread."""
 
-    def __init__(self, drawn: RichProgress | None) -> None:
-        self._drawn = drawn
+    def __init__(self, progress: RichProgress | None) -> None:
+        self._progress = progress
         self._tasks: dict[str, TaskID] = {}
         self._lock = threading.Lock()
 
     def update(self, name: str, done: int, total: int | None = None) -> None:
-        """How far `name` is; a name not seen before gets a bar of its own."""
-        if self._drawn is None:
+        """Set how much of `name` is done. A new name gets a bar of its own."""
+        if self._progress is None:
             return
         with self._lock:
             if name not in self._tasks:
-                self._tasks[name] = self._drawn.add_task(name, total=total)
-            self._drawn.update(self._tasks[name], completed=done, total=total)
+                self._tasks[name] = self._progress.add_task(name, total=total)
+            self._progress.update(self._tasks[name], completed=done, total=total)
 
     def say(self, message: str) -> None:
-        """A line above the bars, or plainly on stderr."""
-        if self._drawn is None:
+        """Print a message above the bars, or as a line on stderr."""
+        if self._progress is None:
             console.say(message)
         else:
-            self._drawn.console.print(message, markup=False, highlight=False)
+            self._progress.console.print(message, markup=False, highlight=False)
 
 
 @contextmanager
 def bars() -> Iterator[Bars]:
-    """Bars for the time of the block; none where stderr is no terminal."""
+    """Show bars during the block; none if stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield Bars(None)
         return
@@ -69,5 +69,5 @@ def bars() -> Iterator[Bars]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with RichProgress(*columns, console=console.err()) as drawn:
-        yield Bars(drawn)
+    with RichProgress(*columns, console=console.err()) as progress:
+        yield Bars(progress)

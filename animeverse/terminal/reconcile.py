@@ -1,4 +1,4 @@
-"""Shows a reconciliation."""
+"""Prints a reconciliation."""
 
 import itertools
 from collections.abc import Iterator
@@ -6,45 +6,56 @@ from datetime import date
 
 from rich.markup import escape
 
-from animeverse.services.reconcile import _CAUSES, _KPIS, _OTHER_KPIS, Change, Reconciliation
+from animeverse.services.reconcile import Change, Reconciliation
 from animeverse.terminal import console
 from pipelines.operations.record_counts import RecordCounts, TopicReconciliation
 
-_DAYS_SHOWN = 14
-
+_MAX_DAYS = 14
 _HEADS = ("topic", "log", "bronze", "on time", "late", "duplicates", "quarantined", "waiting", "")
-
 _DAY_HEADS = ("arrived on", "topic", "received", "on time", "late", "duplicates", "quarantined", "because of")
+_MAIN_KPIS = {"net_sales_amount": "net sales", "admissions": "admissions"}
+_OTHER_KPIS = {  # printed when no main KPI of the day changed
+    "units": "units",
+    "orders": "orders",
+    "gross_margin_amount": "gross margin",
+    "ticket_revenue_amount": "ticket revenue",
+    "concession_amount": "concessions",
+}
+_CAUSES = {
+    "late": "late event{s}",
+    "on_time": "event{s} of a partition that had been idle",
+    "master_data": "changes of master data",
+}
 
 
-def print_reconciliation(found: Reconciliation) -> None:
-    """For people, on stdout: the law by topic, the last days' arrivals, releases, the last days late data changed."""
+def print_reconciliation(reconciliation: Reconciliation) -> None:
+    """Print the conservation law by topic, the last days' records, releases, and changed days, on stdout."""
     rows = [
         (
-            one.topic,
-            "?" if one.log is None else console.count(one.log),
-            *_counts(one.tally),
-            console.count(one.tally.waiting) if one.tally.waiting else "",
-            "does not add up" if one.faults else "adds up",
+            topic.topic,
+            "?" if topic.log is None else console.count(topic.log),
+            *_counts(topic.tally),
+            console.count(topic.tally.waiting) if topic.tally.waiting else "",
+            "does not add up" if topic.faults else "adds up",
         )
-        for one in found.topics
+        for topic in reconciliation.topics
     ]
     console.put(console.table(_HEADS, rows, right=range(1, 8)))
     console.put("\nlog = bronze = on time + late + duplicates + quarantined")
-    for topic in found.topics:
+    for topic in reconciliation.topics:
         for fault in topic.faults:
             console.put(f"[red]{topic.topic}: {escape(fault)}[/red]")
-    _print_days(found.topics)
-    for line in _releases(found.topics):
+    _print_days(reconciliation.topics)
+    for line in _releases(reconciliation.topics):
         console.put(line)
-    if not found.late:
+    if not reconciliation.late:
         console.put("\nno late event changed a day")
-    _print_changes("What late data changed", found.late)
-    _print_changes("What else changed days that had ended", found.other)
+    _print_changes("What late data changed", reconciliation.late)
+    _print_changes("What else changed days that had ended", reconciliation.other)
 
 
-def _counts(tally: RecordCounts) -> list[str]:
-    numbers = (tally.received, tally.on_time, tally.late, tally.duplicates, tally.quarantined)
+def _counts(counts: RecordCounts) -> list[str]:
+    numbers = (counts.received, counts.on_time, counts.late, counts.duplicates, counts.quarantined)
     return [console.count(number) for number in numbers]
 
 
@@ -52,60 +63,63 @@ def _print_days(topics: list[TopicReconciliation]) -> None:
     days = sorted({day for topic in topics for day in topic.days})
     if not days:
         return
-    last = days[-_DAYS_SHOWN:]
+    last = days[-_MAX_DAYS:]
     console.put(f"\n[bold]By day of arrival[/bold] [dim](the last {len(last)} of {len(days)} days)[/dim]")
     rows = [
-        (day, topic.topic, *_counts(tally), _reasons(tally))
+        (day, topic.topic, *_counts(counts), _reasons(counts))
         for day in last
         for topic in topics
-        if (tally := topic.days.get(day)) is not None
+        if (counts := topic.days.get(day)) is not None
     ]
     console.put(console.table(_DAY_HEADS, rows, right=range(2, 7)))
-    happened: dict[date, RecordCounts] = {}
+    by_event_day: dict[date, RecordCounts] = {}
     for topic in topics:
-        for day, tally in topic.events.items():
-            happened.setdefault(day, RecordCounts()).add(tally)
-    last = sorted(happened)[-_DAYS_SHOWN:]
-    console.put(f"\n[bold]Accepted, by day of event[/bold] [dim](the last {len(last)} of {len(happened)} days)[/dim]")
-    counts = [(day, console.count(happened[day].on_time), console.count(happened[day].late)) for day in last]
-    console.put(console.table(("happened on", "on time", "late"), counts, right=(1, 2)))
+        for day, counts in topic.events.items():
+            by_event_day.setdefault(day, RecordCounts()).add(counts)
+    last = sorted(by_event_day)[-_MAX_DAYS:]
+    console.put(
+        f"\n[bold]Accepted, by day of event[/bold] [dim](the last {len(last)} of {len(by_event_day)} days)[/dim]"
+    )
+    accepted = [(day, console.count(by_event_day[day].on_time), console.count(by_event_day[day].late)) for day in last]
+    console.put(console.table(("happened on", "on time", "late"), accepted, right=(1, 2)))
 
 
-def _reasons(tally: RecordCounts, most: int = 4) -> str:
-    found = sorted(tally.quarantined_by_reason.items(), key=lambda item: (-item[1], item[0]))
-    more = f", {len(found) - most} more" if len(found) > most else ""
-    return ", ".join(f"{reason} {rows:,}" for reason, rows in found[:most]) + more
+def _reasons(counts: RecordCounts, most: int = 4) -> str:
+    reasons = sorted(counts.quarantined_by_reason.items(), key=lambda item: (-item[1], item[0]))
+    more = f", {len(reasons) - most} more" if len(reasons) > most else ""
+    return ", ".join(f"{reason} {count:,}" for reason, count in reasons[:most]) + more
 
 
 def _releases(topics: list[TopicReconciliation]) -> Iterator[str]:
     for topic in topics:
-        if (of := topic.releases) is not None:
-            other = f", {of.other:,} duplicates or not judged yet" if of.other else ""
+        if (releases := topic.releases) is not None:
+            other = f", {releases.other:,} duplicates or without a verdict yet" if releases.other else ""
             yield (
-                f"\n{topic.topic}: of {of.released:,} released from quarantine {of.accepted:,} accepted, "
-                f"{of.quarantined_again:,} quarantined again{other}"
+                f"\n{topic.topic}: of {releases.released:,} released from quarantine {releases.accepted:,} accepted, "
+                f"{releases.quarantined_again:,} quarantined again{other}"
             )
 
 
 def _print_changes(head: str, changes: list[Change]) -> None:
-    days = sorted({one.date for one in changes})
+    days = sorted({change.date for change in changes})
     if not days:
         return
-    last = days[-_DAYS_SHOWN:]
+    last = days[-_MAX_DAYS:]
     console.put(f"\n[bold]{head}[/bold] [dim](the last {len(last)} of {len(days)} days)[/dim]")
-    groups = itertools.groupby((one for one in changes if one.date in last), key=lambda one: (one.date, one.cause))
-    for _, group in groups:
-        together = list(group)
-        for one in [one for one in together if one.kpi in _KPIS] or together:
-            console.put(_sentence(one))
+    shown = (change for change in changes if change.date in last)
+    for _, group in itertools.groupby(shown, key=lambda change: (change.date, change.cause)):
+        same_cause = list(group)
+        for change in [change for change in same_cause if change.kpi in _MAIN_KPIS] or same_cause:
+            console.put(_sentence(change))
 
 
-def _sentence(one: Change) -> str:
-    share = f" ({(one.after - one.before) / abs(one.before) * 100:+.1f} %)" if one.before else ""
-    form = ",.2f" if one.kpi.endswith("_amount") else ",.0f"
-    count = "" if one.cause == "master_data" else f"{one.events:,} "
-    why = count + _CAUSES[one.cause].format(s="s" * (one.events != 1))
-    final = ", though the day was final" if one.was_final else ""
-    day = f"{one.date:%A} {one.date.day} {one.date:%B %Y}"
-    name = {**_KPIS, **_OTHER_KPIS}[one.kpi]
-    return f"{day}: {name} {one.before:{form}} → {one.after:{form}}{share} from {why}{final}"
+def _sentence(change: Change) -> str:
+    delta = change.after - change.before
+    share = f" ({delta / abs(change.before) * 100:+.1f} %)" if change.before else ""
+    form = ",.2f" if change.kpi.endswith("_amount") else ",.0f"
+    count = "" if change.cause == "master_data" else f"{change.events:,} "
+    cause = count + _CAUSES[change.cause].format(s="s" * (change.events != 1))
+    final = ", though the day was final" if change.was_final else ""
+    day = f"{change.date:%A} {change.date.day} {change.date:%B %Y}"
+    name = {**_MAIN_KPIS, **_OTHER_KPIS}[change.kpi]
+    return f"{day}: {name} {change.before:{form}} → {change.after:{form}}{share} from {cause}{final}"

@@ -1,64 +1,54 @@
-"""Shows what a run did."""
+"""Prints what a run did."""
 
 from dataclasses import asdict
 from typing import Any
 
 from animeverse.terminal import console
-from animeverse.terminal.progress import Bars
-from pipelines.microbatch.report import Progress, RunReport
+from pipelines.microbatch.report import RunReport
 
-HEADS = ("topic", "records", "on time", "late", "duplicates", "quarantined")
-
-
-def show(shown: Bars, progress: Progress) -> None:
-    """One word of progress: a note as a line, the rest in the layer's bar."""
-    if progress.note is not None:
-        shown.say(progress.note)
-    else:
-        shown.update(progress.layer, progress.done, progress.total)
+_HEADS = ("topic", "records", "on time", "late", "duplicates", "quarantined")
 
 
-def as_json(report: RunReport, took: float) -> dict[str, Any]:
-    """The report for programs."""
+def to_json(report: RunReport, seconds: float) -> dict[str, Any]:
+    """Return the report and the elapsed seconds for JSON."""
     return {
         "records": report.polled,
         "rounds": report.rounds,
         "refreshes": report.refreshes,
-        "seconds": round(took, 3),
-        "seconds_by_step": {step: round(spent, 3) for step, spent in report.seconds.items()},
+        "seconds": round(seconds, 3),
+        "seconds_by_step": {step: round(step_seconds, 3) for step, step_seconds in report.seconds.items()},
         "topics": {topic: asdict(counts) for topic, counts in report.topics.items()},
     }
 
 
-def print_report(report: RunReport, took: float) -> None:
-    """What was done, by topic, and why records were quarantined; on stdout."""
-    rows = [row for row in topic_rows(report) if row[1] != "0"]
+def print_run(report: RunReport, seconds: float) -> None:
+    """Print the records by topic and verdict, and the quarantine reasons, on stdout."""
+    rows = [row for row in _topic_rows(report) if row[1] != "0"]
     if rows:
-        console.put(console.table(HEADS, rows, right=range(1, 6)))
-        reasons = reason_counts(report)
+        console.put(console.table(_HEADS, rows, right=range(1, 6)))
+        reasons = _reason_counts(report)
         if reasons:
-            console.put("\nquarantined because of " + ", ".join(f"{name} {rows:,}" for name, rows in reasons))
-    rate = f", {report.polled / took:,.0f} a second" if report.polled else ""
-    steps = ", ".join(f"{step} {console.seconds(spent)}" for step, spent in report.seconds.items())
-    console.put(
-        f"{console.count(report.polled)} records in {console.seconds(took)}{rate}" + (f" ({steps})" if steps else "")
-    )
+            console.put("\nquarantined because of " + ", ".join(f"{name} {count:,}" for name, count in reasons))
+    rate = f", {report.polled / seconds:,.0f} a second" if report.polled else ""
+    steps = ", ".join(f"{step} {console.seconds(step_seconds)}" for step, step_seconds in report.seconds.items())
+    total = f"{console.count(report.polled)} records in {console.seconds(seconds)}{rate}"
+    console.put(total + (f" ({steps})" if steps else ""))
 
 
-def topic_rows(report: RunReport) -> list[tuple[str, ...]]:
-    """One row a topic, the sum last."""
+def _topic_rows(report: RunReport) -> list[tuple[str, ...]]:
+    """Return one row per topic, and the sum as the last row."""
     counts = {
-        topic: (of.polled, of.accepted_on_time, of.accepted_late, of.duplicates, of.quarantined)
-        for topic, of in report.topics.items()
+        topic: (part.polled, part.accepted_on_time, part.accepted_late, part.duplicates, part.quarantined)
+        for topic, part in report.topics.items()
     }
     total = tuple(sum(column) for column in zip(*counts.values(), strict=True))
     return [(topic, *map(console.count, numbers)) for topic, numbers in [*counts.items(), ("all", total)]]
 
 
-def reason_counts(report: RunReport) -> list[tuple[str, int]]:
-    """Rules that quarantined records, the busiest first. A record may have broken several."""
-    found: dict[str, int] = {}
-    for counts in report.topics.values():
-        for reason, rows in counts.reasons.items():
-            found[reason] = found.get(reason, 0) + rows
-    return sorted(found.items(), key=lambda item: (-item[1], item[0]))
+def _reason_counts(report: RunReport) -> list[tuple[str, int]]:
+    """Return the records by quarantine reason, most frequent first. A record may have several reasons."""
+    totals: dict[str, int] = {}
+    for part in report.topics.values():
+        for reason, count in part.reasons.items():
+            totals[reason] = totals.get(reason, 0) + count
+    return sorted(totals.items(), key=lambda item: (-item[1], item[0]))

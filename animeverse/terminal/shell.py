@@ -1,43 +1,33 @@
-"""`animeverse sql`: SQL typed line by line, one statement up to each semicolon, over one session that stays fresh."""
+"""The interactive SQL shell: statements end with a semicolon, and the session follows new publications of gold."""
 
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
-from animeverse.services.query import Result, Session
+from animeverse.services.query import Session
 from animeverse.terminal import console
-from animeverse.terminal.formats import write_csv, write_json, write_table
+from animeverse.terminal.formats import print_result
 from pipelines.config.settings import Settings
 from pipelines.errors import LakehouseError
 
 FORMATS = ("table", "csv", "json")
 HELP = """\
 End a statement with a semicolon. Gold, marts, silver, bronze and ops are one database, read-only.
-.tables [WORD]     what there is to read, with WORD in its name
-.columns TABLE     its columns
-.format FORMAT     table, csv or json
-.quit              end (or Ctrl-D); Ctrl-C drops what you typed"""
-
-
-def show(result: Result, how: str) -> None:
-    """The result on stdout, as `table`, `csv` or `json`."""
-    if how == "json":
-        write_json(sys.stdout, result.names, result.rows)
-    elif how == "csv":
-        write_csv(sys.stdout, result.names, result.rows)
-    else:
-        write_table(result.names, result.types, result.rows)
+.tables [WORD]     list tables, or those with WORD in their name
+.columns TABLE     list the columns of a table
+.format FORMAT     set the output format: table, csv or json
+.quit              end (or Ctrl-D); Ctrl-C discards the statement"""
 
 
 class Shell:
-    """What has been typed so far, and the session it runs on."""
+    """A session, and the lines of the statement that is being entered."""
 
-    def __init__(self, settings: Settings, how: str) -> None:
+    def __init__(self, settings: Settings, format_: str) -> None:
         self._settings = settings
         self._session = Session(settings)
-        self._typed: list[str] = []
-        self.how = how
+        self._lines: list[str] = []
+        self.format = format_
 
     def close(self) -> None:
         """Close the session."""
@@ -45,26 +35,26 @@ class Shell:
 
     @property
     def prompt(self) -> str:
-        """What stands before the next line."""
-        return "   ...> " if self._typed else "animeverse> "
+        """Return the prompt of the next line."""
+        return "   ...> " if self._lines else "animeverse> "
 
     def drop(self) -> None:
-        """Forget what was typed since the last semicolon."""
-        self._typed = []
+        """Discard the lines since the last semicolon."""
+        self._lines = []
 
     def line(self, text: str) -> bool:
-        """Take one line; False: that was the end. Raises LakehouseError when a statement fails."""
-        if not self._typed and text.lstrip().startswith("."):
+        """Process one line. Returns False when it ends the shell. Raises LakehouseError when a statement fails."""
+        if not self._lines and text.lstrip().startswith("."):
             return self._command(*text.strip().split(maxsplit=1))
-        if text.strip() or self._typed:
-            self._typed.append(text)
+        if text.strip() or self._lines:
+            self._lines.append(text)
         if text.rstrip().endswith(";"):
-            self.rest()
+            self.run_pending()
         return True
 
-    def rest(self) -> None:
-        """Run what was typed, if anything."""
-        statement, self._typed = "\n".join(self._typed), []
+    def run_pending(self) -> None:
+        """Run the entered lines, if any."""
+        statement, self._lines = "\n".join(self._lines), []
         if statement.strip(" \n;"):
             self._run(statement)
 
@@ -72,8 +62,8 @@ class Shell:
         if self._session.is_stale():
             self._session.close()
             self._session = Session(self._settings)
-        for one in self._session.split(statement):
-            show(self._session.run(one), self.how)
+        for query in self._session.split(statement):
+            print_result(self._session.run(query), self.format)
 
     def _command(self, name: str, argument: str = "") -> bool:
         match name:
@@ -85,35 +75,38 @@ class Shell:
             case ".columns" if argument:
                 self._run(f"describe {argument.strip(';')}")
             case ".format" if argument in FORMATS:
-                self.how = argument
+                self.format = argument
             case _:
                 console.say(HELP)
         return True
 
 
-def run(settings: Settings, how: str) -> int:
-    """Read statements until the end; the exit code. Not typed by a person, the first that fails ends it with code 2."""
-    shell = Shell(settings, how)
+def run_shell(settings: Settings, format_: str) -> None:
+    """Read statements until the end of the input.
+
+    If stdin is not a terminal, the first statement that fails ends the shell with its LakehouseError.
+    """
+    shell = Shell(settings, format_)
     try:
         if not sys.stdin.isatty():
-            _from_pipe(shell, sys.stdin)
+            _read_pipe(shell, sys.stdin)
         else:
             with _history(settings):
-                _typed_in(shell, input)
+                read_interactively(shell, input)
     finally:
         shell.close()
-    return 0
 
 
-def _from_pipe(shell: Shell, lines: TextIO) -> None:
+def _read_pipe(shell: Shell, lines: TextIO) -> None:
     for line in lines:
         if not shell.line(line.rstrip("\n")):
             return
-    shell.rest()
+    shell.run_pending()
 
 
-def _typed_in(shell: Shell, ask: Callable[[str], str]) -> None:
-    console.say(".help says what can be typed here, .tables what there is to read")
+def read_interactively(shell: Shell, ask: Callable[[str], str]) -> None:
+    """Read lines with `ask(prompt)` until the end. Errors are printed on stderr, and Ctrl-C discards the statement."""
+    console.say(".help lists the commands, .tables the tables")
     while True:
         try:
             if not shell.line(ask(shell.prompt)):
@@ -130,10 +123,10 @@ def _typed_in(shell: Shell, ask: Callable[[str], str]) -> None:
 
 @contextlib.contextmanager
 def _history(settings: Settings) -> Iterator[None]:
-    """What was typed is there again with the arrow keys, the next time, too; kept in the home."""
+    """Keep the history of entered lines in the home."""
     try:
         import readline
-    except ImportError:  # not every Python has it
+    except ImportError:  # not part of every Python build
         yield
         return
     path = settings.home / "sql_history"

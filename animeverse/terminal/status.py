@@ -1,67 +1,54 @@
-"""How contracts and the state of the lakehouse look in a terminal."""
-
-from typing import Any
+"""Prints the state of the lakehouse."""
 
 from rich.markup import escape
 
+from animeverse.services.status import GoldStatus
 from animeverse.terminal import console
-from pipelines.contracts.documentation import rows
-from pipelines.contracts.registry import Contract
+from pipelines.clock import instant
+from pipelines.operations.status import LakehouseStatus
 
 
-def print_contract(contract: Contract, currency: str) -> None:
-    """The fields of a topic's events as a table on stdout."""
-    console.put(
-        console.table(
-            ("field", "read as", "needed", "allowed", "meaning"),
-            [(row.path, row.read_as, row.needed, row.allowed, row.description) for row in rows(contract, currency)],
-            title=f"{contract.topic} (key {contract.key_field})",
-        )
-    )
-    console.put()
-
-
-def print_status(found: dict[str, Any]) -> None:
-    """What `pipelines.operations.status` and `gold_status` found, as tables on stdout."""
-    console.put(f"home  {escape(found['home'])}")
-    console.put(f"log   {escape(found['log']['url'])}" + _fault(found["log"]["error"]))
+def print_status(layers: LakehouseStatus, gold: GoldStatus | None) -> None:
+    """Print what `pipelines.operations.status` and `gold_status` return, as tables on stdout."""
+    error = f"  [red]{escape(layers.log_error)}[/red]" if layers.log_error else ""
+    console.put(f"home  {escape(layers.home)}")
+    console.put(f"log   {escape(layers.log_url)}{error}")
     console.put()
     topics = [
         (
             topic,
-            console.count(of["bronze_rows"]),
-            "?" if of["lag"] is None else console.count(of["lag"]),
-            of["watermark"] or "-",
-            ", ".join(str(share["partition"]) for share in of["partitions"] if share["is_idle"]) or "-",
+            console.count(state.bronze_rows),
+            "?" if state.lag is None else console.count(state.lag),
+            "-" if state.watermark is None else instant(state.watermark),
+            ", ".join(str(partition.partition) for partition in state.partitions if partition.is_idle) or "-",
         )
-        for topic, of in found["topics"].items()
+        for topic, state in layers.topics.items()
     ]
     console.put(console.table(("topic", "records", "lag", "watermark", "idle partitions"), topics, right=[1, 2]))
     console.put()
     tables = [
         (
             name,
-            console.count(of["rows"]),
-            console.count(of["files"]),
-            console.size(of["bytes"]),
-            console.count(of["snapshots"]),
-            (of["committed_at"] or "-").replace("+00:00", "Z"),
+            console.count(table.rows),
+            console.count(table.files),
+            console.size(table.bytes),
+            console.count(table.snapshots),
+            "-" if table.committed_at is None else table.committed_at.isoformat().replace("+00:00", "Z"),
         )
-        for name, of in found["tables"].items()
+        for name, table in layers.tables.items()
     ]
     heads = ("table", "rows", "files", "size", "snapshots", "committed at")
     console.put(console.table(heads, tables, right=range(1, 5)))
     console.put()
-    gold = found["gold"]
+    _print_gold(gold)
+
+
+def _print_gold(gold: GoldStatus | None) -> None:
     if gold is None:
         console.put("gold  nothing is published yet: try `animeverse run`")
         return
-    console.put(f"gold  {escape(gold['path'])}, {console.size(gold['bytes'])}, refreshed at {gold['refreshed_at']}")
-    if gold["seconds_from_log"] is not None:
-        console.put(f"      the last batch took {console.seconds(gold['seconds_from_log'])} from the log to gold")
-    rows = [(f"gold.{name}", console.count(count)) for name, count in gold["tables"].items()]
+    console.put(f"gold  {escape(gold.path)}, {console.size(gold.bytes)}, refreshed at {gold.refreshed_at}")
+    if gold.seconds_from_log is not None:
+        console.put(f"      the last batch took {console.seconds(gold.seconds_from_log)} from the log to gold")
+    rows = [(f"gold.{name}", console.count(count)) for name, count in gold.tables.items()]
     console.put(console.table(("table", "rows"), rows, right=[1]))
-
-
-def _fault(message: str | None) -> str:
-    return f"  [red]{escape(message)}[/red]" if message else ""

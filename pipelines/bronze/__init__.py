@@ -1,1 +1,1 @@
-"""Bronze: records as they came, with the log offsets they cover."""
+"""Bronze: unchanged records, and the read position in the log."""

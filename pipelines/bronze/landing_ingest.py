@@ -1,4 +1,4 @@
-"""Landing files into bronze: each content once, whole or not at all, and what became of each file said (R28)."""
+"""Ingest of landing files into bronze: each content once and completely, with a message for every exception (R28)."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -7,21 +7,23 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.bronze.landing_files import Landing, UnreadableFileError, identity
+from pipelines.bronze.landing_files import UnreadableFileError
+from pipelines.bronze.landing_folder import Landing, identity
 from pipelines.bronze.writer import BronzeWriter
 from pipelines.clock import Clock
 from pipelines.contracts.registry import TOPICS
 from pipelines.contracts.tables import LANDING_FILES
-from pipelines.lake.catalog import Lake, LakeTable
+from pipelines.lake.catalog import Lake
+from pipelines.lake.table import LakeTable
 
 
 class LandingIngestor:
-    """The landing folder beside the writers of bronze. Use it from the thread that writes bronze."""
+    """Ingests settled files through the writers of bronze. Use it from the thread that writes bronze."""
 
-    def __init__(self, lake: Lake, root: Path, writers: Sequence[BronzeWriter], say: Callable[[str], None]) -> None:
+    def __init__(self, lake: Lake, root: Path, writers: Sequence[BronzeWriter], report: Callable[[str], None]) -> None:
         self._landing = Landing(root)
         self._writers = {writer.topic: writer for writer in writers}
-        self._say = say
+        self._report = report
         self._table = lake.ensure("ops.landing_files", LANDING_FILES)
         rows = self._table.read(columns=["topic", "sha256", "file"]).to_pylist()
         self._known: dict[tuple[str, str], str] = {(row["topic"], row["sha256"]): row["file"] for row in rows}
@@ -33,44 +35,44 @@ class LandingIngestor:
 
     @property
     def table(self) -> LakeTable:
-        """The list of files ingested."""
+        """The table of ingested files."""
         return self._table
 
     def ingest(self, clock: Clock) -> dict[str, int]:
-        """Ingest what has settled; topic -> records. A file that cannot be read is moved away and the rest goes on."""
+        """Ingest settled files; move unreadable ones away and report them. Returns the number of records by topic."""
         files, self.settling = self._landing.settled(list(self._writers))
         for name in self._landing.strays():
             if name not in self._warned:
                 self._warned.add(name)
-                self._say(f"landing/{name} is not read: files go into landing/<topic>/, one of {', '.join(TOPICS)}")
-        taken: dict[str, int] = {}
+                self._report(f"landing/{name} is not read: files go into landing/<topic>/, one of {', '.join(TOPICS)}")
+        ingested: dict[str, int] = {}
         for topic, path in files:
             sha256 = identity(path)
-            before = self._known.get((topic, sha256))
-            if before is not None:
+            earlier = self._known.get((topic, sha256))
+            if earlier is not None:
                 self._landing.done(topic, path)
-                if before != path.name:
-                    self._say(
-                        f"landing/{topic}/{path.name} has the same content as {before}, which is ingested: skipped"
+                if earlier != path.name:
+                    self._report(
+                        f"landing/{topic}/{path.name} has the same content as {earlier}, which is ingested: skipped"
                     )
                 continue
             try:
                 rows = self._writers[topic].ingest_file(path, sha256, clock)
             except UnreadableFileError as error:
-                place = self._landing.rejected(topic, path, str(error))
-                self._say(f"landing/{topic}/{path.name} cannot be read: {error}. It is in {place}")
+                moved = self._landing.rejected(topic, path, str(error))
+                self._report(f"landing/{topic}/{path.name} cannot be read: {error}. It has been moved to {moved}")
                 continue
             self._known[topic, sha256] = path.name
             self._landing.done(topic, path)
-            taken[topic] = taken.get(topic, 0) + rows
+            ingested[topic] = ingested.get(topic, 0) + rows
         self.flush()
-        return taken
+        return ingested
 
     def flush(self) -> None:
-        """Write to `ops.landing_files` what only bronze's snapshots say so far; repeating it adds nothing."""
-        held = set(zip(*(self._table.read(columns=[c])[c].to_pylist() for c in ("topic", "sha256")), strict=True))
+        """Write entries that only bronze's checkpoints hold to `ops.landing_files`. Idempotent."""
+        stored = set(zip(*(self._table.read(columns=[c])[c].to_pylist() for c in ("topic", "sha256")), strict=True))
         waiting = [(topic, entry) for topic, writer in self._writers.items() for entry in writer.position.landed]
-        fresh = [_row(topic, entry) for topic, entry in waiting if (topic, entry["sha256"]) not in held]
+        fresh = [_row(topic, entry) for topic, entry in waiting if (topic, entry["sha256"]) not in stored]
         if fresh:
             self._table.append(pa.Table.from_pylist(fresh, schema=LANDING_FILES), {})
         for topic, writer in self._writers.items():
@@ -80,7 +82,7 @@ class LandingIngestor:
 def _row(topic: str, entry: Any) -> dict[str, Any]:
     return {
         "topic": topic,
-        # The name's bytes may be no text; bronze's header `file` has them as they are.
+        # The name may not be valid UTF-8. The header `file` in bronze has its bytes.
         "file": entry["file"].encode(errors="surrogateescape").decode(errors="replace"),
         "sha256": entry["sha256"],
         "rows": entry["rows"],

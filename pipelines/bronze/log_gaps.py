@@ -1,6 +1,6 @@
-"""`ops.log_gaps`: offsets that the log no longer holds and bronze never read."""
+"""The table `ops.log_gaps`: offsets at which a topic and bronze differ."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,18 +12,19 @@ from pipelines.lake.catalog import Lake
 
 
 def note_gaps(lake: Lake, writers: Iterable[BronzeWriter]) -> None:
-    """Write to `ops.log_gaps` what only bronze's snapshots say so far; repeating it adds nothing."""
+    """Write gaps that only bronze's checkpoints hold to `ops.log_gaps`. Idempotent."""
     for writer in writers:
         if writer.position.gaps:
-            _write(lake, writer.position.gaps)
+            write_gaps(lake, writer.position.gaps)
             writer.forget_gaps()
 
 
-def _write(lake: Lake, rows: Sequence[Any]) -> None:
+def write_gaps(lake: Lake, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows in the form of the checkpoint. Rows that the table already has are skipped."""
     table = lake.ensure(LOG_GAPS_NAME, LOG_GAPS)
     key = ("topic", "partition", "cause", "decided_at")
     held = {tuple(row[name] for name in key) for row in table.read(columns=list(key)).to_pylist()}
-    found = [{**row, "decided_at": datetime.fromisoformat(row["decided_at"])} for row in rows]
-    fresh = [row for row in found if tuple(row[name] for name in key) not in held]
+    complete = [{**row, "decided_at": datetime.fromisoformat(row["decided_at"])} for row in rows]
+    fresh = [row for row in complete if tuple(row[name] for name in key) not in held]
     if fresh:
         table.append(pa.Table.from_pylist(fresh, schema=LOG_GAPS), {})

@@ -1,4 +1,4 @@
-"""How far a bronze table has read its topic: what every one of its snapshots says in its summary."""
+"""The read position of a bronze table, stored in the summary of each of its snapshots."""
 
 import json
 from collections.abc import Mapping
@@ -6,76 +6,78 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.bronze.incarnations import Incarnation
-from pipelines.lake.catalog import LakeTable, encode
+from pipelines.lake.commits import encode
+from pipelines.lake.table import LakeTable
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What a bronze table covers: its last batch, the offset to read next by partition, and whose log it was.
+    """The read position of a bronze table: its last batch, the next offset of each partition, the log's identity.
 
-    Partitions have bronze's numbers (incarnations.py); those of files and of topics that are gone stay among them.
+    Partitions have bronze's numbers (see incarnations.py). The partitions of landing files and of earlier incarnations
+    remain in `next_offsets`.
     """
 
     batch_id: int
     next_offsets: Mapping[int, int]
     log_id: str | None
     topic_id: str | None
-    landed: tuple[Mapping[str, Any], ...] = ()  # files ingested that `ops.landing_files` does not hold yet
-    first_offsets: Mapping[int, int] = field(default_factory=dict)  # that the log held when it was last looked at
-    incarnations: tuple[Incarnation, ...] = ()  # all topics this table was read from, where there was more than one
-    gaps: tuple[Mapping[str, Any], ...] = ()  # rows that `ops.log_gaps` does not hold yet
+    landed: tuple[Mapping[str, Any], ...] = ()  # ingested files that are not in `ops.landing_files` yet
+    first_offsets: Mapping[int, int] = field(default_factory=dict)  # the log's first offsets at the last commit
+    incarnations: tuple[Incarnation, ...] = ()  # empty if the topic was never recreated
+    gaps: tuple[Mapping[str, Any], ...] = ()  # rows that are not in `ops.log_gaps` yet
 
     @property
     def all_incarnations(self) -> tuple[Incarnation, ...]:
-        """The topics this table was read from, the one read now last."""
+        """The topics that this table was read from; the current one is last."""
         return self.incarnations or (Incarnation(0, self.log_id, self.topic_id, {}),)
 
     @property
     def incarnation(self) -> Incarnation:
-        """The topic read now."""
+        """The topic that is read now."""
         return self.all_incarnations[-1]
 
     @property
     def newest(self) -> int:
-        """The number of the newest incarnation."""
+        """The number of the current incarnation."""
         return self.incarnation.number
 
     @classmethod
     def of(cls, table: LakeTable) -> "Position":
-        """As the table's newest stamped snapshot says; the beginning for an empty table."""
-        stamp = table.checkpoint()
-        if "offsets" not in stamp:
+        """The position in the table's newest checkpoint; the beginning for an empty table."""
+        stored = table.checkpoint()
+        if "offsets" not in stored:
             return cls(0, {}, None, None)
         return cls(
-            int(stamp["batch-id"]),
-            _offsets(stamp["offsets"]),
-            stamp.get("log-id"),
-            stamp.get("topic-id"),
-            tuple(json.loads(stamp.get("landed", "[]"))),
-            _offsets(stamp.get("first-offsets", "{}")),
-            tuple(Incarnation.from_dict(found) for found in json.loads(stamp.get("incarnations", "[]"))),
-            tuple(json.loads(stamp.get("gaps", "[]"))),
+            int(stored["batch-id"]),
+            _offsets(stored["offsets"]),
+            stored.get("log-id"),
+            stored.get("topic-id"),
+            tuple(json.loads(stored.get("landed", "[]"))),
+            _offsets(stored.get("first-offsets", "{}")),
+            tuple(Incarnation.from_dict(one) for one in json.loads(stored.get("incarnations", "[]"))),
+            tuple(json.loads(stored.get("gaps", "[]"))),
         )
 
     def checkpoint(self) -> dict[str, str]:
-        """The position as a snapshot's summary holds it."""
-        found = {
+        """The form in a snapshot's summary."""
+        stored = {
             "batch-id": str(self.batch_id),
             "offsets": encode({str(partition): offset for partition, offset in sorted(self.next_offsets.items())}),
         }
         if self.landed:
-            found["landed"] = encode(list(self.landed))
+            stored["landed"] = encode(list(self.landed))
         if self.log_id is not None:
-            found["log-id"] = self.log_id
+            stored["log-id"] = self.log_id
         if self.topic_id is not None:
-            found["topic-id"] = self.topic_id
+            stored["topic-id"] = self.topic_id
         if self.first_offsets:
-            found["first-offsets"] = encode({str(p): offset for p, offset in sorted(self.first_offsets.items())})
+            stored["first-offsets"] = encode({str(p): offset for p, offset in sorted(self.first_offsets.items())})
         if self.incarnations:
-            found["incarnations"] = encode([own.to_dict() for own in self.incarnations])
+            stored["incarnations"] = encode([own.to_dict() for own in self.incarnations])
         if self.gaps:
-            found["gaps"] = encode(list(self.gaps))
-        return found
+            stored["gaps"] = encode(list(self.gaps))
+        return stored
 
 
 def _offsets(text: str) -> dict[int, int]:

@@ -7,9 +7,10 @@ from datetime import datetime
 import pyarrow as pa
 
 from pipelines.contracts.tables import BRONZE, bronze_name
-from pipelines.lake.catalog import Lake, LakeTable
+from pipelines.lake.catalog import Lake
+from pipelines.lake.table import LakeTable
 
-# Bounds only for the columns that readers filter by: a value's first 16 bytes say nothing and cost space.
+# Only the columns that readers filter by have bounds. Bounds of values and keys would cost space and help no reader.
 _PROPERTIES: Mapping[str, str] = {
     "write.metadata.metrics.default": "none",
     **{
@@ -20,7 +21,7 @@ _PROPERTIES: Mapping[str, str] = {
 
 
 def ensure_bronze(lake: Lake, topic: str) -> LakeTable:
-    """The topic's bronze table, made where it is not there."""
+    """The topic's bronze table. Creates it if it does not exist."""
     return lake.ensure(bronze_name(topic), BRONZE, day_of="ingested_at", properties=_PROPERTIES)
 
 
@@ -37,7 +38,7 @@ class BronzeBatch:
 
     @property
     def first_batch_id(self) -> int:
-        """The first batch of these rows: `batch_id` itself unless several were read together."""
+        """The first batch of these rows; differs from `batch_id` if several batches were read together."""
         return int(self.rows.column("batch_id")[0].as_py())
 
 
@@ -52,7 +53,7 @@ def bronze_rows(records: pa.Table, ingested_at: datetime, batch_id: int) -> pa.T
 
 @dataclass(frozen=True, slots=True)
 class BatchCommit:
-    """Where and when a batch was committed, as far as the retained snapshots know."""
+    """The commit of a batch."""
 
     snapshot_id: int
     started_at: datetime | None
@@ -60,13 +61,13 @@ class BatchCommit:
 
 
 def batch_commits(table: LakeTable) -> dict[int, BatchCommit]:
-    """Batch id -> its commit, for the snapshots that are retained."""
-    found: dict[int, BatchCommit] = {}
-    for snapshot_id, committed_at, stamp in table.checkpoints():
-        if "batch-id" in stamp:
-            started = stamp.get("started-at")
-            found.setdefault(
-                int(stamp["batch-id"]),
+    """The commit of each batch whose snapshot is retained, by batch id."""
+    commits: dict[int, BatchCommit] = {}
+    for snapshot_id, committed_at, checkpoint in table.checkpoints():
+        if "batch-id" in checkpoint:
+            started = checkpoint.get("started-at")
+            commits.setdefault(
+                int(checkpoint["batch-id"]),
                 BatchCommit(snapshot_id, datetime.fromisoformat(started) if started else None, committed_at),
             )
-    return found
+    return commits

@@ -1,16 +1,16 @@
-"""Policies: the lateness, drift and retention rules that settings choose for a topic."""
+"""Policies: the rules of lateness, drift and retention that the settings choose for a topic."""
 
 import json
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Self
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """The newest `commits`, then the last of each hour for `hours`, then the last of each UTC day for `days`.
+    """Keeps the newest `commits`, then the last commit of each hour for `hours`, then of each UTC day for `days`.
 
-    What a compaction replaced is kept for `grace`: who had begun to read it may finish.
+    Files that a compaction replaced are kept for `grace`, so that readers that have started can finish.
     """
 
     commits: int = 20
@@ -24,39 +24,42 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All settings that decide a record's verdict, for one topic. Silver keeps them with the batch they hold from."""
+    """All settings that decide the verdict of a topic's records. Silver stores each policy with its first batch.
 
-    out_of_orderness: timedelta
-    allowed_lateness: timedelta
-    future_tolerance: timedelta
-    idle_timeout: timedelta
-    drift: str
-    currency: str
-    min_event_time: datetime
+    The defaults are those of the settings. They also apply to a field that a stored policy lacks because the policy is
+    older than the field: choose the default of a new field so that it does not change verdicts.
+    """
+
+    out_of_orderness: timedelta = timedelta(minutes=10)
+    allowed_lateness: timedelta = timedelta(hours=48)
+    future_tolerance: timedelta = timedelta(minutes=5)
+    idle_timeout: timedelta = timedelta(minutes=5)
+    drift: str = "evolve"
+    currency: str = "EUR"
+    min_event_time: datetime = datetime(2000, 1, 1, tzinfo=UTC)
 
     def to_json(self) -> str:
-        """Lossless text for a table property; durations in µs, the same text for equal policies."""
-        return json.dumps(
-            {
-                "out_of_orderness": self.out_of_orderness // _MICROSECOND,
-                "allowed_lateness": self.allowed_lateness // _MICROSECOND,
-                "future_tolerance": self.future_tolerance // _MICROSECOND,
-                "idle_timeout": self.idle_timeout // _MICROSECOND,
-                "drift": self.drift,
-                "currency": self.currency,
-                "min_event_time": self.min_event_time.isoformat(),
-            },
-            sort_keys=True,
-        )
+        """Lossless text for a table property, with durations in microseconds. Equal policies give equal text."""
+        return json.dumps({name: _encode(value) for name, value in asdict(self).items()}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The policy that `to_json` wrote."""
-        read = json.loads(text)
-        durations = ("out_of_orderness", "allowed_lateness", "future_tolerance", "idle_timeout")
-        return cls(
-            **{name: timedelta(microseconds=read[name]) for name in durations},
-            drift=read["drift"],
-            currency=read["currency"],
-            min_event_time=datetime.fromisoformat(read["min_event_time"]),
-        )
+        """Read the text of `to_json`. Absent fields get their default; unknown fields are ignored."""
+        stored = json.loads(text)
+        known = {field.name: field.default for field in fields(cls) if field.name in stored}
+        return cls(**{name: _decode(stored[name], type(default)) for name, default in known.items()})
+
+
+DEFAULT_POLICY = Policy()
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value // _MICROSECOND
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _decode(value: Any, kind: type) -> Any:
+    if kind is timedelta:
+        return timedelta(microseconds=value)
+    return datetime.fromisoformat(value) if kind is datetime else value

@@ -1,28 +1,39 @@
 """The settings: one frozen object, read once at the edge and passed down.
 
-They come from arguments, the environment (`ANIMEVERSE_…`), `.env` and `animeverse.toml` of the working directory, in
-this order; `settings_sources` reads them. Every one of them stands in `.env.example`. What is unknown, malformed or in
-contradiction with another setting is a SettingsError; no message, repr or log shows a secret.
+They come, in this order of precedence, from arguments, the environment (`ANIMEVERSE_...`), `.env` and `animeverse.toml`
+in the working directory; `sources.py` reads them. `.env.example` lists all of them. An unknown, malformed or
+contradictory setting raises SettingsError. No message, repr or log shows a secret.
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from pipelines.config.policies import Policy, Retention
-from pipelines.config.sources import LakehouseSource, describe
-from pipelines.config.urls import parse_catalog_url, parse_home, parse_lake_root, parse_log_url, sqlite_path
+from pipelines.config.error_message import describe
+from pipelines.config.policies import DEFAULT_POLICY, Policy, Retention
+from pipelines.config.sources import LakehouseSource
+from pipelines.config.topic_settings import BY_TOPIC, Drift, Duration, TopicSettings
+from pipelines.config.urls import (
+    CatalogKind,
+    catalog_kind,
+    parse_catalog_url,
+    parse_home,
+    parse_lake_root,
+    parse_log_url,
+    sqlite_path,
+)
 from pipelines.durations import parse_duration, show_duration
 from pipelines.errors import SettingsError
 
-Drift = Literal["evolve", "freeze", "quarantine"]
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+__all__ = ["Drift", "Duration", "Settings", "TopicSettings", "load_settings"]
+
 Secrets = Mapping[str, SecretStr]
-_LEAST_AGE = timedelta(days=1)
+_MIN_AGE = timedelta(days=1)
 
 
 def _moment(value: object) -> datetime:
@@ -42,28 +53,16 @@ def _age(value: object) -> timedelta | None:
         age = parse_duration(value)
     except ValueError:
         age = timedelta(0)
-    if age < _LEAST_AGE:
-        raise ValueError(f"off, or an age of at least {show_duration(_LEAST_AGE)} such as 90d")
+    if age < _MIN_AGE:
+        raise ValueError(f"off, or an age of at least {show_duration(_MIN_AGE)} such as 90d")
     return age
 
 
 Age = Annotated[timedelta | None, BeforeValidator(_age)]
 
 
-class TopicSettings(BaseModel):
-    """What one topic may have of its own (R18); None: as for all topics."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    out_of_orderness: Duration | None = None
-    allowed_lateness: Duration | None = None
-    future_tolerance: Duration | None = None
-    idle_timeout: Duration | None = None
-    drift: Drift | None = None
-
-
 class Settings(BaseSettings):
-    """Everything that can be set. Paths are absolute. Use `load_settings` to get one: its errors are for people."""
+    """All settings, with absolute paths. Create it with `load_settings`, which raises readable errors."""
 
     model_config = SettingsConfigDict(
         env_prefix="ANIMEVERSE_", frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True
@@ -75,27 +74,27 @@ class Settings(BaseSettings):
     lake_root: Annotated[str, AfterValidator(parse_lake_root)] = ""
     topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = ""
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 4
-    batch_size: Annotated[int, Field(ge=1)] = 80_000  # most records a topic in a micro-batch
+    batch_size: Annotated[int, Field(ge=1)] = 80_000  # maximum records per topic in a micro-batch
     freshness_target: Duration = timedelta(seconds=1)
-    keep_commits: Annotated[int, Field(ge=1)] = 20  # snapshots a table keeps: the newest,
-    keep_hourly: Annotated[int, Field(ge=0)] = 24  # then the last of each hour for so many hours,
-    keep_daily: Annotated[int, Field(ge=0)] = 30  # then the last of each day for so many days
-    orphan_age: Duration = timedelta(hours=1)  # files that nothing refers to are left alone so long
-    bronze_retention: Age = None  # days of bronze that are older and judged go; None: bronze keeps all
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
-    min_event_time: Annotated[datetime, BeforeValidator(_moment)] = datetime(2000, 1, 1, tzinfo=UTC)
-    out_of_orderness: Duration = timedelta(minutes=10)
-    allowed_lateness: Duration = timedelta(hours=48)
-    future_tolerance: Duration = timedelta(minutes=5)
-    idle_timeout: Duration = timedelta(minutes=5)
+    keep_commits: Annotated[int, Field(ge=1)] = 20  # snapshots that a table keeps: the newest,
+    keep_hourly: Annotated[int, Field(ge=0)] = 24  # then the last of each hour, for this number of hours,
+    keep_daily: Annotated[int, Field(ge=0)] = 30  # then the last of each day, for this number of days
+    orphan_age: Duration = timedelta(hours=1)  # unreferenced files are deleted after this time
+    bronze_retention: Age = None  # older days that silver has consumed are removed; None: keep all
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = DEFAULT_POLICY.currency
+    min_event_time: Annotated[datetime, BeforeValidator(_moment)] = DEFAULT_POLICY.min_event_time
+    out_of_orderness: Duration = DEFAULT_POLICY.out_of_orderness
+    allowed_lateness: Duration = DEFAULT_POLICY.allowed_lateness
+    future_tolerance: Duration = DEFAULT_POLICY.future_tolerance
+    idle_timeout: Duration = DEFAULT_POLICY.idle_timeout
     drift: Drift = "evolve"
     topics: Mapping[str, TopicSettings] = {}
-    kafka_settings: Secrets = {}  # librdkafka's own names: `sasl.mechanism`
-    s3_settings: Secrets = {}  # PyIceberg's: `s3.endpoint`
-    catalog_settings: Secrets = {}  # PyIceberg's: `token`
+    kafka_settings: Secrets = {}  # by librdkafka's names, such as `sasl.mechanism`
+    s3_settings: Secrets = {}  # by PyIceberg's names, such as `s3.endpoint`
+    catalog_settings: Secrets = {}  # by PyIceberg's names, such as `token`
 
     def model_post_init(self, _context: object) -> None:
-        """Fill in what follows from the home, then refuse contradictions."""
+        """Derive the addresses that depend on the home, then check for contradictions."""
         derived = {
             "log_url": f"sqlite:///{self.home / 'log.db'}",
             "catalog_url": f"sqlite:///{self.home / 'catalog.db'}",
@@ -117,18 +116,17 @@ class Settings(BaseSettings):
             raise SettingsError(
                 f"the brokers' address is given twice: expected it in ANIMEVERSE_LOG_URL ({self.log_url}) only"
             )
-        if self.catalog_settings and self.catalog_path is not None:
+        if self.catalog_settings and self.catalog_kind != "rest":
             raise SettingsError(
                 f"catalog settings are given ({', '.join(sorted(self.catalog_settings))}), but ANIMEVERSE_CATALOG_URL "
                 f"is {self.catalog_url}: expected http(s)://… of a REST catalog, or none of them"
             )
         for topic in (None, *self.topics):
-            own = self.topics[topic] if topic else TopicSettings()
-            lateness = own.allowed_lateness if own.allowed_lateness is not None else self.allowed_lateness
-            disorder = own.out_of_orderness if own.out_of_orderness is not None else self.out_of_orderness
-            if lateness < disorder:
+            policy = self.policy(topic or "")
+            if policy.allowed_lateness < policy.out_of_orderness:
                 raise SettingsError(
-                    f"allowed_lateness is {show_duration(lateness)}, out_of_orderness {show_duration(disorder)}"
+                    f"allowed_lateness is {show_duration(policy.allowed_lateness)}, "
+                    f"out_of_orderness {show_duration(policy.out_of_orderness)}"
                     f"{f' for {topic}' if topic else ''}: expected ANIMEVERSE_ALLOWED_LATENESS to be at least "
                     "ANIMEVERSE_OUT_OF_ORDERNESS"
                 )
@@ -142,68 +140,69 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments first; environment, `.env` and `animeverse.toml` by our own source, which knows every name."""
+        """Arguments first, then `LakehouseSource`, which reads the environment, `.env` and `animeverse.toml`."""
         return (init_settings, LakehouseSource(settings_cls))
 
     def policy(self, topic: str) -> Policy:
-        """What decides the verdicts of this topic's records."""
+        """The policy of a topic: its own settings over those of all topics."""
+        values = {field.name: getattr(self, field.name) for field in fields(Policy)}
         own = self.topics.get(topic, TopicSettings())
-
-        def chosen(name: str) -> Any:
-            value = getattr(own, name)
-            return getattr(self, name) if value is None else value
-
-        return Policy(
-            out_of_orderness=chosen("out_of_orderness"),
-            allowed_lateness=chosen("allowed_lateness"),
-            future_tolerance=chosen("future_tolerance"),
-            idle_timeout=chosen("idle_timeout"),
-            drift=chosen("drift"),
-            currency=self.currency,
-            min_event_time=self.min_event_time,
-        )
+        overrides = {name: value for name in BY_TOPIC if (value := getattr(own, name)) is not None}
+        return Policy(**values | overrides)
 
     @property
     def retention(self) -> Retention:
-        """Which snapshots are kept."""
+        """The retention of snapshots."""
         return Retention(self.keep_commits, self.keep_hourly, self.keep_daily, self.orphan_age)
 
     @property
     def kafka(self) -> dict[str, str]:
-        """Properties for librdkafka, secrets revealed: hand it on, never print it."""
+        """Properties for librdkafka, with secrets revealed. Never print them."""
         return _revealed(self.kafka_settings)
 
     @property
     def s3(self) -> dict[str, str]:
-        """PyIceberg's `s3.*` properties, secrets revealed: hand it on, never print it.
+        """PyIceberg's `s3.*` properties, with secrets revealed. Never print them.
 
-        PyIceberg asks AWS where a bucket is when no region is given; a server of one's own is none of AWS's business.
+        Without a region PyIceberg asks AWS for the bucket's region. An own endpoint gets a default region, so that AWS
+        is not asked.
         """
-        found = _revealed(self.s3_settings)
-        return {"s3.region": "us-east-1", **found} if "s3.endpoint" in found else found
+        properties = _revealed(self.s3_settings)
+        return {"s3.region": "us-east-1", **properties} if "s3.endpoint" in properties else properties
 
     @property
     def catalog(self) -> dict[str, str]:
-        """PyIceberg's properties of a REST catalog, secrets revealed: hand it on, never print it."""
+        """PyIceberg's properties of a REST catalog, with secrets revealed. Never print them."""
         return _revealed(self.catalog_settings)
 
     @property
     def log_path(self) -> Path | None:
-        """The embedded log's file; None: the log is Kafka's."""
+        """The file of the embedded log; None for a Kafka log."""
         return sqlite_path(self.log_url)
 
     @property
+    def catalog_kind(self) -> CatalogKind:
+        """`sql` for a SQLite catalog, `rest` for a REST catalog."""
+        return catalog_kind(self.catalog_url)
+
+    @property
     def catalog_path(self) -> Path | None:
-        """The SQLite catalog's file; None: the catalog is a REST one."""
+        """The file of a SQLite catalog; None for a REST catalog."""
         return sqlite_path(self.catalog_url)
 
     @property
+    def is_catalog_missing(self) -> bool:
+        """Whether the file of a SQLite catalog does not exist. False for a REST catalog, which is not asked."""
+        path = self.catalog_path
+        return path is not None and not path.exists()
+
+    @property
     def published_path(self) -> Path:
-        """The warehouse that readers open."""
+        """The published warehouse file, which readers open."""
         return self.home / "gold" / "animeverse.duckdb"
 
     def topic_name(self, topic: str) -> str:
-        """The topic's name in the log, prefix included."""
+        """The topic's name in the log, with the prefix."""
         return self.topic_prefix + topic
 
 
@@ -212,9 +211,9 @@ def _revealed(secrets: Secrets) -> dict[str, str]:
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """The settings; `overrides` win, those that are None don't count. Raises SettingsError."""
+    """Read the settings. `overrides` take precedence; those that are None are ignored. Raises SettingsError."""
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         return Settings(**given)
     except ValidationError as error:
-        raise SettingsError(describe(error, given)) from None
+        raise SettingsError(describe(error, given, tuple(Settings.model_fields))) from None

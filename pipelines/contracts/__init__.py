@@ -1,1 +1,1 @@
-"""What events and tables look like."""
+"""The fields of events, and the names and columns of tables."""

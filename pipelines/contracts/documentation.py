@@ -1,22 +1,23 @@
-"""Contracts as people and other programs read them: rows of a table, and JSON Schemas (2020-12).
+"""Contracts as rows of a table and as JSON Schemas (2020-12).
 
-A JSON Schema accepts what the contract accepts, but for what JSON Schema cannot say: that a line number is unique in
-its event, that a day exists in its month, how large a money string is. Those stand in `description`.
+A JSON Schema accepts everything that the contract accepts. It also accepts some values that the contract rejects,
+because JSON Schema cannot express that a line number is unique in its event, that a date exists, or how large a money
+string is.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.contracts.fields import FIRST_DATE, HOUSE_CURRENCY, LAST_DATE, MONEY_LIMIT, WHITE_SPACE, Field
-from pipelines.contracts.registry import Contract
+from pipelines.contracts.contract import Contract
+from pipelines.contracts.fields import FIRST_DATE, HOUSE_CURRENCY, LAST_DATE, MONEY_LIMIT, UPSERT, WHITE_SPACE, Field
 
 Schema = dict[str, Any]
 
 _NOT_BLANK = f"[^{WHITE_SPACE}]".encode("unicode_escape").decode("ascii")
 _TIME = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$"
 _DATE = r"^\d{4}-\d{2}-\d{2}$"
-_NOT_NEGATIVE = r"^((0|[1-9]\d*)(\.\d+)?|-0(\.0+)?)([eE][+-]?\d+)?$"  # of a number written as text
+_NOT_NEGATIVE = r"^((0|[1-9]\d*)(\.\d+)?|-0(\.0+)?)([eE][+-]?\d+)?$"  # a number written as text
 _INT64 = 2**63
 
 _READ_AS = {
@@ -34,7 +35,7 @@ _READ_AS = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One field of a contract in words. `path` is as in rule names: `items.quantity`."""
+    """One field of a contract in words. `path` is written as in rule names: `items.quantity`."""
 
     path: str
     read_as: str
@@ -44,12 +45,12 @@ class Row:
 
 
 def rows(contract: Contract, currency: str) -> list[Row]:
-    """The contract's fields in order, the lines' own behind `items`."""
-    found = []
+    """The contract's fields in order. The fields of a line follow their list."""
+    documented = []
     for field in contract.fields:
-        found.append(_row(field, contract, field.name, currency))
-        found += [_row(line, contract, f"{field.name}.{line.name}", currency) for line in field.lines]
-    return found
+        documented.append(_row(field, contract, field.name, currency))
+        documented += [_row(line, contract, f"{field.name}.{line.name}", currency) for line in field.lines]
+    return documented
 
 
 def _row(field: Field, contract: Contract, path: str, currency: str) -> Row:
@@ -84,7 +85,7 @@ def _values(field: Field, currency: str) -> tuple[str, ...]:
 
 
 def json_schema(contract: Contract, currency: str) -> Schema:
-    """The contract as a JSON Schema. Members it does not name are allowed: they are drift, never an error."""
+    """The contract as a JSON Schema. Other members are allowed: they are drift, not an error."""
     deletes = "delete" in contract.event_types
     always = [field for field in contract.fields if not deletes or field.name in contract.delete_fields]
     rest = [field for field in contract.fields if field not in always]
@@ -120,11 +121,11 @@ def _is(event_type: str) -> Schema:
 
 
 def _object(fields: Iterable[Field], currency: str) -> Schema:
-    """The members and which of them must be there; one needed for some event types only may be null in the others."""
+    """The members. A field that only some event types need may be null or absent in the others."""
     properties: Schema = {}
     required = []
     for field in fields:
-        nullable = field.optional or (bool(field.required_for) and field.required_for != {"upsert"})
+        nullable = field.optional or (bool(field.required_for) and field.required_for != set(UPSERT))
         value = _value(field, currency)
         properties[field.name] = {"description": field.description, **(_or_null(value) if nullable else value)}
         if not nullable:
@@ -140,7 +141,7 @@ def _or_null(value: Schema) -> Schema:
 
 
 def _value(field: Field, currency: str) -> Schema:
-    """What the value of a field that is there must be."""
+    """The schema of a field's value that is neither absent nor null."""
     match field.kind:
         case "text":
             return {"type": "string"} if field.optional else {"type": "string", "pattern": _NOT_BLANK}

@@ -1,4 +1,4 @@
-"""The kinds of fields that event contracts are made of."""
+"""The kinds of fields that contracts consist of."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -10,23 +10,46 @@ import dataframely as dy
 Kind = Literal["text", "enum", "integer", "money", "time", "date", "boolean", "texts", "lines"]
 
 MONEY_PRECISION, MONEY_SCALE = 18, 4
-
-MONEY_LIMIT = Decimal(10) ** (MONEY_PRECISION - MONEY_SCALE)  # |x| after rounding must stay below
-
+MONEY_LIMIT = Decimal(10) ** (MONEY_PRECISION - MONEY_SCALE)  # exclusive bound of |x| after rounding
 FIRST_DATE, LAST_DATE = date(1900, 1, 1), date(2100, 12, 31)
-
 MAX_DEPTH = 128  # levels of nesting; the record's own object is level 1
-
-WHITE_SPACE = " \t\r\n"  # R2; a required text of nothing else counts as missing
-
+WHITE_SPACE = " \t\r\n"  # R2; a required text of white space only counts as missing
 MAX_EVOLVED_COLUMNS = 50
-
 EVOLVED_NAME = r"[a-z][a-z0-9_]{0,62}"
+HOUSE_CURRENCY = "currency"  # the field whose only value is the setting ANIMEVERSE_CURRENCY
+UPSERT = ("upsert",)  # `required_for` of master data: a delete has only its key
 
-HOUSE_CURRENCY = "currency"  # field whose only value is the setting ANIMEVERSE_CURRENCY
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One member of an event, or of a line. Bounds are inclusive and apply before rounding."""
+
+    name: str
+    kind: Kind
+    description: str
+    optional: bool  # may be null or absent for every event type
+    required_for: frozenset[str] = frozenset()  # event types that need it; empty and not optional: all of them
+    values: tuple[str, ...] = ()  # of an enum; empty for `currency`, whose value is a setting
+    minimum: int | None = None
+    maximum: int | None = None
+    signed_for: frozenset[str] = frozenset()  # event types to which the bounds do not apply
+    years: tuple[int, int] | None = None  # of a time other than event_time
+    lines: tuple["Field", ...] = ()  # the fields of one line
+    lines_table: str | None = None  # the silver table of the lines, without schema name
+
+    def is_required(self, event_type: str | None) -> bool:
+        """Whether an event of this type needs the field; `None` is an unknown event type (R4)."""
+        if self.optional:
+            return False
+        return not self.required_for or event_type in self.required_for
+
+    def is_bounded(self, event_type: str | None) -> bool:
+        """Whether minimum and maximum apply. For unknown event types only unconditional bounds do (R4)."""
+        return event_type not in self.signed_for and not (self.signed_for and event_type is None)
 
 
-def _text(description: str, *, optional: bool = False, required_for: tuple[str, ...] = ()) -> dy.String:
+def text_field(description: str, *, optional: bool = False, required_for: tuple[str, ...] = ()) -> dy.String:
+    """A text."""
     return dy.String(
         nullable=optional or bool(required_for),
         description=description,
@@ -34,9 +57,10 @@ def _text(description: str, *, optional: bool = False, required_for: tuple[str, 
     )
 
 
-def _enum(
+def enum_field(
     description: str, values: tuple[str, ...], *, optional: bool = False, required_for: tuple[str, ...] = ()
 ) -> dy.String:
+    """A text out of a list."""
     return dy.String(
         nullable=optional or bool(required_for),
         description=description,
@@ -44,7 +68,7 @@ def _enum(
     )
 
 
-def _integer(
+def integer_field(
     description: str,
     *,
     minimum: int | None = None,
@@ -53,7 +77,7 @@ def _integer(
     required_for: tuple[str, ...] = (),
     signed_for: tuple[str, ...] = (),
 ) -> dy.Int64:
-    """`signed_for`: event types to which the bounds do not apply."""
+    """A whole number. The bounds do not apply to the event types in `signed_for`."""
     return dy.Int64(
         nullable=optional or bool(required_for),
         min=None if signed_for else minimum,
@@ -69,7 +93,8 @@ def _integer(
     )
 
 
-def _money(description: str, *, optional: bool = False, required_for: tuple[str, ...] = ()) -> dy.Decimal:
+def money_field(description: str, *, optional: bool = False, required_for: tuple[str, ...] = ()) -> dy.Decimal:
+    """An amount of at least 0 with four decimals."""
     return dy.Decimal(
         MONEY_PRECISION,
         MONEY_SCALE,
@@ -80,11 +105,15 @@ def _money(description: str, *, optional: bool = False, required_for: tuple[str,
     )
 
 
-def _time(description: str) -> dy.Datetime:
-    return dy.Datetime(time_zone="UTC", time_unit="us", description=description, metadata={"kind": "time"})
+def time_field(description: str, *, years: tuple[int, int] | None = None) -> dy.Datetime:
+    """A UTC time in microseconds, optionally limited to a range of years."""
+    return dy.Datetime(
+        time_zone="UTC", time_unit="us", description=description, metadata={"kind": "time", "years": years}
+    )
 
 
-def _date(description: str, *, optional: bool = False, required_for: tuple[str, ...] = ()) -> dy.Date:
+def date_field(description: str, *, optional: bool = False, required_for: tuple[str, ...] = ()) -> dy.Date:
+    """A date from FIRST_DATE to LAST_DATE."""
     return dy.Date(
         nullable=optional or bool(required_for),
         min=FIRST_DATE,
@@ -94,13 +123,15 @@ def _date(description: str, *, optional: bool = False, required_for: tuple[str, 
     )
 
 
-def _boolean(description: str, *, required_for: tuple[str, ...] = ()) -> dy.Bool:
+def boolean_field(description: str, *, required_for: tuple[str, ...] = ()) -> dy.Bool:
+    """`true` or `false`."""
     return dy.Bool(
         nullable=bool(required_for), description=description, metadata={"kind": "boolean", "required_for": required_for}
     )
 
 
-def _texts(description: str, *, required_for: tuple[str, ...] = ()) -> dy.List:
+def texts_field(description: str, *, required_for: tuple[str, ...] = ()) -> dy.List:
+    """A list of texts."""
     return dy.List(
         dy.String(nullable=False),
         nullable=bool(required_for),
@@ -109,28 +140,12 @@ def _texts(description: str, *, required_for: tuple[str, ...] = ()) -> dy.List:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One member of an event, or of a line of `items`. Bounds are inclusive and hold for the value before rounding."""
-
-    name: str
-    kind: Kind
-    description: str
-    optional: bool  # may be null or absent for every event type
-    required_for: frozenset[str] = frozenset()  # event types that need it; empty and not optional: all of them
-    values: tuple[str, ...] = ()  # of an enum; empty for `currency`: the house currency is a setting
-    minimum: int | None = None
-    maximum: int | None = None
-    signed_for: frozenset[str] = frozenset()  # event types to which the bounds do not apply
-    years: tuple[int, int] | None = None  # of a time other than event_time
-    lines: tuple["Field", ...] = ()  # of `items`
-
-    def is_required(self, event_type: str | None) -> bool:
-        """Whether an event of this type needs it; `None` is an event type that is not known (R4)."""
-        if self.optional:
-            return False
-        return not self.required_for or event_type in self.required_for
-
-    def is_bounded(self, event_type: str | None) -> bool:
-        """Whether minimum and maximum apply; unknown event types are only held to unconditional rules (R4)."""
-        return event_type not in self.signed_for and not (self.signed_for and event_type is None)
+def lines_field(description: str, schema: type[dy.Schema], *, table: str) -> dy.List:
+    """A list of at least one line with this schema. `table` is the silver table of the lines, without schema name."""
+    return dy.List(
+        dy.Struct(schema.columns()),
+        nullable=False,
+        min_length=1,
+        description=description,
+        metadata={"kind": "lines", "required_for": (), "line_schema": schema, "lines_table": table},
+    )

@@ -1,11 +1,12 @@
-"""Columns of every bronze, silver and ops table, as Arrow schemas made from the contracts. Source: R23-R26."""
+"""Names and columns of every bronze, silver and ops table (R23 to R26). Silver's columns derive from the contracts."""
 
 from collections.abc import Mapping
 
 import pyarrow as pa
 
+from pipelines.contracts.contract import Contract
 from pipelines.contracts.fields import MONEY_PRECISION, MONEY_SCALE, Field
-from pipelines.contracts.registry import CONTRACTS, Contract
+from pipelines.contracts.registry import CONTRACTS
 from pipelines.log.interface import HEADERS
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -22,97 +23,70 @@ _TYPES: Mapping[str, pa.DataType] = {
     "texts": pa.list_(pa.string()),
 }
 
+
+def required(name: str, kind: pa.DataType) -> pa.Field:
+    """A column without nulls."""
+    return pa.field(name, kind, nullable=False)
+
+
+# A record's topic, partition and offset. The partition is bronze's number (see bronze/incarnations.py).
+_RECORD = (required("topic", pa.string()), required("partition", pa.int32()), required("offset", pa.int64()))
+# The copy of a released record in the log.
+_RELEASE = (required("release_partition", pa.int32()), required("release_offset", pa.int64()))
+
 BRONZE = pa.schema(
     [
-        pa.field("partition", pa.int32(), nullable=False),
-        pa.field("offset", pa.int64(), nullable=False),
+        required("partition", pa.int32()),
+        required("offset", pa.int64()),
         pa.field("timestamp", TIMESTAMP),
         pa.field("key", pa.binary()),
         pa.field("headers", HEADERS),
         pa.field("value", pa.binary()),
-        pa.field("ingested_at", TIMESTAMP, nullable=False),
-        pa.field("batch_id", pa.int64(), nullable=False),
+        required("ingested_at", TIMESTAMP),
+        required("batch_id", pa.int64()),
     ]
 )
 
-# Where a silver row came from and how late it was.
+# The origin of a silver row, and how late it arrived.
 LINEAGE: tuple[pa.Field, ...] = (
-    pa.field("_partition", pa.int32(), nullable=False),
-    pa.field("_offset", pa.int64(), nullable=False),
-    pa.field("_arrival", pa.string(), nullable=False),
-    pa.field("_lateness_seconds", pa.float64(), nullable=False),
+    required("_partition", pa.int32()),
+    required("_offset", pa.int64()),
+    required("_arrival", pa.string()),
+    required("_lateness_seconds", pa.float64()),
     pa.field("_recorded_at", TIMESTAMP),
-    pa.field("_ingested_at", TIMESTAMP, nullable=False),
+    required("_ingested_at", TIMESTAMP),
 )
-
-
-def arrow_type(field: Field) -> pa.DataType:
-    """The Arrow type of a contract field; of `items`: list<struct>."""
-    if field.kind == "lines":
-        return pa.list_(pa.struct([pa.field(line.name, arrow_type(line)) for line in field.lines]))
-    return _TYPES[field.kind]
-
-
-def event_fields(contract: Contract) -> list[pa.Field]:
-    """The contract's own fields as columns; `items` among them."""
-    always = {"event_id", "event_time", "event_type", contract.key_field}
-    return [pa.field(field.name, arrow_type(field), nullable=field.name not in always) for field in contract.fields]
-
-
-def silver_schema(topic: str) -> pa.Schema:
-    """Columns of `silver.<topic>`: contract fields without `items`, lineage, `_extra`; evolved columns come after."""
-    fields = [field for field in event_fields(CONTRACTS[topic]) if field.name != "items"]
-    return pa.schema([*fields, *LINEAGE, pa.field("_extra", pa.string())])
-
-
-def _pos_items() -> pa.Schema:
-    lines = [pa.field(line.name, arrow_type(line)) for line in CONTRACTS["pos-transactions"].field("items").lines]
-    head = [pa.field("event_id", pa.string(), nullable=False), pa.field("event_time", TIMESTAMP, nullable=False)]
-    return pa.schema([*head, *lines, *LINEAGE])
-
-
-POS_ITEMS = _pos_items()
 
 QUARANTINE = pa.schema(
     [
-        pa.field("topic", pa.string(), nullable=False),
-        pa.field("partition", pa.int32(), nullable=False),
-        pa.field("offset", pa.int64(), nullable=False),
+        *_RECORD,
         pa.field("timestamp", TIMESTAMP),
         pa.field("key", pa.binary()),
         pa.field("headers", HEADERS),
         pa.field("value", pa.binary()),
         pa.field("event_id", pa.string()),
-        pa.field("reasons", pa.list_(pa.string()), nullable=False),
+        required("reasons", pa.list_(pa.string())),
         pa.field("detail", pa.string()),
-        pa.field("quarantined_at", TIMESTAMP, nullable=False),
+        required("quarantined_at", TIMESTAMP),
     ]
 )
 
-# Which quarantined record was accepted by way of a release, so that no further release of it counts (R27).
-ACCEPTED_RELEASES = pa.schema(
-    [
-        pa.field("topic", pa.string(), nullable=False),
-        pa.field("partition", pa.int32(), nullable=False),
-        pa.field("offset", pa.int64(), nullable=False),
-        pa.field("release_partition", pa.int32(), nullable=False),
-        pa.field("release_offset", pa.int64(), nullable=False),
-    ]
-)
+# One row per quarantined record that was accepted through a release. Further releases of the record do not count (R27).
+ACCEPTED_RELEASES = pa.schema([*_RECORD, *_RELEASE])
 
 BATCHES = pa.schema(
     [
-        pa.field("batch_id", pa.int64(), nullable=False),
-        pa.field("topic", pa.string(), nullable=False),
-        pa.field("partition", pa.int32(), nullable=False),
-        pa.field("offset_from", pa.int64(), nullable=False),
-        pa.field("offset_to", pa.int64(), nullable=False),
-        pa.field("polled", pa.int64(), nullable=False),
-        pa.field("bronze", pa.int64(), nullable=False),
-        pa.field("accepted_on_time", pa.int64(), nullable=False),
-        pa.field("accepted_late", pa.int64(), nullable=False),
-        pa.field("duplicates", pa.int64(), nullable=False),
-        pa.field("quarantined", pa.int64(), nullable=False),
+        required("batch_id", pa.int64()),
+        required("topic", pa.string()),
+        required("partition", pa.int32()),
+        required("offset_from", pa.int64()),
+        required("offset_to", pa.int64()),
+        required("polled", pa.int64()),
+        required("bronze", pa.int64()),
+        required("accepted_on_time", pa.int64()),
+        required("accepted_late", pa.int64()),
+        required("duplicates", pa.int64()),
+        required("quarantined", pa.int64()),
         pa.field("quarantined_by_reason", pa.map_(pa.string(), pa.int64())),
         pa.field("started_at", TIMESTAMP),
         pa.field("bronze_at", TIMESTAMP),
@@ -125,51 +99,50 @@ BATCHES = pa.schema(
 
 RULE_COUNTS = pa.schema(
     [
-        pa.field("batch_id", pa.int64(), nullable=False),
-        pa.field("topic", pa.string(), nullable=False),
-        pa.field("rule", pa.string(), nullable=False),
-        pa.field("action", pa.string(), nullable=False),
-        pa.field("rows", pa.int64(), nullable=False),
+        required("batch_id", pa.int64()),
+        required("topic", pa.string()),
+        required("rule", pa.string()),
+        required("action", pa.string()),
+        required("rows", pa.int64()),
     ]
 )
 
 SCHEMA_DRIFT = pa.schema(
     [
-        pa.field("topic", pa.string(), nullable=False),
-        pa.field("batch_id", pa.int64(), nullable=False),
-        pa.field("field", pa.string(), nullable=False),
-        pa.field("change", pa.string(), nullable=False),
-        pa.field("rows", pa.int64(), nullable=False),
-        pa.field("first_partition", pa.int32(), nullable=False),
-        pa.field("first_offset", pa.int64(), nullable=False),
+        required("topic", pa.string()),
+        required("batch_id", pa.int64()),
+        required("field", pa.string()),
+        required("change", pa.string()),
+        required("rows", pa.int64()),
+        required("first_partition", pa.int32()),
+        required("first_offset", pa.int64()),
         pa.field("sample", pa.string()),
     ]
 )
 
-
 LANDING_FILES = pa.schema(
     [
-        pa.field("topic", pa.string(), nullable=False),
-        pa.field("file", pa.string(), nullable=False),
-        pa.field("sha256", pa.string(), nullable=False),
-        pa.field("rows", pa.int64(), nullable=False),
-        pa.field("batch_from", pa.int64(), nullable=False),
-        pa.field("batch_to", pa.int64(), nullable=False),
-        pa.field("ingested_at", TIMESTAMP, nullable=False),
+        required("topic", pa.string()),
+        required("file", pa.string()),
+        required("sha256", pa.string()),
+        required("rows", pa.int64()),
+        required("batch_from", pa.int64()),
+        required("batch_to", pa.int64()),
+        required("ingested_at", TIMESTAMP),
     ]
 )
 
-# One row a partition and gap: offsets at which a topic and bronze parted; `animeverse resume` went on all the same.
-# Partitions are bronze's numbers; a null offset_to or records_lost: nobody can know what a deleted topic still held.
+# One row per partition and gap between a topic and bronze that `animeverse resume` accepted. Partitions are bronze's
+# numbers. A null offset_to or records_lost means unknown: the content of a deleted topic.
 LOG_GAPS = pa.schema(
     [
-        pa.field("topic", pa.string(), nullable=False),
-        pa.field("partition", pa.int32(), nullable=False),
-        pa.field("offset_from", pa.int64(), nullable=False),
+        required("topic", pa.string()),
+        required("partition", pa.int32()),
+        required("offset_from", pa.int64()),
         pa.field("offset_to", pa.int64()),
         pa.field("records_lost", pa.int64()),
-        pa.field("cause", pa.string(), nullable=False),
-        pa.field("decided_at", TIMESTAMP, nullable=False),
+        required("cause", pa.string()),
+        required("decided_at", TIMESTAMP),
         pa.field("old_log_id", pa.string()),
         pa.field("new_log_id", pa.string()),
         pa.field("old_topic_id", pa.string()),
@@ -177,40 +150,74 @@ LOG_GAPS = pa.schema(
     ]
 )
 
-# One row a release: which quarantined record was sent again, where its copy lies, by which fix (null: as it was).
+# One row per release: the quarantined record, its copy in the log, and the fix (null: sent unchanged).
 RELEASES = pa.schema(
     [
-        pa.field("topic", pa.string(), nullable=False),
-        pa.field("partition", pa.int32(), nullable=False),
-        pa.field("offset", pa.int64(), nullable=False),
-        pa.field("release_partition", pa.int32(), nullable=False),
-        pa.field("release_offset", pa.int64(), nullable=False),
+        *_RECORD,
+        *_RELEASE,
         pa.field("fix", pa.string()),
         pa.field("value_sha256", pa.string()),
         pa.field("released_at", TIMESTAMP),
     ]
 )
 
-
-def silver_tables(topic: str) -> tuple[str, ...]:
-    """Full names of the silver tables that a topic's events fill; the one committed last, the anchor, is last."""
-    anchor = f"silver.{CONTRACTS[topic].table}"
-    return ("silver.pos_items", anchor) if topic == "pos-transactions" else (anchor,)
-
-
-def bronze_name(topic: str) -> str:
-    """`bronze.<topic_with_underscores>`."""
-    return f"bronze.{CONTRACTS[topic].table}"
-
-
 LOG_GAPS_NAME = "ops.log_gaps"
-
 QUARANTINE_NAME = "silver.quarantine"
-
 ACCEPTED_RELEASES_NAME = "silver.releases"
 RELEASES_NAME = "ops.releases"
 
 
+def arrow_type(field: Field) -> pa.DataType:
+    """The Arrow type of a contract field; for lines it is list<struct>."""
+    if field.kind == "lines":
+        return pa.list_(pa.struct([pa.field(line.name, arrow_type(line)) for line in field.lines]))
+    return _TYPES[field.kind]
+
+
+def event_fields(contract: Contract) -> list[pa.Field]:
+    """The contract's own fields as columns, lines included."""
+    return [
+        pa.field(field.name, arrow_type(field), nullable=field.name not in contract.delete_fields)
+        for field in contract.fields
+    ]
+
+
+def bronze_name(topic: str) -> str:
+    """The full name of a topic's bronze table: `bronze.pos_transactions`."""
+    return f"bronze.{CONTRACTS[topic].table}"
+
+
 def checkpoint_table(topic: str) -> str:
-    """`silver.<topic_with_underscores>`."""
+    """The full name of a topic's event table in silver, which is committed last and carries the checkpoint."""
     return f"silver.{CONTRACTS[topic].table}"
+
+
+def lines_table(topic: str) -> str | None:
+    """The full name of the silver table of the lines of a topic's events; None if they have no lines."""
+    field = CONTRACTS[topic].line_field
+    return None if field is None else f"silver.{field.lines_table}"
+
+
+def silver_tables(topic: str) -> tuple[str, ...]:
+    """Full names of a topic's silver tables in the order of their commits. The checkpoint table is last."""
+    lines = lines_table(topic)
+    return (checkpoint_table(topic),) if lines is None else (lines, checkpoint_table(topic))
+
+
+def silver_schema(topic: str) -> pa.Schema:
+    """Columns of the checkpoint table: contract fields without lines, lineage, `_extra`; then evolved columns."""
+    contract = CONTRACTS[topic]
+    fields = [column for column, field in zip(event_fields(contract), contract.fields, strict=True) if not field.lines]
+    return pa.schema([*fields, *LINEAGE, pa.field("_extra", pa.string())])
+
+
+def lines_schema(topic: str) -> pa.Schema:
+    """Columns of the topic's `lines_table`: the event's id and time, the line's fields, lineage. Raises ValueError."""
+    field = CONTRACTS[topic].line_field
+    if field is None:
+        raise ValueError(f"events of {topic} have no lines")
+    lines = [pa.field(line.name, arrow_type(line)) for line in field.lines]
+    return pa.schema([required("event_id", pa.string()), required("event_time", TIMESTAMP), *lines, *LINEAGE])
+
+
+POS_ITEMS = lines_schema("pos-transactions")

@@ -1,10 +1,9 @@
-"""The catalog. `lake*.py` are the only home of PyIceberg; whoever needs a table asks here."""
+"""The Iceberg catalog and its tables. Only `pipelines/lake` uses PyIceberg."""
 
 import contextlib
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
@@ -23,17 +22,15 @@ from pipelines.config.settings import Settings
 from pipelines.errors import NoLakehouseError, PermanentError
 from pipelines.lake.commits import encode, translate_store_errors
 from pipelines.lake.open_catalog import open_catalog
+from pipelines.lake.pyiceberg_internals import iceberg_schema
 from pipelines.lake.reader import FileRange
 from pipelines.lake.table import LakeTable
-
-if TYPE_CHECKING:
-    from pipelines.config.settings import Settings
 
 __all__ = ["CATALOG_NAME", "TABLE_PROPERTIES", "FileRange", "Lake", "LakeTable", "catalog_properties", "encode"]
 
 CATALOG_NAME = "animeverse"
 
-# Source of the figures: measured, see docs/performance.md. Retries off: only so is a commit a compare-and-swap.
+# Measured choices. Without retries a commit is a compare-and-swap against the table as it was loaded.
 TABLE_PROPERTIES: Mapping[str, str] = {
     "commit.retry.num-retries": "0",
     "commit.manifest-merge.enabled": "true",
@@ -46,16 +43,16 @@ TABLE_PROPERTIES: Mapping[str, str] = {
 
 
 class Lake:
-    """An open catalog. Tables are handed out fresh: every holder has its own compare-and-swap base."""
+    """An open catalog. Every call loads the table again, so every caller has its own compare-and-swap base."""
 
     def __init__(self, catalog: Catalog, properties: Mapping[str, str]) -> None:
         self.catalog = catalog
         self.properties = properties
-        self._making = threading.Lock()
+        self._creating = threading.Lock()
 
     @classmethod
-    def open(cls, settings: "Settings") -> "Lake":
-        """Connect to the catalog of the settings; makes nothing. Raises StoreUnavailableError."""
+    def open(cls, settings: Settings) -> "Lake":
+        """Connect to the catalog in the settings. Creates no tables. Raises StoreUnavailableError."""
         properties = catalog_properties(settings)
         with translate_store_errors(f"opening the catalog {properties['uri']}"):
             if properties["type"] == "sql":
@@ -63,7 +60,7 @@ class Lake:
             return cls(open_catalog(CATALOG_NAME, properties), properties)
 
     def close(self) -> None:
-        """Let go of the catalog's connections."""
+        """Close the catalog's connections."""
         engine = getattr(self.catalog, "engine", None)
         if engine is not None:
             engine.dispose()
@@ -71,26 +68,26 @@ class Lake:
     def names(self) -> list[str]:
         """Full names of all tables, sorted."""
         with translate_store_errors("listing tables"):
-            found: list[str] = []
+            names: list[str] = []
             for namespace in self.catalog.list_namespaces():
                 with contextlib.suppress(NoSuchNamespaceError):
-                    found += [".".join(identifier) for identifier in self.catalog.list_tables(namespace)]
-            return sorted(found)
+                    names += [".".join(identifier) for identifier in self.catalog.list_tables(namespace)]
+            return sorted(names)
 
     def find(self, name: str) -> LakeTable | None:
-        """The table, freshly loaded, or None where it does not exist."""
+        """Load the table; None if it does not exist."""
         with translate_store_errors(f"loading table {name}"):
             try:
-                return LakeTable(self, name, self.catalog.load_table(name))
+                return LakeTable(self.catalog, name, self.catalog.load_table(name))
             except NoSuchTableError:
                 return None
 
     def table(self, name: str) -> LakeTable:
-        """The table, freshly loaded. Raises PermanentError where it does not exist."""
-        found = self.find(name)
-        if found is None:
+        """Load the table. Raises PermanentError if it does not exist."""
+        table = self.find(name)
+        if table is None:
             raise PermanentError(f"table {name} does not exist in the catalog {self.properties['uri']}")
-        return found
+        return table
 
     def ensure(
         self,
@@ -100,16 +97,16 @@ class Lake:
         day_of: str | None = None,
         properties: Mapping[str, str] | None = None,
     ) -> LakeTable:
-        """The table, made where it is not there; `day_of` names the column whose day partitions it."""
-        found = self.find(name)
-        if found is not None:
-            return found
-        with self._making, translate_store_errors(f"making table {name}"):
+        """Load the table unchanged, or create it, partitioned by the day of the column `day_of`."""
+        table = self.find(name)
+        if table is not None:
+            return table
+        with self._creating, translate_store_errors(f"creating table {name}"):
             with contextlib.suppress(NamespaceAlreadyExistsError):
                 self.catalog.create_namespace(name.split(".")[0])
             with contextlib.suppress(TableAlreadyExistsError):
                 spec = PartitionSpec()
-                iceberg = assign_fresh_schema_ids(self.catalog._convert_schema_if_needed(schema))
+                iceberg = assign_fresh_schema_ids(iceberg_schema(self.catalog, schema))
                 if day_of is not None:
                     source = iceberg.find_field(day_of).field_id
                     spec = PartitionSpec(PartitionField(source, 1000, DayTransform(), f"{day_of}_day"))
@@ -123,25 +120,23 @@ class Lake:
         return self.table(name).scan()
 
 
-def catalog_properties(settings: "Settings") -> dict[str, str]:
-    """What `pyiceberg.catalog.load_catalog` needs to open the same catalog (R47), secrets included."""
-    url = settings.catalog_url
-    kind = "sql" if url.startswith("sqlite:") else "rest"
+def catalog_properties(settings: Settings) -> dict[str, str]:
+    """Properties with which `pyiceberg.catalog.load_catalog` opens the same catalog (R47), secrets included."""
     root = settings.lake_root
-    warehouse = root if "://" in root else f"file://{Path(root).absolute()}"  # not escaped: PyIceberg does not unescape
-    properties = {"type": kind, "uri": url, "warehouse": warehouse}
+    # The path is not percent-encoded, because PyIceberg does not decode it.
+    warehouse = root if "://" in root else f"file://{Path(root).absolute()}"
+    properties = {"type": settings.catalog_kind, "uri": settings.catalog_url, "warehouse": warehouse}
     return properties | settings.s3 | settings.catalog
 
 
 def open_lakehouse(settings: Settings) -> Lake:
-    """The catalog, for reading. Raises NoLakehouseError where nothing has been written yet."""
-    path = settings.catalog_path
-    if path is not None and not path.exists():
+    """Open the catalog for reading. Raises NoLakehouseError if nothing has been written yet."""
+    if settings.is_catalog_missing:
         raise NoLakehouseError(f"there is no lakehouse in {settings.home} yet: try `animeverse demo`")
     lake = Lake.open(settings)
     if not any(name.startswith("bronze.") for name in lake.names()):
         lake.close()
-        raise NoLakehouseError(f"the catalog {settings.catalog_url} holds no table of ours yet: try `animeverse demo`")
+        raise NoLakehouseError(f"the catalog {settings.catalog_url} has no bronze tables yet: try `animeverse demo`")
     return lake
 
 
@@ -149,10 +144,10 @@ MIGRATIONS = "ops.migrations"
 
 
 def refuse_unfinished(lake: Lake) -> None:
-    """Raise PermanentError where a migration into this catalog was begun and has not been finished."""
+    """Raise PermanentError if a migration into this catalog has started and has not finished."""
     marker = lake.find(MIGRATIONS)
     if marker is not None and marker.snapshot_id is None:
         raise PermanentError(
-            f"a migration into the catalog {lake.properties['uri']} was not finished: some tables are there and others "
-            "are not. Repeat the same `animeverse migrate`; it goes on from where it stopped."
+            f"a migration into the catalog {lake.properties['uri']} has not finished: some tables are "
+            "missing. Repeat the same `animeverse migrate`; it continues where it stopped."
         )

@@ -1,21 +1,21 @@
-"""A table taken to another store and catalog as it stands: rows, schema, properties, and what its last commit said.
+"""Copying a table to another store and catalog: rows, schema, properties and the newest checkpoint.
 
-Why so (the choice of `animeverse migrate`):
+How `animeverse migrate` copies, and why:
 
-- Where to read on is no property of the rows. It stands in the summary of the newest stamped snapshot: bronze's offsets
-  with the log they belong to, an anchor's state and ledger, what `ops` tables have been fed. A copy has to bring the
-  newest stamp along. That is what a compaction does, so the copy looks like one: the stamp, and who wrote it and when.
-- Data files are copied byte for byte. Writing the rows anew would cost parsing and could change one; and the columns'
-  ids in the files have to be the table's own. No catalog makes a table with given ids (all number them anew, and a
-  column that came by evolution lies elsewhere then), so the table's metadata is copied, too, without the snapshots.
-- Snapshots are not copied: each names its files by absolute paths, through two layers of manifests. One snapshot with
-  all files takes their place, so time travel begins anew. It has the id of the snapshot that the rows came with, which
-  gold says it reflects: so gold, which stays in the home, goes on, too.
-- A table is put together in a catalog of its own (`staging`, a local file), whose files lie where they will stay. Then
-  the real catalog is translate_store_errors of it in one step: there it is whole or not there.
+- The read position is not a property of the rows. It is in the summary of the newest snapshot with a checkpoint:
+  bronze's offsets and log identity, silver's state and ledger, the progress of `ops` tables. A copy carries the newest
+  checkpoint on, with the snapshot and time of its commit, as a compaction does.
+- Data files are copied byte for byte. Writing the rows again would cost parsing and could change a value, and the
+  column ids in the files must be the table's own. No catalog creates a table with given column ids: all number them
+  again, and a column added by schema evolution would get another position. So the table's metadata is copied too,
+  without snapshots.
+- Snapshots are not copied, because each refers to its files by absolute paths through two layers of manifests. One
+  snapshot with all files replaces them, so time travel starts again. Its id is that of the snapshot that last changed
+  rows. Gold records this id, stays in the home and continues from it.
+- A table is first assembled in a catalog of its own (`staging`, a local file) that points to the final file locations.
+  It is then registered in the target catalog in one step, so the target has the whole table or none of it.
 """
 
-import copy
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,6 @@ from shutil import copyfileobj
 from typing import Any
 
 import numpy as np
-import polars as pl
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, TableAlreadyExistsError
 from pyiceberg.io import FileIO, load_file_io
 from pyiceberg.manifest import DataFile
@@ -34,63 +33,59 @@ from pyiceberg.serializers import ToOutputFile
 from pipelines.errors import CommitConflictError, PermanentError
 from pipelines.fault_points import fault_point
 from pipelines.lake.catalog import Lake, LakeTable
-from pipelines.lake.commits import (
-    CHECKPOINT_AT,
-    CHECKPOINT_SNAPSHOT,
-    COMMIT,
-    KEY_PREFIX,
-    summary_of,
-    transaction,
-    translate_store_errors,
-)
+from pipelines.lake.commits import COMMIT, summary_of, transaction, translate_store_errors
+from pipelines.lake.frames import to_frame
+from pipelines.lake.pyiceberg_internals import set_snapshot_id, with_path
 from pipelines.lake.reader import TableReader
 
-_AT_ONCE = 8  # files under way
-_PIECE = 8 << 20  # bytes
-_SOURCE_PLACES = ("write.data.path", "write.metadata.path")  # properties that would lead back to the source
+_PARALLEL_FILES = 8
+_BUFFER_BYTES = 8 << 20
+_LOCATION_PROPERTIES = ("write.data.path", "write.metadata.path")  # would point back to the source
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a table holds: two with the same rows, in whatever order and files, are equal."""
+    """A table's rows as a count and a digest. It does not depend on the order of rows or on their files."""
 
     rows: int
     digest: str
 
 
 def content(table: TableReader) -> Content:
-    """Read all of it, piece by piece. The digest is the sum of the rows' hashes: it knows no order."""
+    """Read the whole table, batch by batch. The digest is the sum of the hashes of all rows."""
     rows, total = 0, 0
     for batch in table.read_streamed(sorted(table.columns)):
-        frame = pl.DataFrame(pl.from_arrow(batch))
+        frame = to_frame(batch)
         rows += len(frame)
         hashes = frame.select(sorted(frame.columns)).hash_rows(seed=11)
-        total += int(hashes.to_numpy().sum(dtype=np.uint64))  # wraps
+        total += int(hashes.to_numpy().sum(dtype=np.uint64))  # wraps around
     return Content(rows, f"{total % 2**64:016x}")
 
 
 def stage(
     source: TableReader, staging: Lake, root: str, *, trust: bool = True, stopped: Callable[[], bool] = lambda: False
 ) -> LakeTable:
-    """Copy the table's files below `root` and put the table together in the catalog `staging`.
+    """Copy the table's files below `root` and assemble the table in the catalog `staging`.
 
-    `trust` takes files of the right size that are there already, from a copy that was interrupted.
+    With `trust`, files of the right size that an interrupted copy left are not copied again. Raises CommitConflictError
+    if `stopped` returns True, PermanentError for tables with deletes or older partition specs, and
+    StoreUnavailableError.
     """
     location = f"{root}/{source.name.replace('.', '/')}"
     io = load_file_io(dict(staging.properties), location)
-    moved = dict(_moved(source, location))
+    moved = dict(_moved_files(source, location))
     _copy(source, io, {old.file_path: new.file_path for old, new in moved.items()}, trust, stopped)
     fault_point(f"{source.name}.files_copied")
     old = source.iceberg.metadata
-    nothing: dict[str, Any] = {
+    no_history: dict[str, Any] = {
         "snapshots": [],
         "snapshot_log": [],
         "metadata_log": [],
         "statistics": [],
         "partition_statistics": [],
     }
-    kept = {key: value for key, value in old.properties.items() if key not in _SOURCE_PLACES}
-    changed = {"location": location, "properties": kept, "current_snapshot_id": None, "refs": {}, **nothing}
+    kept = {key: value for key, value in old.properties.items() if key not in _LOCATION_PROPERTIES}
+    changed = {"location": location, "properties": kept, "current_snapshot_id": None, "refs": {}, **no_history}
     path = f"{location}/metadata/00000-{uuid.uuid4()}.metadata.json"
     with translate_store_errors(f"copying table {source.name}"):
         ToOutputFile.table_metadata(old.model_copy(update=changed), io.new_output(path))
@@ -99,65 +94,57 @@ def stage(
         staged = staging.catalog.register_table(source.name, path)
         if source.snapshot_id is not None:
             changes = transaction(staged)
-            with changes.update_snapshot(snapshot_properties=_marks(source)).fast_append() as append:
-                append._snapshot_id = source.rows_snapshot_id or append._snapshot_id
+            summary = {**source.carried_checkpoint(), COMMIT: _copy_of(source)}
+            with changes.update_snapshot(snapshot_properties=summary).fast_append() as append:
+                if source.rows_snapshot_id:
+                    set_snapshot_id(append, source.rows_snapshot_id)
                 for file in moved.values():
                     append.append_data_file(file)
             changes.commit_transaction()
     return staging.table(source.name)
 
 
-def _marks(source: TableReader) -> dict[str, str]:
-    """The stamp, carried on as a compaction does; and which snapshot this is a copy of."""
-    marked = {KEY_PREFIX + key: value for key, value in source.checkpoint().items()} | {COMMIT: _copy_of(source)}
-    if (stamped := source.checkpoint_commit()) is not None:
-        marked |= {CHECKPOINT_SNAPSHOT: str(stamped[0]), CHECKPOINT_AT: stamped[1].isoformat()}
-    return marked
-
-
 def _copy_of(source: TableReader) -> str:
+    """The commit id of a copy: it names the copied snapshot."""
     return f"copy-of-{source.snapshot_id}"
 
 
-def _moved(source: TableReader, location: str) -> Iterator[tuple[DataFile, DataFile]]:
-    """Each data file, and the same where it will lie."""
+def _moved_files(source: TableReader, location: str) -> Iterator[tuple[DataFile, DataFile]]:
+    """Each data file with its entry at the new location."""
     base, spec = source.iceberg.metadata.location.rstrip("/"), source.iceberg.metadata.default_spec_id
     for task in source.tasks():
         if task.delete_files or task.file.spec_id != spec:
             raise PermanentError(
-                f"{source.name}: {task.file.file_path} has deletes beside it or is partitioned in an older way; "
-                "another program wrote that. Have that program rewrite the table's files, then migrate."
+                f"{source.name}: {task.file.file_path} has delete files or an older partition spec, which "
+                "another program wrote. Rewrite the table's files with that program, then migrate."
             )
         path = task.file.file_path
         inside = path.removeprefix(base + "/") if path.startswith(base + "/") else f"data/{path.rpartition('/')[2]}"
-        file = copy.copy(task.file)
-        file._data = [*task.file._data]
-        file[1] = f"{location}/{inside}"
-        yield task.file, file
+        yield task.file, with_path(task.file, f"{location}/{inside}")
 
 
 def _copy(source: TableReader, io: FileIO, paths: dict[str, str], trust: bool, stopped: Callable[[], bool]) -> None:
     if len(set(paths.values())) != len(paths):
         raise PermanentError(f"{source.name}: two of its data files outside its folder have the same name")
 
-    def one(old: str, new: str) -> None:
+    def copy_file(old: str, new: str) -> None:
         if stopped():
             return
-        given, out = source.iceberg.io.new_input(old), io.new_output(new)
-        if trust and out.exists() and len(out) == len(given):
+        file, out = source.iceberg.io.new_input(old), io.new_output(new)
+        if trust and out.exists() and len(out) == len(file):
             return
-        with given.open() as read, out.create(overwrite=True) as write:
-            copyfileobj(read, write, _PIECE)
+        with file.open() as read, out.create(overwrite=True) as write:
+            copyfileobj(read, write, _BUFFER_BYTES)
         fault_point(f"{source.name}.file_copied")
 
-    with translate_store_errors(f"copying files of {source.name}"), ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(one, paths.keys(), paths.values()))
+    with translate_store_errors(f"copying files of {source.name}"), ThreadPoolExecutor(_PARALLEL_FILES) as pool:
+        list(pool.map(copy_file, paths.keys(), paths.values()))
     if stopped():
-        raise CommitConflictError("the migration was stopped; the same command goes on from here")
+        raise CommitConflictError("the migration was stopped; repeat the same command to continue")
 
 
 def is_copy_of(found: LakeTable, source: TableReader) -> bool:
-    """Whether the table is a copy of what the source is now, and nothing has happened to it since."""
+    """Whether the table is a copy of the source's current snapshot, without later commits."""
     current = found.iceberg.current_snapshot()
     if source.snapshot_id is None or current is None:
         return source.snapshot_id is None and current is None
@@ -165,12 +152,12 @@ def is_copy_of(found: LakeTable, source: TableReader) -> bool:
 
 
 def has_origin(found: TableReader, source: TableReader) -> bool:
-    """Whether the table was ever copied from this source: a copy keeps the table's identity."""
+    """Whether the table was copied from this source at any time: a copy keeps the table's UUID."""
     return found.iceberg.metadata.table_uuid == source.iceberg.metadata.table_uuid
 
 
 def publish(staged: LakeTable, target: Lake) -> LakeTable:
-    """Tell the target's catalog of the table, in the place of an older copy that an unfinished migration left."""
+    """Register the staged table in the target catalog. Replaces an older copy that an unfinished migration left."""
     name = staged.name
     with translate_store_errors(f"registering table {name}"):
         with suppress(NamespaceAlreadyExistsError):
@@ -180,9 +167,11 @@ def publish(staged: LakeTable, target: Lake) -> LakeTable:
         try:
             target.catalog.register_table(name, staged.iceberg.metadata_location)
         except TableAlreadyExistsError as error:
-            raise CommitConflictError(f"another process made {name} in the target meanwhile") from error
+            raise CommitConflictError(f"another process created {name} in the target catalog") from error
     fault_point(f"{name}.published")
     found = target.table(name)
     if found.snapshot_id != staged.snapshot_id:
-        raise PermanentError(f"{name}: the target's catalog shows another snapshot than was registered")
+        raise PermanentError(
+            f"{name}: expected snapshot {staged.snapshot_id} in the target catalog, found {found.snapshot_id}"
+        )
     return found

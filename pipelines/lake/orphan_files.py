@@ -1,4 +1,4 @@
-"""Files in a table's folder that nothing refers to: what a commit that failed left, and what expiry let go of."""
+"""Files in a table's folder that no snapshot needs: left by failed commits or by snapshot expiry."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -22,23 +22,23 @@ class StoredFile:
 
 
 def unreferenced(table: TableReader, before: datetime, expired: Collection[int] = ()) -> list[StoredFile]:
-    """Files in the table's folder that were last written before then and that no retained snapshot needs.
+    """Files in the table's folder, last written before a time, that no retained snapshot needs. Sorted by path.
 
-    `expired` are snapshots to be taken as gone already. Files are listed before the table is read, so that what a
-    commit adds meanwhile is either not listed or referred to. A file that a commit under way has written is young.
+    Snapshots in `expired` count as removed. Files are listed before the table is read: a file that a commit adds in
+    between is either not listed or already referenced. The age limit protects the files of a commit in progress.
     """
     with translate_store_errors(f"listing the files of {table.name}"):
-        stored = list(_listed(table))
+        stored = list(_stored_files(table))
         table.reload()
-        wanted = _referenced(table, expired)
+        referenced = _referenced(table, expired)
     return sorted(
-        (file for file in stored if file.modified_at < before and not _is_wanted(file.path, wanted)),
+        (file for file in stored if file.modified_at < before and not _is_needed(file.path, referenced)),
         key=lambda file: file.path,
     )
 
 
 def delete(table: TableReader, files: Iterable[StoredFile]) -> int:
-    """Delete the files; how many were still there."""
+    """Delete the files. Returns how many existed."""
     count = 0
     filesystem = _filesystem(table)
     with translate_store_errors(f"deleting files of {table.name}"):
@@ -60,11 +60,11 @@ def _filesystem(table: TableReader) -> pafs.FileSystem:
 
 
 def _path(table: TableReader, location: str) -> str:
-    """A location's path in its store."""
+    """The location's path in its store, without the scheme."""
     return PyArrowFileIO.parse_location(location, table.iceberg.io.properties)[2]
 
 
-def _listed(table: TableReader) -> Iterable[StoredFile]:
+def _stored_files(table: TableReader) -> Iterable[StoredFile]:
     root = _path(table, table.iceberg.metadata.location)
     for info in _filesystem(table).get_file_info(pafs.FileSelector(root, recursive=True, allow_not_found=True)):
         if info.type == pafs.FileType.File:
@@ -72,23 +72,23 @@ def _listed(table: TableReader) -> Iterable[StoredFile]:
 
 
 def _referenced(table: TableReader, expired: Collection[int]) -> set[str]:
-    """Paths of all that the retained snapshots and the catalog refer to."""
+    """Paths of all files that the retained snapshots and the catalog refer to."""
     metadata, io = table.iceberg.metadata, table.iceberg.io
-    found = {table.iceberg.metadata_location, *(entry.metadata_file for entry in metadata.metadata_log)}
-    found |= {statistics.statistics_path for statistics in metadata.statistics}
+    locations = {table.iceberg.metadata_location, *(entry.metadata_file for entry in metadata.metadata_log)}
+    locations |= {statistics.statistics_path for statistics in metadata.statistics}
     manifests: dict[str, ManifestFile] = {}
     for snapshot in metadata.snapshots:
         if snapshot.snapshot_id not in set(expired):
-            found.add(snapshot.manifest_list)
+            locations.add(snapshot.manifest_list)
             manifests |= {manifest.manifest_path: manifest for manifest in snapshot.manifests(io)}
     for path, manifest in manifests.items():
-        found.add(path)
-        found |= {entry.data_file.file_path for entry in manifest.fetch_manifest_entry(io, discard_deleted=True)}
-    return {_path(table, location) for location in found}
+        locations.add(path)
+        locations |= {entry.data_file.file_path for entry in manifest.fetch_manifest_entry(io, discard_deleted=True)}
+    return {_path(table, location) for location in locations}
 
 
-def _is_wanted(path: str, wanted: Collection[str]) -> bool:
-    """Hadoop's catalogs keep a checksum `.x.crc` beside x, and a pointer to the newest metadata."""
+def _is_needed(path: str, referenced: Collection[str]) -> bool:
+    """Hadoop catalogs keep a checksum `.x.crc` beside file x, and a `version-hint` that names the newest metadata."""
     folder, _, name = path.rpartition("/")
-    of = f"{folder}/{name[1:-4]}" if name.startswith(".") and name.endswith(".crc") else path
-    return of in wanted or of.rpartition("/")[2].startswith("version-hint")
+    subject = f"{folder}/{name[1:-4]}" if name.startswith(".") and name.endswith(".crc") else path
+    return subject in referenced or subject.rpartition("/")[2].startswith("version-hint")

@@ -1,71 +1,72 @@
-"""Whether the object store does what tables need, tried on one object that is deleted again."""
+"""Tests of the store with one temporary object: does it do what tables need?"""
 
 import hashlib
 import hmac
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from pyiceberg.io import load_file_io
 
+from pipelines.config.settings import Settings
 from pipelines.errors import StoreUnavailableError
 from pipelines.lake.catalog import catalog_properties
 from pipelines.lake.commits import translate_store_errors
 
-if TYPE_CHECKING:
-    from pipelines.config.settings import Settings
-
-_SECONDS = "3"
+_TIMEOUT_SECONDS = "3"
 _CONTENT = b"probe"
 
 
-def _name(settings: "Settings") -> str:
+def _probe_path(settings: Settings) -> str:
     return f"{settings.lake_root}/.animeverse-doctor-{uuid.uuid4().hex}"
 
 
-def probe_store(settings: "Settings") -> None:
-    """Write, read, delete, by the way that tables take. Raises StoreUnavailableError."""
-    limits = {"s3.connect-timeout": _SECONDS, "s3.request-timeout": _SECONDS, "s3.region": "us-east-1"}
-    io, place = load_file_io({**limits, **catalog_properties(settings)}, settings.lake_root), _name(settings)
+def probe_store(settings: Settings) -> None:
+    """Write, read and delete an object as tables do. Raises StoreUnavailableError."""
+    defaults = {
+        "s3.connect-timeout": _TIMEOUT_SECONDS,
+        "s3.request-timeout": _TIMEOUT_SECONDS,
+        "s3.region": "us-east-1",
+    }
+    io, path = load_file_io({**defaults, **catalog_properties(settings)}, settings.lake_root), _probe_path(settings)
     with translate_store_errors(f"probing the store {settings.lake_root}"):
         try:
-            with io.new_output(place).create() as out:
+            with io.new_output(path).create() as out:
                 out.write(_CONTENT)
-            with io.new_input(place).open() as stream:
-                found = stream.read()
+            with io.new_input(path).open() as stream:
+                content = stream.read()
         except BaseException:
             with suppress(Exception):
-                io.delete(place)
+                io.delete(path)
             raise
-        io.delete(place)
-    if found != _CONTENT:
-        raise StoreUnavailableError(f"{place} was read back with other content than was written")
+        io.delete(path)
+    if content != _CONTENT:
+        raise StoreUnavailableError(f"{path}: expected to read {_CONTENT!r} back, found {content!r}")
 
 
-def writes_only_once(settings: "Settings") -> bool | None:
-    """Whether a write with If-None-Match of a key that is there is refused; None: it could not be tried."""
+def writes_only_once(settings: Settings) -> bool | None:
+    """Whether the store refuses to overwrite an existing key with If-None-Match; None if that could not be tested."""
     from requests import RequestException
 
     if not {"s3.access-key-id", "s3.secret-access-key"} <= set(settings.s3):
         return None
-    place = _name(settings)
+    path = _probe_path(settings)
     with suppress(RequestException):
         try:
-            first = _send(settings, "PUT", place, **{"if-none-match": "*"})
-            second = _send(settings, "PUT", place, **{"if-none-match": "*"})
+            first = _send(settings, "PUT", path, **{"if-none-match": "*"})
+            second = _send(settings, "PUT", path, **{"if-none-match": "*"})
         finally:
-            _send(settings, "DELETE", place)
+            _send(settings, "DELETE", path)
         return second in (409, 412) if first == 200 else None
     return None
 
 
-def _send(settings: "Settings", method: str, place: str, **headers: str) -> int:
-    """One request, signed as S3 wants it (AWS Signature Version 4); its status."""
+def _send(settings: Settings, method: str, path: str, **headers: str) -> int:
+    """Send one request, signed with AWS Signature Version 4, and return its status code."""
     import requests
 
-    s3, (bucket, _, key) = settings.s3, place.split("://", 1)[1].partition("/")
+    s3, (bucket, _, key) = settings.s3, path.split("://", 1)[1].partition("/")
     region = s3.get("s3.region", "us-east-1")
     endpoint = s3.get("s3.endpoint", f"https://s3.{region}.amazonaws.com").rstrip("/")
     url = f"{endpoint}/{bucket}/{quote(key)}"
@@ -88,4 +89,4 @@ def _send(settings: "Settings", method: str, place: str, **headers: str) -> int:
         secret = hmac.new(secret, part.encode(), hashlib.sha256).digest()
     credential = f"Credential={s3['s3.access-key-id']}/{scope}"
     signed["authorization"] = f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={names}, Signature={secret.hex()}"
-    return requests.request(method, url, data=body, headers=signed, timeout=float(_SECONDS)).status_code
+    return requests.request(method, url, data=body, headers=signed, timeout=float(_TIMEOUT_SECONDS)).status_code

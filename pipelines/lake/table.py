@@ -1,8 +1,8 @@
-"""One Iceberg table, written. Every commit is stamped and is a compare-and-swap.
+"""Writing one Iceberg table. Every commit is a compare-and-swap, and every append carries a checkpoint.
 
-A table is loaded once; its commits go against what was loaded. When another writer committed meanwhile the commit is
-refused (CommitConflictError) and nothing is written. When the answer to a commit is lost, the table is loaded anew and
-its newest snapshot asked whether it is ours: so an append happens exactly once or raises.
+A table is loaded once, and its commits apply to that state. If another writer has committed since, the commit raises
+CommitConflictError and writes nothing. If the response to a commit is lost, the table is loaded again and searched for
+the commit's id: an append happens exactly once or raises.
 """
 
 import contextlib
@@ -19,39 +19,37 @@ from pyiceberg.types import StringType
 from pipelines.errors import CommitConflictError, PermanentError, StoreUnavailableError
 from pipelines.fault_points import fault_point
 from pipelines.lake.commits import (
-    CHECKPOINT_AT,
-    CHECKPOINT_SNAPSHOT,
     COMMIT,
-    KEY_PREFIX,
     ROWS_OF,
-    LeanTransaction,
-    fitted,
+    conform,
+    prefixed,
     summary_of,
     transaction,
     translate_store_errors,
 )
 from pipelines.lake.data_files import write_files
+from pipelines.lake.pyiceberg_internals import CachedMetadataTransaction, new_append
 from pipelines.lake.reader import TableReader
 
 
 class LakeTable(TableReader):
-    """One Iceberg table as it was when loaded or last committed to from here. Use it from one thread."""
+    """One Iceberg table as it was when loaded, or after its last commit through this object. Use it from one thread."""
 
     def append(
         self,
         rows: pa.Table,
-        stamp: Mapping[str, str],
+        checkpoint: Mapping[str, str],
         *,
         new_text_columns: Sequence[str] = (),
         properties: Mapping[str, str] | None = None,
     ) -> int:
-        """Append rows (none is fine: the stamp moves) in one commit; the new snapshot's id.
+        """Append rows and a checkpoint in one commit, and return the new snapshot's id. The rows may be empty.
 
-        New columns and properties of the table are part of the same commit. Raises CommitConflictError when the table
-        is no longer the one that was loaded, StoreUnavailableError when the store or the catalog fails; then nothing
-        was committed.
+        New columns and table properties are part of the same commit. Raises CommitConflictError if another writer has
+        committed since the table was loaded, and StoreUnavailableError if the store or the catalog fails. Nothing is
+        committed then.
         """
-        return self.append_parts([(rows, stamp)], new_text_columns=new_text_columns, properties=properties)
+        return self.append_parts([(rows, checkpoint)], new_text_columns=new_text_columns, properties=properties)
 
     def append_parts(
         self,
@@ -60,7 +58,7 @@ class LakeTable(TableReader):
         new_text_columns: Sequence[str] = (),
         properties: Mapping[str, str] | None = None,
     ) -> int:
-        """Append several pieces, each a snapshot with a stamp of its own, all in one commit; the last snapshot's id."""
+        """Append several (rows, checkpoint) as one snapshot each, in one commit. Returns the last snapshot's id."""
         commit_id = uuid.uuid4().hex
 
         def work(table: Table) -> None:
@@ -70,12 +68,11 @@ class LakeTable(TableReader):
                     for column in new_text_columns:
                         update.add_column(column, StringType())
             if properties:
-                changes.set_properties({KEY_PREFIX + key: value for key, value in properties.items()})
+                changes.set_properties(prefixed(properties))
             schema = changes.table_metadata.schema().as_arrow()
-            for rows, stamp in parts:
-                marked = {KEY_PREFIX + key: value for key, value in stamp.items()} | {COMMIT: commit_id}
-                files = write_files(changes.table_metadata, table.io, fitted(rows, schema))
-                with changes._append_snapshot_producer(marked) as append:
+            for rows, checkpoint in parts:
+                files = write_files(changes.table_metadata, table.io, conform(rows, schema))
+                with new_append(changes, {**prefixed(checkpoint), COMMIT: commit_id}) as append:
                     for file in files:
                         append.append_data_file(file)
             fault_point(f"{self.name}.files_written")
@@ -88,30 +85,30 @@ class LakeTable(TableReader):
         return snapshot_id
 
     def set_properties(self, properties: Mapping[str, str]) -> None:
-        """Write table properties of ours in a commit of its own."""
+        """Set our table properties in a separate commit."""
 
         def work(table: Table) -> None:
             changes = transaction(table)
-            changes.set_properties({KEY_PREFIX + key: value for key, value in properties.items()})
+            changes.set_properties(prefixed(properties))
             changes.commit_transaction()
 
         self._commit(work, None)
 
     def expire(self, snapshot_ids: Sequence[int]) -> None:
-        """Drop these snapshots from the table's history in one commit. Deletes no files; see `lake_files`."""
+        """Remove these snapshots from the table's history in one commit. Deletes no files; see `orphan_files`."""
         if not snapshot_ids:
             return
 
         def work(table: Table) -> None:
-            ExpireSnapshots(LeanTransaction(table, autocommit=True)).by_ids(list(snapshot_ids)).commit()
+            ExpireSnapshots(CachedMetadataTransaction(table, autocommit=True)).by_ids(list(snapshot_ids)).commit()
 
         self._commit(work, None)
 
     def replace_files(self, old: Sequence[DataFile], new: Sequence[DataFile]) -> int:
-        """Put new data files with the same rows in the place of old ones, in one overwrite snapshot; its id.
+        """Replace data files by others with the same rows, in one overwrite snapshot. Returns its id.
 
-        The stamp is carried on, and who reads appended rows skips the snapshot. Raises CommitConflictError where an
-        old file is gone by now or another writer commits first, PermanentError where the numbers of rows differ.
+        The snapshot carries the checkpoint on, and readers of appended rows skip it. Raises CommitConflictError if an
+        old file is gone or another writer commits first, and PermanentError if the numbers of rows differ.
         """
         before, after = (sum(file.record_count for file in files) for files in (old, new))
         if before != after:
@@ -121,9 +118,9 @@ class LakeTable(TableReader):
         )
 
     def remove_files(self, paths: Collection[str], properties: Mapping[str, str]) -> int:
-        """Take data files, and so their rows, out of the table and set properties, in one commit; its snapshot's id.
+        """Remove data files, with their rows, and set properties in one commit. Returns the snapshot's id.
 
-        As `replace_files`: the stamp is carried on, and CommitConflictError is raised where a file is gone by now.
+        The snapshot carries the checkpoint on. Raises CommitConflictError if a file is gone.
         """
         old = [task.file for task in self.tasks() if task.file.file_path in paths]
         if len(old) != len(paths):
@@ -134,27 +131,24 @@ class LakeTable(TableReader):
         self,
         old: Sequence[DataFile],
         new: Sequence[DataFile],
-        marks: Mapping[str, str],
+        summary: Mapping[str, str],
         properties: Mapping[str, str],
-        faults: tuple[str, str],
+        fault_names: tuple[str, str],
     ) -> int:
-        """Files in the place of others, in one overwrite snapshot that carries the stamp on; its id."""
+        """Replace files in one overwrite snapshot that carries the checkpoint on. Returns its id."""
         commit_id = uuid.uuid4().hex
-        marked = {COMMIT: commit_id, **marks}
-        if (stamped := self.checkpoint_commit()) is not None:
-            marked |= {KEY_PREFIX + key: value for key, value in self.checkpoint().items()}
-            marked |= {CHECKPOINT_SNAPSHOT: str(stamped[0]), CHECKPOINT_AT: stamped[1].isoformat()}
+        full_summary = {COMMIT: commit_id, **summary, **self.carried_checkpoint()}
 
         def work(table: Table) -> None:
             changes = transaction(table)
             if properties:
-                changes.set_properties({KEY_PREFIX + key: value for key, value in properties.items()})
-            with changes.update_snapshot(snapshot_properties=marked).overwrite() as overwrite:
+                changes.set_properties(prefixed(properties))
+            with changes.update_snapshot(snapshot_properties=full_summary).overwrite() as overwrite:
                 for file in old:
                     overwrite.delete_data_file(file)
                 for file in new:
                     overwrite.append_data_file(file)
-            fault_point(f"{self.name}.{faults[0]}")
+            fault_point(f"{self.name}.{fault_names[0]}")
             changes.commit_transaction()
 
         try:
@@ -162,23 +156,23 @@ class LakeTable(TableReader):
         except ValidationException as error:
             self.reload()
             raise CommitConflictError(f"files of {self.name} were replaced by another writer first") from error
-        fault_point(f"{self.name}.{faults[1]}")
+        fault_point(f"{self.name}.{fault_names[1]}")
         assert self.snapshot_id is not None
         return self.snapshot_id
 
     def _commit(self, work: Callable[[Table], None], commit_id: str | None) -> None:
         from requests.exceptions import RequestException
 
-        looked = False
+        reloaded = False
         try:
             with translate_store_errors(f"writing table {self.name}"):
                 try:
                     work(self._table)
                 except (CommitStateUnknownException, RequestException):
-                    # The answer was lost: the commit may have happened.
-                    looked = True
-                    self._table = self._lake.catalog.load_table(self.name)
-                    if commit_id is None or not self._carries(commit_id):
+                    # The response was lost: the commit may have succeeded.
+                    reloaded = True
+                    self._table = self._catalog.load_table(self.name)
+                    if commit_id is None or not self._has_commit(commit_id):
                         raise
         except CommitFailedException as error:
             self.reload()
@@ -186,10 +180,10 @@ class LakeTable(TableReader):
                 f"another writer committed to {self.name} first; nothing of this batch was written to it"
             ) from error
         except StoreUnavailableError:
-            if not looked:  # a store that hangs is not waited for twice
+            if not reloaded:  # do not wait twice for a store that hangs
                 with contextlib.suppress(StoreUnavailableError):
                     self.reload()
             raise
 
-    def _carries(self, commit_id: str) -> bool:
+    def _has_commit(self, commit_id: str) -> bool:
         return any(summary_of(snapshot).get(COMMIT) == commit_id for snapshot in self._table.metadata.snapshots)

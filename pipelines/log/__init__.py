@@ -1,1 +1,1 @@
-"""The log: topics, partitions, offsets; Kafka's protocol or one SQLite file behind the same small interface."""
+"""The event log behind one interface: a Kafka broker or one SQLite file."""

@@ -1,32 +1,32 @@
-"""How many records each partition may give to one poll."""
+"""Divides the records of one poll among partitions."""
 
 from collections.abc import Mapping
 
 
 def shares(available: Mapping[int, int], most: int) -> dict[int, int]:
-    """Split `most` among partitions with `available` records: equal shares, what one cannot use goes to the others.
+    """Divide `most` records among partitions that have `available` records, in equal shares.
 
-    The sum is min(most, what is available). A remainder goes one by one to the partitions in their order, so the caller
-    sets, by the order of `available`, who comes first when there are fewer records to take than partitions.
+    Partitions with fewer records leave the rest of their share to the others. The shares sum to the smaller of `most`
+    and all available records. A remainder goes one by one to the partitions in the order of `available`.
     """
     left = most
-    taken: dict[int, int] = {}
+    result: dict[int, int] = {}
     waiting = sorted((partition for partition in available if available[partition] > 0), key=lambda p: available[p])
     while waiting:
         share, over = divmod(left, len(waiting))
-        if available[waiting[0]] > share:  # so has every other one: all take the share
+        if available[waiting[0]] > share:  # all others have more than the share, too
             order = [partition for partition in available if partition in waiting]
-            return taken | {partition: share + (number < over) for number, partition in enumerate(order)}
+            return result | {partition: share + (number < over) for number, partition in enumerate(order)}
         smallest = waiting.pop(0)
-        taken[smallest] = available[smallest]
+        result[smallest] = available[smallest]
         left -= available[smallest]
-    return taken
+    return result
 
 
-def in_turn(positions: Mapping[int, int]) -> list[int]:
-    """The partitions in an order that moves on by one with every record read, so that none always comes first.
+def rotated(positions: Mapping[int, int]) -> list[int]:
+    """Return the partitions in an order that rotates by one with every record read, so that none is always first.
 
-    It depends on the positions alone: polls of one record take the partitions in turn, also after a restart.
+    The order depends only on the positions: polls of one record alternate between the partitions, also after a restart.
     """
     partitions = sorted(positions)
     first = sum(positions.values()) % len(partitions) if partitions else 0

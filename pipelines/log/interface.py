@@ -1,4 +1,4 @@
-"""What every log can do. Records travel as Arrow tables of `RECORDS`; nothing here knows a broker or a file format."""
+"""The interface of a log, and the Arrow schemas of the records it delivers and takes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from pipelines.errors import LogIdentityError
 
 HEADERS = pa.list_(pa.struct([pa.field("key", pa.string()), pa.field("value", pa.binary())]))
 
-# Times a record may have: after 1970, as Kafka reads 0 ms as "now" and -1 as "none", and before the year 10000.
+# Bounds of a record's timestamp: after 1970, since Kafka reads 0 ms as "now" and -1 as "none", and before year 10000.
 EARLIEST_MICROS, LATEST_MICROS = 1_000, 253_402_300_799_999_999
 
-# One row a record, as the log delivers it. The timestamp is null where the log has none between these two.
+# One row per record that a log delivers. The timestamp is null if the record has none within the bounds.
 RECORDS = pa.schema(
     [
         pa.field("partition", pa.int32(), nullable=False),
@@ -25,8 +25,8 @@ RECORDS = pa.schema(
     ]
 )
 
-# One row a record to send. A null partition means: by murmur2 of the key, or of the value where the key is null.
-# A null timestamp means: now, by the log's clock.
+# One row per record to send. A null partition is replaced by murmur2 of the key, or of the value if the key is null;
+# a null timestamp by the log's current time.
 OUTGOING = pa.schema(
     [
         pa.field("partition", pa.int32()),
@@ -40,20 +40,20 @@ OUTGOING = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """What the log holds of one topic: its identity and, by partition, the first offset held and the end offset."""
+    """The identity of one topic and its offsets by partition."""
 
     topic: str
-    topic_id: str  # changes when the topic is deleted and made anew
-    first_offsets: Mapping[int, int]
-    end_offsets: Mapping[int, int]  # the offset the next record will get; read_committed on Kafka
+    topic_id: str  # changes when the topic is deleted and recreated
+    first_offsets: Mapping[int, int]  # of the oldest record that the log holds
+    end_offsets: Mapping[int, int]  # of the next record to be written; on Kafka, read_committed
 
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """Records of one topic, in (partition, offset) order, and where to read on.
+    """Records of one topic, in (partition, offset) order, and the offsets to read next.
 
-    `next_offsets` holds every partition asked for; it may lie beyond the last record + 1 where offsets have holes.
-    `topic_id` is that of the topic read, where the log knows it without asking.
+    `next_offsets` has every requested partition; where offsets have holes, it may be greater than the last record's
+    offset + 1. `topic_id` is None if the log would need another request for it.
     """
 
     records: pa.Table  # schema RECORDS
@@ -64,44 +64,44 @@ class Polled:
 class Log(Protocol):
     """One open connection to a log. Use it from one thread; close it when done.
 
-    Every method raises LogUnavailableError (with the address tried) when the log cannot be reached within 10 s,
-    LogRefusedError when it says no.
+    Every method raises LogUnavailableError, with the address, if the log cannot be reached within 10 s, and
+    LogRefusedError if the log refuses the request.
     """
 
     @property
     def identity(self) -> str:
-        """The cluster id, or the embedded log's own id: two logs never share one."""
+        """The cluster id, or the id of the embedded log. No two logs share one."""
 
     def ensure_topics(self, topics: Sequence[str], partitions: int = 4) -> None:
-        """Make the topics that are not there. Raises LogRefusedError naming what is missing where it may not."""
+        """Create the missing topics. Raises LogRefusedError with their names if the log refuses to create them."""
 
     def topic_state(self, topic: str) -> TopicState:
-        """Identity and offsets now. Raises LogRefusedError where the topic does not exist."""
+        """Return current identity and offsets. Raises LogRefusedError if the topic does not exist."""
 
     def poll(self, topic: str, positions: Mapping[int, int], max_records: int, wait: float = 0.0) -> Polled:
-        """At most `max_records` records from `positions` (partition -> offset to read next) on, shared fairly among
-        the partitions. Returns what is there; with nothing there, waits at most `wait` seconds for the first record.
+        """Return at most `max_records` records from `positions` (partition -> next offset) on, shared fairly among the
+        partitions. If there are none, waits at most `wait` seconds for the first one.
 
-        Raises LogIdentityError when a position lies before the first offset held or beyond the end.
+        Raises LogIdentityError if a position is before the first offset or after the end offset.
         """
 
     def append(self, topic: str, records: pa.Table) -> int:
-        """Append records (schema OUTGOING) in order; returns how many once all are durable (acks=all / fsync).
+        """Append records (schema OUTGOING) in order; returns their number once all are durable (acks=all or fsync).
 
-        Raises LogRefusedError naming the first record refused; those acknowledged before it stay in the log.
+        Raises LogRefusedError naming the first refused record; records acknowledged before it stay in the log.
         """
 
     def close(self) -> None:
-        """Let go of everything held."""
+        """Close all connections."""
 
 
 def out_of_range(topic: str, partition: int, position: int, first: int, end: int) -> LogIdentityError:
-    """The error for a position that the log does not hold, saying what is lost."""
+    """Return the error for a position that the log does not hold, with the number of lost records."""
     if position < first:
-        found = f"the log begins at {first}: {first - position:,} records are gone, by retention or with the topic"
+        reason = f"the log begins at {first}: {first - position:,} records are gone, by retention or with the topic"
     else:
-        found = f"the log ends at {end}: it is shorter than what was read, so another topic or a restored one"
+        reason = f"the log ends at {end}, before what was read: the topic was replaced or restored"
     return LogIdentityError(
-        f"topic {topic}, partition {partition}: cannot read on from offset {position}, {found}"
+        f"topic {topic}, partition {partition}: cannot read on from offset {position}, {reason}"
         f" (first offset {first}, end offset {end})"
     )

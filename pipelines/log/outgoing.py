@@ -1,4 +1,4 @@
-"""Records on their way into a log: checked, given a partition, cut into pieces. The same on every log."""
+"""Prepares records for any log: validates them, assigns partitions, splits them into pieces."""
 
 from collections.abc import Iterator
 
@@ -17,14 +17,14 @@ EARLIEST, LATEST = (
 
 
 def checked(topic: str, records: pa.Table) -> pa.Table:
-    """`records` with exactly the columns of OUTGOING. Raises LogRefusedError naming the first record that no log takes.
+    """Return `records` with exactly the columns of OUTGOING.
 
-    Nothing has been sent by then: a refusal here leaves the log as it was.
+    Raises LogRefusedError naming the first record that no log accepts; nothing has been sent then.
     """
     missing = [name for name in OUTGOING.names if name not in records.column_names]
     if missing:
         raise LogRefusedError(
-            f"records for topic {topic} need the columns {', '.join(OUTGOING.names)}; there is no {missing[0]}"
+            f"records for topic {topic} need the columns {', '.join(OUTGOING.names)}; {missing[0]} is missing"
         )
     try:
         records = records.select(OUTGOING.names).cast(OUTGOING)
@@ -32,9 +32,9 @@ def checked(topic: str, records: pa.Table) -> pa.Table:
         raise LogRefusedError(f"records for topic {topic} do not have the types of a log record: {error}") from error
     row = _first(pc.less(records["timestamp"], EARLIEST))
     if row is not None:
-        stamp = records["timestamp"][row].as_py().isoformat()
+        timestamp = records["timestamp"][row].as_py().isoformat()
         raise LogRefusedError(
-            f"record {row} for topic {topic} has the timestamp {stamp}: a log cannot hold times before 1970-01-01; "
+            f"record {row} for topic {topic} has the timestamp {timestamp}: a log cannot hold times before 1970-01-01; "
             "leave it null for the time of arrival"
         )
     row = _first(pc.greater(records["timestamp"], LATEST))
@@ -53,35 +53,36 @@ def refuse_larger(topic: str, records: pa.Table, most: int, advice: str) -> None
         if sizes.max(initial=0) > most:
             row = int(np.argmax(sizes > most))
             raise LogRefusedError(
-                f"record {start + row} for topic {topic} has {sizes[row]:,} bytes, the most is {most:,}: {advice}"
+                f"record {start + row} for topic {topic} has {sizes[row]:,} bytes, the maximum is {most:,}: {advice}"
             )
         start += len(sizes)
 
 
 def assigned(topic: str, batch: pa.RecordBatch, partitions: int, start: int) -> npt.NDArray[np.int32]:
-    """The partition of each record: the one it asks for, else murmur2 of its key, else of its value.
+    """Return the partition of each record: the requested one, else murmur2 of its key, else of its value.
 
-    `start` is the number of the batch's first record, for the message of LogRefusedError.
+    Raises LogRefusedError for a partition that the topic does not have; `start` is the number of the batch's first
+    record in the message.
     """
-    wanted, keys = batch["partition"], batch["key"]
-    if wanted.null_count == len(batch) and not keys.null_count:
+    requested, keys = batch["partition"], batch["key"]
+    if requested.null_count == len(batch) and not keys.null_count:
         return partitions_of(keys, partitions)
     hashed = keys if not keys.null_count else pc.coalesce(keys, batch["value"])
-    chosen = partitions_of(hashed, partitions) if wanted.null_count else np.zeros(len(batch), np.int32)
-    if wanted.null_count < len(batch):
-        row = _first(pc.or_(pc.less(wanted, 0), pc.greater_equal(wanted, partitions)))
+    chosen = partitions_of(hashed, partitions) if requested.null_count else np.zeros(len(batch), np.int32)
+    if requested.null_count < len(batch):
+        row = _first(pc.or_(pc.less(requested, 0), pc.greater_equal(requested, partitions)))
         if row is not None:
             raise LogRefusedError(
-                f"record {start + row} asks for partition {wanted[row].as_py()} of topic {topic}, "
+                f"record {start + row} asks for partition {requested[row].as_py()} of topic {topic}, "
                 f"which has the partitions 0 to {partitions - 1}"
             )
-        given = wanted.is_valid().to_numpy(zero_copy_only=False)
-        chosen[given] = wanted.drop_null().to_numpy()
+        has_request = requested.is_valid().to_numpy(zero_copy_only=False)
+        chosen[has_request] = requested.drop_null().to_numpy()
     return chosen
 
 
 def byte_sizes(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
-    """Bytes of key and value of each record."""
+    """Return the bytes of key and value of each record."""
     sizes = np.zeros(len(batch), np.int64)
     for name in ("key", "value"):
         sizes += pc.binary_length(batch[name]).fill_null(0).to_numpy()
@@ -89,9 +90,9 @@ def byte_sizes(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
 
 
 def pieces(records: pa.Table, most_records: int, most_bytes: int) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Consecutive pieces of the table, each with the number of its first record.
+    """Yield consecutive pieces of the table, each with the number of its first record.
 
-    A piece has at most `most_records` records and, unless it is a single one, at most `most_bytes` of key and value.
+    A piece has at most `most_records` records and, unless it is a single record, at most `most_bytes` of key and value.
     """
     start = 0
     for batch in records.to_batches():
@@ -107,7 +108,7 @@ def pieces(records: pa.Table, most_records: int, most_bytes: int) -> Iterator[tu
 
 
 def _with_named_headers(topic: str, records: pa.Table) -> pa.Table:
-    """The records, where every header has a name."""
+    """Return the records. Raises LogRefusedError for a header without a name."""
     start = 0
     for chunk in records["headers"].chunks:
         nameless = _first(pc.list_flatten(chunk).field("key").is_null()) if chunk.null_count < len(chunk) else None
@@ -119,6 +120,6 @@ def _with_named_headers(topic: str, records: pa.Table) -> pa.Table:
 
 
 def _first(mask: pa.ChunkedArray | pa.Array) -> int | None:
-    """The number of the first true element; nulls are not true."""
+    """Return the number of the first true element, or None. Nulls are not true."""
     row = pc.index(mask, pa.scalar(True)).as_py()
     return None if row < 0 else row

@@ -1,6 +1,6 @@
-"""Which partition a key belongs to: murmur2 exactly as Kafka's Java client computes it, over a whole column at once.
+"""Computes the partition of keys as Kafka's Java client does, for a whole column at once.
 
-`partition = toPositive(murmur2(key)) % partitions`, so the embedded log, this producer and any Java producer agree.
+`partition = toPositive(murmur2(key)) % partitions`.
 Source: org.apache.kafka.common.utils.Utils.murmur2 (seed 0x9747b28c), librdkafka's `murmur2` partitioner.
 """
 
@@ -12,17 +12,17 @@ Words = npt.NDArray[np.uint32]
 
 _SEED = 0x9747B28C
 _M = 0x5BD1E995
-_LONG = 4096  # bytes; longer keys are hashed one by one, so that one giant does not make a million tiny numpy calls
+MAX_VECTORIZED_BYTES = 4096  # longer keys are hashed one by one: a vectorized step costs one numpy call a word
 _MASK = 0xFFFFFFFF
 
 
 def murmur2(keys: pa.Array) -> Words:
-    """The unsigned 32-bit hash of every key, in order; a null is hashed as the empty key. Binary or string arrays."""
+    """Return the unsigned 32-bit hash of every key, in order. Takes binary or string arrays; null hashes like b""."""
     lengths, starts, data = _buffers(keys)
     hashes = np.uint32(_SEED) ^ lengths.astype(np.uint32)
-    long = np.flatnonzero(lengths > _LONG)
-    short = np.flatnonzero(lengths <= _LONG)
-    # Longest first: the keys that still have a word to mix are then always a slice from the front.
+    long = np.flatnonzero(lengths > MAX_VECTORIZED_BYTES)
+    short = np.flatnonzero(lengths <= MAX_VECTORIZED_BYTES)
+    # Longest first: the keys that still have a word to mix are then a slice from the front.
     short = short[np.argsort(-lengths[short], kind="stable")]
     hashes[short] = _hash_short(hashes[short], starts[short], lengths[short], data)
     for row in long:
@@ -31,12 +31,12 @@ def murmur2(keys: pa.Array) -> Words:
 
 
 def partitions_of(keys: pa.Array, partitions: int) -> npt.NDArray[np.int32]:
-    """The partition of every key among `partitions`, in order."""
+    """Return the partition of every key, in order, for a topic with `partitions` partitions."""
     return ((murmur2(keys) & np.uint32(0x7FFFFFFF)) % np.uint32(partitions)).astype(np.int32)
 
 
 def _buffers(keys: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """Length and start of every key, and the bytes, padded so that a word can be read at any start."""
+    """Return length and start of every key, and the bytes, padded so that a word can be read at any start."""
     if not (pa.types.is_binary(keys.type) or pa.types.is_string(keys.type)):
         keys = keys.cast(pa.binary())
     _, offset_buffer, data_buffer = keys.buffers()
@@ -71,7 +71,7 @@ def _finish(hashes: Words) -> Words:
 def _hash_short(
     hashes: Words, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], data: npt.NDArray[np.uint8]
 ) -> Words:
-    """`hashes` are seeded; rows are ordered by length, longest first."""
+    """Hash keys that are ordered by length, longest first. `hashes` holds their seeds."""
     # The four bytes that begin at any position, as one little-endian word.
     words: Words = np.ndarray((len(data) - 3,), np.dtype("<u4"), data.data, strides=(1,))
     whole = lengths // 4
@@ -87,7 +87,7 @@ def _hash_short(
 
 
 def _hash_long(seeded: int, data: npt.NDArray[np.uint8]) -> int:
-    """One long key: the words are mixed at once, only the fold is a loop."""
+    """Hash one long key: mixing the words is vectorized, combining them is a loop."""
     whole = len(data) // 4 * 4
     value = seeded
     for word in _mix(np.frombuffer(data[:whole].tobytes(), "<u4")).tolist():

@@ -1,17 +1,16 @@
-"""Who writes the home next: how a writer that runs for long lets others in, without anybody having to stop it.
+"""Hand-over of the home's write lock between long-running writers and one-off jobs.
 
-Beside the home's lock there are two doors and a turn, locks as well, so that nobody can forget to leave one:
+Four lock files in the home take part. As locks, all are released when their process ends:
 
-    successor   somebody who goes on with the same work waits here: the writer ends for good
-    guest       somebody with work of its own is here: the writer leaves the home alone until the guest has gone
-    turn        the writer's, from before it leaves the guests' door open until its work has ended: who is let in then
-                cannot meet a writer that was about to take the home's lock
+    run         held by whoever writes the home
+    successor   held by a process that waits to continue the same work: the current writer ends
+    guest       held by a job that requests exclusive access: the writer pauses until the job releases it
+    turn        held by a writer from before it releases `guest` until its work has ended: a job that then gets `guest`
+                waits for `turn`, so it never meets a writer that is about to take `run`
 
-A writer that does not look at the doors (`animeverse run --follow`) is waited for a while and left in peace.
+A writer that does not watch these locks (`animeverse run --follow`) is never interrupted: requests time out.
 """
 
-import fcntl
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,126 +20,103 @@ from enum import StrEnum
 from pathlib import Path
 
 from pipelines.errors import AlreadyRunningError
-from pipelines.home_lock import home_lock
+from pipelines.home_lock import home_lock, is_locked
 
 RUN, SUCCESSOR, GUEST, TURN = "run", "successor", "guest", "turn"
-_LOOK_EVERY = 0.05  # seconds
+_POLL_INTERVAL = 0.05  # seconds
 
 
 class Ended(StrEnum):
     """Why a writer ended."""
 
     DONE = "its work was done"
-    STOPPED = "it was told to stop"
-    TIME = "its time was over"
-    SUCCESSOR = "its successor was at the door"
+    STOPPED = "it was stopped"
+    TIME = "its time limit was reached"
+    SUCCESSOR = "its successor requested the lock"
 
 
 @contextmanager
-def exclusive_access(home: Path, *, patience: float, stop: threading.Event) -> Iterator[None]:
-    """The home without a writer that looks at the doors, for as long as the block lasts. The block takes the home's
-    lock itself where it writes, since there are writers that don't look.
+def exclusive_access(home: Path, *, timeout: float, stop: threading.Event) -> Iterator[None]:
+    """Keep writers that watch the locks away from the home while the block runs.
 
-    Raises AlreadyRunningError naming the pid that is there when the home is not free within `patience` seconds, or
-    when `stop` is set.
+    A block that writes takes the home's lock itself, since other writers do not watch the locks. Raises
+    AlreadyRunningError naming the pid of the holder if access is not free within `timeout` seconds, or when `stop` is
+    set.
     """
-    deadline = time.monotonic() + patience
-    with _taken(home, deadline, stop, (GUEST,)):
-        _taken(home, deadline, stop, (TURN, RUN)).close()
+    deadline = time.monotonic() + timeout
+    with _acquire(home, deadline, stop, (GUEST,)):
+        _acquire(home, deadline, stop, (TURN, RUN)).close()
         yield
 
 
 def run_until_succeeded(
-    home: Path, work: Callable[[threading.Event], object], *, seconds: float, patience: float, stop: threading.Event
+    home: Path, work: Callable[[threading.Event], object], *, seconds: float, timeout: float, stop: threading.Event
 ) -> Ended:
-    """Call `work` once whoever writes the home has left, and again after each guest, until it ends by itself, the
-    time is over, a successor is at the door, or `stop` is set.
+    """Call `work` once the current writer has ended, and again after each job with exclusive access.
 
-    `work` gets an event that tells it to end, and takes the home's lock itself. Raises as `exclusive_access` does.
+    Returns when `work` ends by itself, after `seconds`, when a successor requests the lock, or when `stop` is set.
+    `work` takes the home's lock itself and ends when the event it gets is set. Raises as `exclusive_access` does.
     """
-    deadline = time.monotonic() + patience
-    with _taken(home, deadline, stop, (SUCCESSOR,)):
-        turn = _own_turn(home, deadline, stop)
-    over = time.monotonic() + seconds
+    deadline = time.monotonic() + timeout
+    with _acquire(home, deadline, stop, (SUCCESSOR,)):
+        turn = _acquire_turn(home, deadline, stop)
+    ends_at = time.monotonic() + seconds
     while True:
-        with _doorkeeper(home, over, stop) as keeper, turn:
+        with _watch(home, ends_at, stop) as requests, turn:
             try:
-                work(keeper.halt)
+                work(requests.halt)
             except AlreadyRunningError:
-                keeper.halt.set()  # somebody was quicker
-            if keeper.ended is not None or not keeper.halt.is_set():
-                return keeper.ended or Ended.DONE
-        with _doorkeeper(home, over, stop, ignore_guests=True) as keeper:
+                requests.halt.set()  # another writer took the home's lock first
+            if requests.ended is not None or not requests.halt.is_set():
+                return requests.ended or Ended.DONE
+        with _watch(home, ends_at, stop, ignore_guests=True) as requests:
             try:
-                turn = _own_turn(home, over, keeper.halt)
+                turn = _acquire_turn(home, ends_at, requests.halt)
             except AlreadyRunningError:
-                return keeper.ended or Ended.TIME
-
-
-class _Lock:
-    """A look at one of the home's locks, as cheap as it gets: it is asked twenty times a second."""
-
-    def __init__(self, home: Path, name: str) -> None:
-        self._handle = os.open(home / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-
-    def is_held(self) -> bool:
-        """Whether somebody has it. Who asks has it for some microseconds: whoever wants it tries again."""
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        fcntl.flock(self._handle, fcntl.LOCK_UN)
-        return False
-
-    def close(self) -> None:
-        """Let go of the file."""
-        os.close(self._handle)
+                return requests.ended or Ended.TIME
 
 
 @dataclass(slots=True)
-class _Keeper:
+class _Requests:
     halt: threading.Event = field(default_factory=threading.Event)
-    ended: Ended | None = None  # None and halted: a guest is there
+    ended: Ended | None = None  # None while `halt` is set: a job requests exclusive access
 
 
 @contextmanager
-def _doorkeeper(home: Path, over: float, stop: threading.Event, *, ignore_guests: bool = False) -> Iterator[_Keeper]:
-    """Looks at the doors while the block runs."""
-    keeper, gone = _Keeper(), threading.Event()
-    successor, guest = _Lock(home, SUCCESSOR), _Lock(home, GUEST)
+def _watch(home: Path, ends_at: float, stop: threading.Event, *, ignore_guests: bool = False) -> Iterator[_Requests]:
+    """Watch the locks, the time and `stop` while the block runs."""
+    requests, block_ended = _Requests(), threading.Event()
 
-    def look() -> None:
-        while not gone.wait(_LOOK_EVERY):
+    def watch() -> None:
+        while not block_ended.wait(_POLL_INTERVAL):
             if stop.is_set():
-                keeper.ended = Ended.STOPPED
-            elif time.monotonic() >= over:
-                keeper.ended = Ended.TIME
-            elif successor.is_held():
-                keeper.ended = Ended.SUCCESSOR
-            elif ignore_guests or not guest.is_held():
+                requests.ended = Ended.STOPPED
+            elif time.monotonic() >= ends_at:
+                requests.ended = Ended.TIME
+            elif is_locked(home, SUCCESSOR):
+                requests.ended = Ended.SUCCESSOR
+            elif ignore_guests or not is_locked(home, GUEST):
                 continue
-            keeper.halt.set()
+            requests.halt.set()
             return
 
-    thread = threading.Thread(target=look, name="doorkeeper", daemon=True)
+    thread = threading.Thread(target=watch, name="handover", daemon=True)
     thread.start()
     try:
-        yield keeper
+        yield requests
     finally:
-        gone.set()
+        block_ended.set()
         thread.join()
-        successor.close()
-        guest.close()
 
 
-def _own_turn(home: Path, deadline: float, stop: threading.Event) -> ExitStack:
-    """The turn, once no guest is there and nobody writes. Raises AlreadyRunningError."""
-    with _taken(home, deadline, stop, (GUEST, RUN)):  # the door first: while a guest is there its lock is not touched
-        return _taken(home, deadline, stop, (TURN,))
+def _acquire_turn(home: Path, deadline: float, stop: threading.Event) -> ExitStack:
+    """The `turn` lock, once no job has exclusive access and no process writes. Raises AlreadyRunningError."""
+    with _acquire(home, deadline, stop, (GUEST, RUN)):  # `guest` first: `run` is not probed while a job has access
+        return _acquire(home, deadline, stop, (TURN,))
 
 
-def _taken(home: Path, deadline: float, stop: threading.Event, names: Sequence[str]) -> ExitStack:
-    """These locks, once nobody has any of them, taken in that order. Raises AlreadyRunningError."""
+def _acquire(home: Path, deadline: float, stop: threading.Event, names: Sequence[str]) -> ExitStack:
+    """Wait until all these locks are free and take them in this order. Raises AlreadyRunningError."""
     while True:
         with ExitStack() as held:
             try:
@@ -150,4 +126,4 @@ def _taken(home: Path, deadline: float, stop: threading.Event, names: Sequence[s
             except AlreadyRunningError:
                 if stop.is_set() or time.monotonic() >= deadline:
                     raise
-        stop.wait(_LOOK_EVERY)
+        stop.wait(_POLL_INTERVAL)

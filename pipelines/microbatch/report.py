@@ -1,4 +1,4 @@
-"""What a run reports: progress while it runs, and counts and times at its end."""
+"""Progress while a run is under way, and its counts and times at the end."""
 
 import time
 from collections.abc import Iterator
@@ -13,17 +13,17 @@ LAYERS = ("bronze", "silver", "gold")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a layer is: records done since the start, and how many there are (None: nobody knows)."""
+    """How far a layer is: records done since the start, and how many there are (None: unknown)."""
 
     layer: str
     done: int
     total: int | None = None
-    note: str | None = None  # something a person should read
+    note: str | None = None  # a message for the user
 
 
 @dataclass(slots=True)
 class TopicReport:
-    """What a run did with one topic's records."""
+    """What a run did with the records of one topic."""
 
     polled: int = 0
     accepted_on_time: int = 0
@@ -35,7 +35,11 @@ class TopicReport:
 
 @dataclass(slots=True)
 class RunReport:
-    """What a run did. `seconds` are those of each step, summed; steps overlap."""
+    """What a run did. `seconds` is the total time of each step; steps overlap.
+
+    Each field has one writing thread: `polled` the reading thread, `refreshes` the gold thread, all other counts the
+    loop's thread. Each key of `seconds` belongs to one of them.
+    """
 
     topics: dict[str, TopicReport] = field(default_factory=lambda: {topic: TopicReport() for topic in TOPICS})
     rounds: int = 0
@@ -57,12 +61,12 @@ class RunReport:
 
     @property
     def records(self) -> int:
-        """Records handled: read, or judged where only that was done."""
+        """Records processed: those read, or those that got a verdict if the run only did that."""
         return max(self.polled, self.judged)
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
-        """Add the time of the block to the step."""
+        """Add the duration of the block to the step."""
         began = time.perf_counter()
         try:
             yield
@@ -70,13 +74,13 @@ class RunReport:
             self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - began
 
     def count(self, outcome: Outcome) -> None:
-        """Add an outcome's verdicts."""
+        """Add the verdicts of an outcome."""
         report = self.topics[outcome.topic]
         for entry in outcome.ledger:
-            for line in entry["partitions"]:
-                report.accepted_on_time += line["accepted_on_time"]
-                report.accepted_late += line["accepted_late"]
-                report.duplicates += line["duplicates"]
-                report.quarantined += line["quarantined"]
-                for reason, rows in line["reasons"].items():
+            for counts in entry.partitions:
+                report.accepted_on_time += counts.accepted_on_time
+                report.accepted_late += counts.accepted_late
+                report.duplicates += counts.duplicates
+                report.quarantined += counts.quarantined
+                for reason, rows in counts.reasons.items():
                     report.reasons[reason] = report.reasons.get(reason, 0) + rows

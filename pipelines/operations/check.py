@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipelines.bronze.record_ref import _REF
+from pipelines.operations.record_frames import REF
 
-_SHOWN = 5  # offenders named in a line
+MAX_SHOWN = 5  # offenders that a detail names
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,11 @@ class Check:
     detail: str
 
 
-def _offenders(name: str, rows: pl.DataFrame, detail: str = "") -> Check:
-    if not len(rows):
+def no_offenders(name: str, offenders: pl.DataFrame, detail: str = "") -> Check:
+    """Return a check that holds without offenders (`partition`, `offset`) and otherwise names the first ones."""
+    if not len(offenders):
         return Check(name, True, detail)
-    shown = ", ".join(f"{p}/{o}" for p, o in rows.select(_REF).sort(_REF).head(_SHOWN).iter_rows())
-    more = f" and {len(rows) - _SHOWN:,} more" if len(rows) > _SHOWN else ""
-    return Check(
-        name, False, f"{len(rows):,} off, at partition/offset {shown}{more}" + (f" ({detail})" if detail else "")
-    )
+    first = ", ".join(f"{p}/{o}" for p, o in offenders.select(REF).sort(REF).head(MAX_SHOWN).iter_rows())
+    more = f" and {len(offenders) - MAX_SHOWN:,} more" if len(offenders) > MAX_SHOWN else ""
+    context = f" ({detail})" if detail else ""
+    return Check(name, False, f"{len(offenders):,} off, at partition/offset {first}{more}{context}")

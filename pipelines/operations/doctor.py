@@ -1,7 +1,7 @@
-"""`animeverse doctor`: everything that a user can get wrong, looked at one by one, with how to mend it.
+"""`animeverse doctor`: checks the setup and says how to fix what is wrong.
 
-Nothing is made that stays: what a probe writes, it deletes. What is asked over the network is asked all at once, each
-in a thread of its own with a time limit, so that the whole ends in time with everything down. No text shows a secret.
+Every check deletes what it writes. The checks of log, catalog and store run in one thread each with a common time
+limit, so the command ends in time even if all of them are down. Secrets are removed from all texts.
 """
 
 import fcntl
@@ -20,10 +20,11 @@ from pipelines.config.settings import Settings, load_settings
 from pipelines.errors import LakehouseError
 from pipelines.operations.doctor_finding import Finding, nearest, probe_folder
 
-_OLDEST = (3, 11)
-PATIENCE = 10.0  # seconds for all that is asked over the network, together
-NEEDED, WANTED = 200 * 10**6, 2 * 10**9  # bytes free
-_PLAIN = re.compile(
+_OLDEST_PYTHON = (3, 11)
+PROBE_TIMEOUT = 10.0  # seconds for the checks of log, catalog and store together
+MIN_FREE_BYTES, RECOMMENDED_FREE_BYTES = 200 * 10**6, 2 * 10**9
+# Names of client properties whose values are no secrets.
+_PUBLIC_PROPERTIES = re.compile(
     r"endpoint|region|timeout|location|mechanism|protocol|uri|anonymous|addressing|scope|prefix|warehouse"
 )
 
@@ -32,38 +33,38 @@ Probe = Callable[[Settings], Iterable[Finding]]
 
 
 def doctor(home: Path | None = None) -> list[Finding]:
-    """All findings, in the order in which one would mend them."""
-    began = time.monotonic()
-    found = [_python(), _packages()]
+    """Return all findings, in the order in which to fix them."""
+    deadline = time.monotonic() + PROBE_TIMEOUT
+    findings = [_python(), _packages()]
     try:
         settings = load_settings(home=home)
     except LakehouseError as error:
-        mend = "the names and what they take stand in .env.example; what needs the settings was not looked at"
-        return [*found, Finding("settings", "fail", "; ".join(str(error).splitlines()), mend)]
-    found.append(Finding("settings", "ok", f"log {settings.log_url}, catalog {settings.catalog_url}"))
-    found += [_home(settings.home), _space(settings.home), _holder(settings.home)]
-    found += _asked(settings, began + PATIENCE)
-    hidden = _secrets(settings)
-    return [replace(of, detail=_without(of.detail, hidden), mend=_without(of.mend, hidden)) for of in found]
+        mend = ".env.example lists the settings and their values; checks that need settings were skipped"
+        return [*findings, Finding("settings", "fail", "; ".join(str(error).splitlines()), mend)]
+    findings.append(Finding("settings", "ok", f"log {settings.log_url}, catalog {settings.catalog_url}"))
+    findings += [_home(settings.home), _disk_space(settings.home), _writer(settings.home)]
+    findings += _probe_services(settings, deadline)
+    secrets = _secrets(settings)
+    return [replace(f, detail=_redact(f.detail, secrets), mend=_redact(f.mend, secrets)) for f in findings]
 
 
-def _asked(settings: Settings, deadline: float) -> list[Finding]:
-    """What log, catalog and store say, or that they say nothing."""
+def _probe_services(settings: Settings, deadline: float) -> list[Finding]:
+    """Run the checks of log, catalog and store at the same time; a check that is not done at the deadline fails."""
     from pipelines.operations.doctor_log import log
     from pipelines.operations.doctor_store import catalog, store
 
     probes: Mapping[str, Probe] = {"log": log, "catalog": catalog, "store": store}
-    answers: dict[str, list[Finding]] = {name: [] for name in probes}
+    findings: dict[str, list[Finding]] = {name: [] for name in probes}
 
     def work(name: str, probe: Probe) -> None:
         try:
             for finding in probe(settings):
-                answers[name].append(finding)
+                findings[name].append(finding)
         except LakehouseError as error:
-            answers[name].append(Finding(name, "fail", str(error)))
-        except Exception as error:  # a doctor that falls ill helps nobody
-            told = f"{type(error).__name__}: {error}".splitlines()[0]
-            answers[name].append(Finding(name, "fail", told, "this was not foreseen: report it"))
+            findings[name].append(Finding(name, "fail", str(error)))
+        except Exception as error:  # an unexpected error becomes a finding
+            message = f"{type(error).__name__}: {error}".splitlines()[0]
+            findings[name].append(Finding(name, "fail", message, "this is a bug of animeverse: report it"))
 
     threads = {
         name: threading.Thread(target=work, args=(name, probe), name=f"doctor-{name}", daemon=True)
@@ -74,40 +75,40 @@ def _asked(settings: Settings, deadline: float) -> list[Finding]:
     for name, thread in threads.items():
         thread.join(max(0.0, deadline - time.monotonic()))
         if thread.is_alive():
-            what = "the rest of it has no answer" if answers[name] else "no answer"
-            mend = "see that it runs and that its address is right"
-            answers[name] = [*answers[name], Finding(name, "fail", f"{what} within {PATIENCE:.0f} s", mend)]
-    return [finding for found in answers.values() for finding in found]
+            what = "no answer to the remaining checks" if findings[name] else "no answer"
+            mend = "check that it is running and that its address is right"
+            findings[name] = [*findings[name], Finding(name, "fail", f"{what} within {PROBE_TIMEOUT:.0f} s", mend)]
+    return [finding for name in probes for finding in findings[name]]
 
 
 def _python() -> Finding:
-    found = ".".join(map(str, sys.version_info[:3]))
-    if tuple(sys.version_info) < _OLDEST:
-        return Finding("python", "fail", found, "expected 3.11 or newer: make PYTHON=python3.12 install")
-    return Finding("python", "ok", found)
+    version = ".".join(map(str, sys.version_info[:3]))
+    if tuple(sys.version_info) < _OLDEST_PYTHON:
+        return Finding("python", "fail", version, "expected 3.11 or newer: make PYTHON=python3.12 install")
+    return Finding("python", "ok", version)
 
 
 def _packages() -> Finding:
     from packaging.requirements import Requirement
 
     try:
-        wanted = [Requirement(text) for text in metadata.requires("animeverse") or []]
+        requirements = [Requirement(text) for text in metadata.requires("animeverse") or []]
     except metadata.PackageNotFoundError:
         return Finding("packages", "warn", "animeverse itself is not installed", "`make install`")
-    off, count = [], 0
-    for of in wanted:
-        if of.marker is not None and not of.marker.evaluate({"extra": ""}):
+    faults, count = [], 0
+    for requirement in requirements:
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
         count += 1
         try:
-            version = metadata.version(of.name)
+            version = metadata.version(requirement.name)
         except metadata.PackageNotFoundError:
-            off.append(f"{of.name} is missing")
+            faults.append(f"{requirement.name} is missing")
             continue
-        if not of.specifier.contains(version, prereleases=True):
-            off.append(f"{of.name} is {version}, expected {of.specifier}")
-    if off:
-        return Finding("packages", "fail", "; ".join(off), "`make install` installs what is locked")
+        if not requirement.specifier.contains(version, prereleases=True):
+            faults.append(f"{requirement.name} is {version}, expected {requirement.specifier}")
+    if faults:
+        return Finding("packages", "fail", "; ".join(faults), "`make install` installs the locked versions")
     return Finding("packages", "ok", f"{count} as expected")
 
 
@@ -115,24 +116,24 @@ def _home(home: Path) -> Finding:
     try:
         probe_folder(home)
     except OSError as error:
-        mend = "give it to this user (chown), or name another folder by ANIMEVERSE_HOME"
+        mend = "make this user its owner (chown), or set ANIMEVERSE_HOME to another folder"
         return Finding("home", "fail", f"{home} cannot be written: {error.strerror}", mend)
-    return Finding("home", "ok", f"{home}" + ("" if home.exists() else " (made by the first command that writes)"))
+    return Finding("home", "ok", f"{home}" + ("" if home.exists() else " (created by the first command that writes)"))
 
 
-def _space(home: Path) -> Finding:
+def _disk_space(home: Path) -> Finding:
     free = shutil.disk_usage(nearest(home)).free
     detail = f"{free / 10**9:.1f} GB free"
-    mend = "free some space (`animeverse maintain` gives back what is not needed), or move ANIMEVERSE_HOME"
-    return (
-        Finding("disk", "fail", detail, mend)
-        if free < NEEDED
-        else (Finding("disk", "warn", detail, mend) if free < WANTED else Finding("disk", "ok", detail))
-    )
+    mend = "free some space (`animeverse maintain` deletes what is no longer needed), or move ANIMEVERSE_HOME"
+    if free < MIN_FREE_BYTES:
+        return Finding("disk", "fail", detail, mend)
+    if free < RECOMMENDED_FREE_BYTES:
+        return Finding("disk", "warn", detail, mend)
+    return Finding("disk", "ok", detail)
 
 
-def _holder(home: Path) -> Finding:
-    """Whether a run holds the home; the lock's file is not made for that."""
+def _writer(home: Path) -> Finding:
+    """Whether a run holds the home's lock. Does not create the lock file."""
     try:
         handle = os.open(home / "run.lock", os.O_RDONLY)
     except OSError:
@@ -141,19 +142,20 @@ def _holder(home: Path) -> Finding:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         pid = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
-        return Finding("writer", "warn", f"pid {pid} writes this home", "a second writer is refused: stop it first")
+        return Finding("writer", "warn", f"pid {pid} is writing to this home", "stop it before you start another run")
     finally:
         os.close(handle)
     return Finding("writer", "ok", "no run holds the home")
 
 
 def _secrets(settings: Settings) -> list[str]:
-    """All values that no text may show."""
-    given = {**settings.kafka, **settings.s3, **settings.catalog}
-    return sorted({v for name, v in given.items() if len(v) > 2 and not _PLAIN.search(name)}, key=len, reverse=True)
+    """Return the values to remove from all texts, the longest first."""
+    properties = {**settings.kafka, **settings.s3, **settings.catalog}
+    secrets = {value for name, value in properties.items() if len(value) > 2 and not _PUBLIC_PROPERTIES.search(name)}
+    return sorted(secrets, key=len, reverse=True)
 
 
-def _without(text: str, secrets: Iterable[str]) -> str:
+def _redact(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
     text = " ".join(text.split()).partition("; then run the command again")[0]

@@ -1,4 +1,4 @@
-"""The finding of a doctor probe."""
+"""The result of one check of `animeverse doctor`, and a write test of a folder."""
 
 import os
 import uuid
@@ -9,33 +9,36 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check: what was found, and what to do about it where it is not fine."""
+    """One check: what was found, and how to fix it unless the status is `ok`."""
 
     name: str
     status: Literal["ok", "warn", "fail"]
     detail: str
-    mend: str = ""
+    mend: str = ""  # how to fix it
 
 
 def nearest(path: Path) -> Path:
-    """The path, or what is there above it."""
+    """Return the path, or its nearest parent that exists."""
     return path if path.exists() or path == path.parent else nearest(path.parent)
 
 
 def probe_folder(folder: Path) -> None:
-    """Write, read, write again where it must fail, delete; in the folder or what is there above it. Raises OSError."""
-    there = nearest(folder)
-    if not there.is_dir():
-        raise NotADirectoryError(20, "is a file, not a folder", str(there))
-    path = there / f".animeverse-doctor-{uuid.uuid4().hex}"
+    """Create, read and delete a file in the folder or its nearest existing parent. Raises OSError.
+
+    Also checks that a second exclusive creation of the file fails.
+    """
+    existing = nearest(folder)
+    if not existing.is_dir():
+        raise NotADirectoryError(20, "is a file, not a folder", str(existing))
+    path = existing / f".animeverse-doctor-{uuid.uuid4().hex}"
     try:
         path.write_bytes(b"probe")
         if path.read_bytes() != b"probe":
-            raise OSError(5, "gave back other bytes than were written", str(path))
+            raise OSError(5, "returned other bytes than were written", str(path))
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         except FileExistsError:
             return
-        raise OSError(5, "lets a file be made twice", str(path))
+        raise OSError(5, "lets a file be created twice", str(path))
     finally:
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What `animeverse doctor` asks the catalog and the store."""
+"""Checks of `animeverse doctor` for the catalog and the store."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -9,21 +9,18 @@ from pipelines.config.settings import Settings
 from pipelines.errors import LakehouseError, PermanentError
 from pipelines.operations.doctor_finding import Finding, probe_folder
 
-_ADDRESS = "see that it runs, and check ANIMEVERSE_CATALOG_URL and who you are (ANIMEVERSE_CATALOG_…)"
-
 
 def catalog(settings: Settings) -> Iterator[Finding]:
-    """It can be reached, knows us, and no migration into it was left half done."""
+    """The catalog is reachable, accepts the credentials, and contains no unfinished migration."""
     path = settings.catalog_path
     if path is not None:
         fault = _sqlite_fault(path)
-        if fault is not None or not path.exists():
-            mend = "move the file away, or name another by ANIMEVERSE_CATALOG_URL"
-            yield (
-                Finding("catalog", "fail", fault, mend)
-                if fault
-                else Finding("catalog", "ok", f"{path} is made by the first run")
-            )
+        if fault is not None:
+            mend = "move the file away, or set ANIMEVERSE_CATALOG_URL to another one"
+            yield Finding("catalog", "fail", fault, mend)
+            return
+        if not path.exists():
+            yield Finding("catalog", "ok", f"{path} is created by the first run")
             return
     from pipelines.lake.catalog import Lake, refuse_unfinished
 
@@ -32,20 +29,21 @@ def catalog(settings: Settings) -> Iterator[Finding]:
             names = lake.names()
             refuse_unfinished(lake)
     except PermanentError as error:
-        yield Finding("catalog", "fail", str(error), "`animeverse migrate`, as before")
+        yield Finding("catalog", "fail", str(error), "repeat the same `animeverse migrate`")
     except LakehouseError as error:
-        yield Finding("catalog", "fail", str(error), _ADDRESS)
+        mend = "check that it is running, its address ANIMEVERSE_CATALOG_URL and the credentials ANIMEVERSE_CATALOG_…"
+        yield Finding("catalog", "fail", str(error), mend)
     else:
         yield Finding("catalog", "ok", f"{settings.catalog_url} answers: {len(names)} tables")
 
 
 def _sqlite_fault(path: Path) -> str | None:
-    """What is wrong with a catalog's file, which is not touched; None: nothing, or it is not there and may be made."""
+    """Return why a file cannot be the SQLite catalog, or None if it can or can be created. Does not change it."""
     if not path.exists():
         try:
             probe_folder(path.parent)
         except OSError as error:
-            return f"{path} cannot be made: {error.strerror}"
+            return f"{path} cannot be created: {error.strerror}"
         return None
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as connection:
@@ -56,41 +54,45 @@ def _sqlite_fault(path: Path) -> str | None:
 
 
 def store(settings: Settings) -> Iterator[Finding]:
-    """A file can be written, read, made once only, and deleted."""
+    """A file can be written, read and deleted, and a second exclusive creation fails."""
     root = settings.lake_root
     if "://" not in root:
         try:
             probe_folder(Path(root))
         except OSError as error:
-            mend = "give it to this user (chown), or name another place by ANIMEVERSE_LAKE_ROOT"
+            mend = "make this user its owner (chown), or set ANIMEVERSE_LAKE_ROOT to another folder"
             yield Finding("store", "fail", f"{root} cannot be written: {error.strerror}", mend)
         else:
             yield Finding("store", "ok", f"{root}: written, read, deleted")
         return
-    from pipelines.lake.probe import probe_store, writes_only_once
+    from pipelines.lake.probe import probe_store
 
     try:
         probe_store(settings)
     except LakehouseError as error:
         mend = (
-            "see that it runs; check address, keys and rights (AWS_… or ANIMEVERSE_S3_…), and that the bucket is there"
+            "check that it is running, its address, keys and permissions (AWS_… or ANIMEVERSE_S3_…), and that the "
+            "bucket exists"
         )
         yield Finding("store", "fail", str(error), mend)
         return
     if "s3.region" in settings.s3:
         yield Finding("store", "ok", f"{root}: written, read, deleted")
     else:
-        mend = "set AWS_REGION to the bucket's"
-        yield Finding(
-            "store", "warn", f"{root}: written, read, deleted; but without a region AWS is asked for one", mend
-        )
-    once = writes_only_once(settings)
-    if once is None:
-        yield Finding(
-            "store: conditional write", "ok", "not tried: no keys are given, or it is behind a profile or a role"
-        )
-    elif once:
-        yield Finding("store: conditional write", "ok", "a second writer of one key is refused")
-    else:
-        mend = "fine as long as the catalog decides who commits, as here; other programs may rely on it"
-        yield Finding("store: conditional write", "warn", "If-None-Match is ignored: a second writer wins", mend)
+        detail = f"{root}: written, read, deleted; but no region is set, so AWS is asked for it"
+        yield Finding("store", "warn", detail, "set AWS_REGION to the bucket's")
+    yield _conditional_write(settings)
+
+
+def _conditional_write(settings: Settings) -> Finding:
+    """The store refuses a second writer of one key."""
+    from pipelines.lake.probe import writes_only_once
+
+    name = "store: conditional write"
+    is_refused = writes_only_once(settings)
+    if is_refused is None:
+        return Finding(name, "ok", "not tried: the settings hold no keys, a profile or a role is used instead")
+    if is_refused:
+        return Finding(name, "ok", "a second writer of one key is refused")
+    mend = "animeverse does not need it, since its catalog decides who commits; other programs may rely on it"
+    return Finding(name, "warn", "If-None-Match is ignored: a second writer wins", mend)

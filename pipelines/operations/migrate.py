@@ -1,10 +1,14 @@
-"""`animeverse migrate`: a local lakehouse goes on in another store and catalog. How a table is taken: lake_copy.py.
+"""`animeverse migrate`: copies a local lakehouse to another store and catalog. `pipelines.lake.copy` copies one table.
 
-The order makes it safe to end at any line. First all tables are copied and compared, row by row, where the target's
-catalog does not know of them. Then `ops.migrations` is made there, empty: as long as it is empty no `run` touches the
-target. Then the tables are registered, one by one, and the report becomes the rows of `ops.migrations`: done. Repeated,
-it takes files that are there, makes anew what is not a copy of the source as it is now, and refuses a target that has
-tables of another origin. The source is only read, and its locks are held. The log is not moved.
+The order of the steps allows an interruption at any point:
+
+1. Copy all tables to the target store and compare them row by row. The target catalog does not contain them yet.
+2. Create an empty `ops.migrations` in the target catalog. While it is empty, no `run` writes to the target.
+3. Register the tables in the target catalog, one by one.
+4. Write the report to `ops.migrations`, which completes the migration.
+
+A repeated migration reuses copied files, copies a table again if the source has changed, and refuses a target that
+contains other tables. The source is only read, while its locks are held. The log is not copied.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +29,7 @@ from pipelines.lake.catalog import MIGRATIONS, Lake, LakeTable, catalog_properti
 from pipelines.lake.copy import Content, content, has_origin, is_copy_of, publish, stage
 from pipelines.lake.open_catalog import open_catalog
 
-_SCHEMA = pa.schema(
+MIGRATIONS_SCHEMA = pa.schema(
     [
         pa.field("migrated_at", TIMESTAMP, nullable=False),
         pa.field("table", pa.string(), nullable=False),
@@ -41,7 +45,7 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Migrated:
-    """One table: the same rows in source and target, said by number and digest. `files` and `bytes` are of the data."""
+    """One table with the same rows in source and target. `files` and `bytes` count the target's data files."""
 
     table: str
     rows: int
@@ -53,14 +57,14 @@ class Migrated:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was migrated; `is_new` is False where all of it had been before."""
+    """The migrated tables. `is_new` is False if an earlier migration had already copied them."""
 
     tables: tuple[Migrated, ...]
     is_new: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """For a program."""
-        return {"is_new": self.is_new, "tables": [asdict(of) for of in self.tables]}
+        """Return a JSON-able dict."""
+        return {"is_new": self.is_new, "tables": [asdict(table) for table in self.tables]}
 
 
 def migrate(
@@ -71,7 +75,12 @@ def migrate(
     say: Callable[[str], None] = lambda text: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Report:
-    """Copy all tables, prove them equal, register them. Raises UsageError, PermanentError, StoreUnavailableError."""
+    """Copy all tables, compare them with the source and register them in the target catalog.
+
+    `say` receives progress messages, `stopped` is asked between files whether to stop. Raises UsageError if source and
+    target overlap, PermanentError if the target contains other tables, CheckFailedError if a copy differs, and
+    StoreUnavailableError.
+    """
     _refuse_same(source, target)
     with (
         home_lock(source.home),
@@ -80,21 +89,22 @@ def migrate(
         closing(Lake.open(target)) as new,
     ):
         tables = {name: old.table(name) for name in old.names() if name != MIGRATIONS}
-        if (known := _known(tables, new)) is not None:
-            return known
-        staging_file = _empty(source.home / "migrating.db")
-        with closing(_staging(staging_file, target, new)) as staging:
-            staged, lines = _stage_all(tables, staging, target, say, stopped)
-            marker = new.ensure(MIGRATIONS, _SCHEMA)
+        if (finished := _finished_report(tables, new)) is not None:
+            return finished
+        staging_file = source.home / "migrating.db"
+        _delete_database(staging_file)  # left by a migration that was killed
+        with closing(_open_staging(staging_file, target, new)) as staging:
+            copies, migrated = _stage_all(tables, staging, target, say, stopped)
+            marker = new.ensure(MIGRATIONS, MIGRATIONS_SCHEMA)
             fault_point("migrate.marked")
-            for copied in staged:
-                there = new.find(copied.name)
-                if there is None or not is_copy_of(there, tables[copied.name]):
+            for copied in copies:
+                registered = new.find(copied.name)
+                if registered is None or not is_copy_of(registered, tables[copied.name]):
                     publish(copied, new)
-        rows = [{"migrated_at": clock(), "source_catalog": source.catalog_url, **asdict(line)} for line in lines]
-        marker.append(pa.Table.from_pylist(rows, schema=_SCHEMA), {})
-        _empty(staging_file)
-        return Report(tuple(lines), True)
+        rows = [{"migrated_at": clock(), "source_catalog": source.catalog_url, **asdict(table)} for table in migrated]
+        marker.append(pa.Table.from_pylist(rows, schema=MIGRATIONS_SCHEMA), {})
+        _delete_database(staging_file)
+        return Report(tuple(migrated), True)
 
 
 def _stage_all(
@@ -104,22 +114,23 @@ def _stage_all(
     say: Callable[[str], None],
     stopped: Callable[[], bool],
 ) -> tuple[list[LakeTable], list[Migrated]]:
+    """Copy all tables to the target store and register them in the staging catalog."""
     root = target.lake_root if "://" in target.lake_root else f"file://{target.lake_root}"
-    staged, lines = [], []
+    copies, migrated = [], []
     for name, table in tables.items():
-        copied, same = _copied(table, staging, root, stopped)
+        copied, copied_content = _copy_table(table, staging, root, stopped)
         totals = copied.totals()
         files, size = totals.get("total-data-files", 0), totals.get("total-files-size", 0)
-        staged.append(copied)
-        lines.append(Migrated(name, same.rows, files, size, same.digest, table.snapshot_id))
-        say(f"copied {name}: {same.rows:,} rows")
-    return staged, lines
+        copies.append(copied)
+        migrated.append(Migrated(name, copied_content.rows, files, size, copied_content.digest, table.snapshot_id))
+        say(f"copied {name}: {copied_content.rows:,} rows")
+    return copies, migrated
 
 
 def _refuse_same(source: Settings, target: Settings) -> None:
     if source.catalog_url == target.catalog_url:
         raise UsageError(
-            f"the target's catalog is the source's, {source.catalog_url}: name another one by --to-catalog or by "
+            f"the target's catalog is the source's, {source.catalog_url}: set another one with --to-catalog or with "
             "ANIMEVERSE_CATALOG_URL in the file of --to"
         )
     ours, theirs = (Path(s.lake_root) if "://" not in s.lake_root else None for s in (source, target))
@@ -129,13 +140,16 @@ def _refuse_same(source: Settings, target: Settings) -> None:
         is_same = one == two or one in two.parents or two in one.parents
     if is_same:
         raise UsageError(
-            f"the target's files would lie among the source's, in {target.lake_root}: name another place by "
-            "--to-lake-root or by ANIMEVERSE_LAKE_ROOT in the file of --to"
+            f"the target's files would be among the source's, in {target.lake_root}: set another folder or bucket with "
+            "--to-lake-root or with ANIMEVERSE_LAKE_ROOT in the file of --to"
         )
 
 
-def _known(tables: Mapping[str, LakeTable], new: Lake) -> Report | None:
-    """The report of a finished migration of these very tables; None where it has to be done, or gone on with."""
+def _finished_report(tables: Mapping[str, LakeTable], new: Lake) -> Report | None:
+    """Return the report of a finished migration of these tables, or None if it has to be started or continued.
+
+    Raises PermanentError if the target contains anything else.
+    """
     names = new.names()
     if MIGRATIONS not in names:
         if names:
@@ -151,42 +165,43 @@ def _known(tables: Mapping[str, LakeTable], new: Lake) -> Report | None:
         if foreign:
             raise PermanentError(
                 f"a migration of another lakehouse into the catalog {new.properties['uri']} was not finished: "
-                f"{foreign[0]} is not this one's. Finish that one, or empty the catalog. Nothing was changed."
+                f"{foreign[0]} is not from this one. Finish that migration, or empty the catalog. Nothing was changed."
             )
         return None
     if foreign or any(name not in others or not is_copy_of(new.table(name), table) for name, table in tables.items()):
         raise PermanentError(
-            f"the catalog {new.properties['uri']} holds a migration that is finished, and source or target went on "
-            "since: migrating again would undo what the target did. Nothing was changed."
+            f"the catalog {new.properties['uri']} holds a finished migration, and source or target went on since: "
+            "another migration would undo the target's changes. Nothing was changed."
         )
     rows = marker.read().drop_columns(["migrated_at", "source_catalog"]).to_pylist()
-    return Report(tuple(sorted((Migrated(**row) for row in rows), key=lambda of: of.table)), False)
+    return Report(tuple(sorted((Migrated(**row) for row in rows), key=lambda table: table.table)), False)
 
 
-def _copied(source: LakeTable, staging: Lake, root: str, stopped: Callable[[], bool]) -> tuple[LakeTable, Content]:
-    """The copy, proved equal. Files left by an interrupted copy are believed once."""
+def _copy_table(source: LakeTable, staging: Lake, root: str, stopped: Callable[[], bool]) -> tuple[LakeTable, Content]:
+    """Copy a table and compare it with the source. Raises CheckFailedError if the copy differs.
+
+    The first attempt reuses the files of an interrupted copy; if the result differs, all files are copied again.
+    """
     expected = content(source)
     for trust in (True, False):
-        if (before := staging.find(source.name)) is not None:
-            staging.catalog.drop_table(before.name)
+        if (earlier := staging.find(source.name)) is not None:
+            staging.catalog.drop_table(earlier.name)
         copied = stage(source, staging, root, trust=trust, stopped=stopped)
         if content(copied) == expected and copied.totals().get("total-records", 0) == expected.rows:
             return copied, expected
     raise CheckFailedError(
-        f"{source.name}: its copy below {root} does not read as the source does ({expected.rows:,} rows). The target's "
-        "catalog was told of nothing. See whether the store keeps what it is given (`animeverse doctor`), and repeat."
+        f"{source.name}: its copy in {root} differs from the source ({expected.rows:,} rows). The target catalog was "
+        "not changed. Check that the store returns what is written to it (`animeverse doctor`), and repeat."
     )
 
 
-def _empty(path: Path) -> Path:
-    """The staging catalog's place, empty: what a killed migration left there is of no use."""
-    for ending in ("", "-journal", "-wal", "-shm"):
+def _delete_database(path: Path) -> None:
+    for suffix in ("", "-journal", "-wal", "-shm"):
         with suppress(FileNotFoundError):
-            Path(f"{path}{ending}").unlink()
-    return path
+            Path(f"{path}{suffix}").unlink()
 
 
-def _staging(file: Path, target: Settings, new: Lake) -> Lake:
-    """A catalog of this process alone, over the target's store; a REST catalog may know more of the store than we."""
+def _open_staging(file: Path, target: Settings, new: Lake) -> Lake:
+    """Open a private catalog over the target store. A REST catalog may add properties of the store."""
     properties = {**catalog_properties(target), **new.catalog.properties, "type": "sql", "uri": f"sqlite:///{file}"}
     return Lake(open_catalog("staging", properties), properties)

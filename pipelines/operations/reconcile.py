@@ -1,11 +1,12 @@
-"""What became of every record, counted again from the tables, by topic and by day; and whether it adds up.
+"""`animeverse reconcile`: recounts the records of every topic by verdict and day, and reports contradictions.
 
-Bronze, accepted events and quarantine are counted where they lie; duplicates leave no row, so the ledger says how many
-there were. The log is asked how many records it holds. Reads only, streams, holds nothing that grows with the history
-but the places of quarantined and released records. `verify` goes to the single record; this is for people.
+Bronze, accepted events and quarantine are counted from their tables. Duplicates leave no row; their number comes from
+the ledger. The log reports how many records it holds. Reads only and streams; memory grows only with the number of
+quarantined and released records. `verify` compares single records instead.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import date
 
 import polars as pl
@@ -13,108 +14,98 @@ import polars as pl
 from pipelines.bronze.position import Position
 from pipelines.bronze.removed_range import KEYS, RemovedRange, with_batch
 from pipelines.bronze.topic_identity import with_bronze_partitions
+from pipelines.config.log import LogConnection, connect_log
 from pipelines.config.settings import Settings
 from pipelines.contracts.registry import TOPICS
 from pipelines.contracts.tables import bronze_name, checkpoint_table
-from pipelines.errors import LogRefusedError, LogUnavailableError
+from pipelines.errors import LogRefusedError
 from pipelines.lake.catalog import Lake, LakeTable, open_lakehouse
 from pipelines.log.interface import Log, TopicState
-from pipelines.log.open import open_log
+from pipelines.log.scan import scan
+from pipelines.operations.log_topic import topic_mismatch
 from pipelines.operations.record_counts import RecordCounts, Releases, TopicReconciliation
+from pipelines.operations.record_frames import REF
 from pipelines.quarantine.records import KEY_COLUMNS, QuarantineFilter, read_rows
 from pipelines.quarantine.release_log import ReleaseHistory
 from pipelines.silver.ledger import read_ledger
 
 _CHUNK = 200_000  # records read from the log at a time
-_REF = ["partition", "offset"]
 
 
 def count_topics(settings: Settings) -> list[TopicReconciliation]:
-    """Every topic that bronze has a table of. Raises NoLakehouseError where there is nothing to count."""
-    lake = open_lakehouse(settings)
-    try:
-        # In this order each holds at least what the ones before it count, also while a run goes on.
-        anchors = {topic: lake.find(checkpoint_table(topic)) for topic in TOPICS}
+    """Count every topic that has a bronze table. Raises NoLakehouseError without a lakehouse."""
+    with closing(open_lakehouse(settings)) as lake:
+        # Opened in this order, each table holds at least what the ones before it count, even beside a running pipeline.
+        silver = {topic: lake.find(checkpoint_table(topic)) for topic in TOPICS}
         ledger = pl.DataFrame(pl.from_arrow(read_ledger(lake).drop_columns(["quarantined_by_reason"])))
-        book = ReleaseHistory.read(lake)
-        log, unreachable = _open(settings)
-        try:
+        history = ReleaseHistory.read(lake)
+        with closing(connect_log(settings)) as connection:
             return [
-                _topic(lake, anchor, log, unreachable, topic, ledger.filter(pl.col("topic") == topic), book)
-                for topic, anchor in anchors.items()
+                _count_topic(lake, table, connection, topic, ledger.filter(pl.col("topic") == topic), history)
+                for topic, table in silver.items()
                 if lake.find(bronze_name(topic)) is not None
             ]
-        finally:
-            if log is not None:
-                log.close()
-    finally:
-        lake.close()
 
 
-def _open(settings: Settings) -> tuple[Log | None, str]:
-    log = open_log(settings.log_url, kafka=settings.kafka, topic_prefix=settings.topic_prefix)
-    try:
-        _ = log.identity
-    except LogUnavailableError as error:
-        return None, str(error)
-    return log, ""
-
-
-def _topic(
+def _count_topic(
     lake: Lake,
-    anchor: LakeTable | None,
-    log: Log | None,
-    unreachable: str,
+    silver: LakeTable | None,
+    connection: LogConnection,
     topic: str,
     ledger: pl.DataFrame,
-    book: ReleaseHistory,
+    history: ReleaseHistory,
 ) -> TopicReconciliation:
-    consumed = int(anchor.checkpoint().get("consumed", 0)) if anchor is not None else 0
+    consumed = int(silver.checkpoint().get("consumed", 0)) if silver is not None else 0
     ledger = ledger.filter(pl.col("batch_id") <= consumed)
-    stopped = read_rows(lake, QuarantineFilter(topic), KEY_COLUMNS).select(*_REF, "reasons")
+    quarantined = read_rows(lake, QuarantineFilter(topic), KEY_COLUMNS).select(*REF, "reasons")
     bronze = lake.table(bronze_name(topic))
     position = Position.of(bronze)
-    log = None if log is None else with_bronze_partitions(log, topic, position.incarnation)
-    state, fault = _state(log, unreachable, topic, position)
-    counted = TopicReconciliation(topic, None, RecordCounts(), {}, {}, None, [])
+    log = None
+    if connection.log is not None:
+        log = with_bronze_partitions(connection.log, topic, position.incarnation)
+    state, log_fault = _topic_state(log, connection.error, topic, position)
+    result = TopicReconciliation(topic, None, RecordCounts(), {}, {}, None, [])
 
-    cut = RemovedRange.of(bronze)
+    removed = RemovedRange.of(bronze)
     day = pl.coalesce("bronze_at", "silver_at").dt.date().alias("day")
-    removed = ledger.filter(pl.col("batch_id") <= cut.through).select(*KEYS, "offset_from", "offset_to", "polled", day)
-    first_offsets = cut.first_held(state.first_offsets) if state is not None else {}
-    batch_days, held, caught = _count_bronze(counted, bronze, consumed, stopped, first_offsets)
-    caught += _count_removed(counted, removed, stopped.filter(cut.is_below))
-    batch_days |= dict(removed.select("batch_id", "day").iter_rows())
-    copies = _copies(book, topic)
-    accepted_copies = _count_accepted(counted, anchor, copies, removed)
-    _count_duplicates(counted, ledger, batch_days)
-    for tally in counted.days.values():
-        counted.tally.add(tally)
+    removed_entries = ledger.filter(pl.col("batch_id") <= removed.through).select(
+        *KEYS, "offset_from", "offset_to", "polled", day
+    )
+    first_offsets = removed.first_held(state.first_offsets) if state is not None else {}
+    batch_days, in_bronze, known_quarantined = _count_bronze(result, bronze, consumed, quarantined, first_offsets)
+    known_quarantined += _count_removed(result, removed_entries, quarantined.filter(removed.is_below))
+    batch_days |= dict(removed_entries.select("batch_id", "day").iter_rows())
+    copies = _released_copies(history, topic)
+    accepted_copies = _count_accepted(result, silver, copies, removed_entries)
+    _count_duplicates(result, ledger, batch_days)
+    for counts in result.days.values():
+        result.tally.add(counts)
     if len(copies):
-        again = len(copies.join(stopped, on=_REF, how="semi", maintain_order="left"))
-        counted.releases = Releases(len(copies), accepted_copies, again, len(copies) - accepted_copies - again)
+        again = len(copies.join(quarantined, on=REF, how="semi", maintain_order="left"))
+        result.releases = Releases(len(copies), accepted_copies, again, len(copies) - accepted_copies - again)
     if log is not None and state is not None:
-        elsewhere = counted.tally.received - sum(held.values())  # from files, or gone by now
-        counted.log = sum(_records_held(log, topic, state, first_offsets, position, held)) + elsewhere
-    if fault and counted.tally.received:
-        counted.faults.append(fault)
-    if off := cut.off(ledger):
-        counted.faults.append(f"retention removed {cut}, of partitions {off} the ledger says otherwise")
-    counted.faults += _faults(counted, len(stopped) - caught)
-    return counted
+        only_in_bronze = result.tally.received - sum(in_bronze.values())  # from files, or gone from the log
+        result.log = sum(_records_held(log, topic, state, first_offsets, position, in_bronze)) + only_in_bronze
+    if log_fault and result.tally.received:
+        result.faults.append(log_fault)
+    if partitions := removed.off(ledger):
+        result.faults.append(f"retention removed {removed}, of partitions {partitions} the ledger says otherwise")
+    result.faults += _faults(result, len(quarantined) - known_quarantined)
+    return result
 
 
-def _state(log: Log | None, unreachable: str, topic: str, position: Position) -> tuple[TopicState | None, str | None]:
-    """The topic as the log has it, by bronze's numbers; or why that says nothing about bronze."""
+def _topic_state(
+    log: Log | None, error: str | None, topic: str, position: Position
+) -> tuple[TopicState | None, str | None]:
+    """Return the topic's state in bronze's partition numbers, or why the log cannot be compared with bronze."""
     if log is None:
-        return None, unreachable
+        return None, error
     try:
         state = log.topic_state(topic)
-    except LogRefusedError as error:
-        return None, str(error)
-    if position.topic_id not in (None, state.topic_id):
-        return None, f"bronze was read from topic {position.topic_id}, the log's is {state.topic_id}"
-    return state, None
+    except LogRefusedError as refusal:
+        return None, str(refusal)
+    mismatch = topic_mismatch(position, state)
+    return (None, mismatch) if mismatch else (state, None)
 
 
 def _frames(table: LakeTable | None, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
@@ -123,95 +114,97 @@ def _frames(table: LakeTable | None, columns: Sequence[str]) -> Iterator[pl.Data
 
 
 def _count_bronze(
-    counted: TopicReconciliation,
+    result: TopicReconciliation,
     bronze: LakeTable,
     consumed: int,
-    stopped: pl.DataFrame,
+    quarantined: pl.DataFrame,
     first_offsets: Mapping[int, int],
 ) -> tuple[dict[int, date], dict[int, int], int]:
-    """Counts records by day of ingestion, and those in quarantine.
+    """Count bronze records, and the quarantined ones among them, by day of ingestion.
 
-    Returns the day of each batch; by partition of the log how many rows lie where the log still holds records; how many
-    rows of the quarantine are rows of bronze.
+    Returns the day of each batch, the number of bronze rows by partition from `first_offsets` on, and the number of
+    quarantine rows that bronze holds.
     """
     batch_days: dict[int, date] = {}
-    held, known = dict.fromkeys(first_offsets, 0), 0
-    for raw in _frames(bronze, [*_REF, "ingested_at", "batch_id"]):
-        frame = raw.with_columns(day=pl.col("ingested_at").dt.date())
+    in_log_range, known_quarantined = dict.fromkeys(first_offsets, 0), 0
+    for rows in _frames(bronze, [*REF, "ingested_at", "batch_id"]):
+        frame = rows.with_columns(day=pl.col("ingested_at").dt.date())
         batch_days.update(frame.select("batch_id", "day").unique().iter_rows())
         by_day = frame.group_by("day").agg(pl.len(), (pl.col("batch_id") > consumed).sum())
-        for day, rows, waiting in by_day.iter_rows():
-            counted.days.setdefault(day, RecordCounts()).add(RecordCounts(received=rows, waiting=waiting))
-        found = frame.join(stopped, on=_REF, how="inner", maintain_order="left")
-        known += len(found)
-        caught = found.filter(pl.col("batch_id") <= consumed)
-        for day, rows in caught.group_by("day").len().iter_rows():
-            counted.days[day].quarantined += rows
-        for day, reason, rows in caught.explode("reasons").group_by("day", "reasons").len().sort("reasons").iter_rows():
-            counted.days[day].add_reasons({reason: rows})
+        for day, received, waiting in by_day.iter_rows():
+            result.days.setdefault(day, RecordCounts()).add(RecordCounts(received=received, waiting=waiting))
+        found = frame.join(quarantined, on=REF, how="inner", maintain_order="left")
+        known_quarantined += len(found)
+        _add_quarantined(result, found.filter(pl.col("batch_id") <= consumed))
         for partition, first in first_offsets.items():
-            here = (pl.col("partition") == partition) & (pl.col("offset") >= first)
-            held[partition] += frame.select(here.sum()).item()
-    return batch_days, held, known
+            is_in_range = (pl.col("partition") == partition) & (pl.col("offset") >= first)
+            in_log_range[partition] += frame.select(is_in_range.sum()).item()
+    return batch_days, in_log_range, known_quarantined
 
 
-def _count_removed(counted: TopicReconciliation, removed: pl.DataFrame, stopped: pl.DataFrame) -> int:
-    """Records that retention removed from bronze, by the ledger; those in quarantine; how many those are."""
-    for day, rows in removed.group_by("day").agg(pl.col("polled").sum()).iter_rows():
-        counted.days.setdefault(day, RecordCounts()).add(RecordCounts(received=rows))
-    caught = with_batch(stopped, removed).drop_nulls("day")
-    for day, rows in caught.group_by("day").len().iter_rows():
-        counted.days[day].quarantined += rows
-    for day, reason, rows in caught.explode("reasons").group_by("day", "reasons").len().sort("reasons").iter_rows():
-        counted.days[day].add_reasons({reason: rows})
-    return len(caught)
+def _count_removed(result: TopicReconciliation, removed_entries: pl.DataFrame, quarantined: pl.DataFrame) -> int:
+    """Count records that retention removed from bronze by the ledger; return how many of them are in quarantine."""
+    for day, received in removed_entries.group_by("day").agg(pl.col("polled").sum()).iter_rows():
+        result.days.setdefault(day, RecordCounts()).add(RecordCounts(received=received))
+    found = with_batch(quarantined, removed_entries).drop_nulls("day")
+    _add_quarantined(result, found)
+    return len(found)
 
 
-def _copies(book: ReleaseHistory, topic: str) -> pl.DataFrame:
-    mine = book.rows.filter(pl.col("topic") == topic)
-    return mine.select(partition="release_partition", offset="release_offset").unique(maintain_order=True)
+def _add_quarantined(result: TopicReconciliation, records: pl.DataFrame) -> None:
+    """Add quarantined records (`day`, `reasons`) to the counts of their days."""
+    for day, rows in records.group_by("day").len().iter_rows():
+        result.days[day].quarantined += rows
+    by_reason = records.explode("reasons").group_by("day", "reasons").len().sort("reasons")
+    for day, reason, rows in by_reason.iter_rows():
+        result.days[day].add_reasons({reason: rows})
+
+
+def _released_copies(history: ReleaseHistory, topic: str) -> pl.DataFrame:
+    own = history.rows.filter(pl.col("topic") == topic)
+    return own.select(partition="release_partition", offset="release_offset").unique(maintain_order=True)
 
 
 def _count_accepted(
-    counted: TopicReconciliation, anchor: LakeTable | None, copies: pl.DataFrame, removed: pl.DataFrame
+    result: TopicReconciliation, silver: LakeTable | None, copies: pl.DataFrame, removed_entries: pl.DataFrame
 ) -> int:
-    """Accepted events by day of ingestion and day of event_time; how many of them are released copies."""
+    """Count accepted events by day of ingestion and by day of event_time; return how many are released copies."""
     released = 0
-    for raw in _frames(anchor, ["_partition", "_offset", "_arrival", "event_time", "_ingested_at"]):
-        frame = raw.rename({"_partition": "partition", "_offset": "offset"})
-        arrived = pl.col("_ingested_at").dt.date()
-        if len(removed):
-            frame, arrived = with_batch(frame, removed), pl.coalesce("day", arrived)
-        for day_of, days in ((arrived, counted.days), (pl.col("event_time").dt.date(), counted.events)):
+    for rows in _frames(silver, ["_partition", "_offset", "_arrival", "event_time", "_ingested_at"]):
+        frame = rows.rename({"_partition": "partition", "_offset": "offset"})
+        ingestion_day = pl.col("_ingested_at").dt.date()
+        if len(removed_entries):
+            frame, ingestion_day = with_batch(frame, removed_entries), pl.coalesce("day", ingestion_day)
+        for day_of, days in ((ingestion_day, result.days), (pl.col("event_time").dt.date(), result.events)):
             by_day = frame.group_by(day_of.alias("on"), "_arrival").len()
-            for day, arrival, rows in by_day.iter_rows():
-                tally = days.setdefault(day, RecordCounts())
+            for day, arrival, count in by_day.iter_rows():
+                counts = days.setdefault(day, RecordCounts())
                 name = "on_time" if arrival == "on_time" else "late"
-                setattr(tally, name, getattr(tally, name) + rows)
-        released += len(copies.join(frame.select(_REF), on=_REF, how="semi", maintain_order="left"))
+                setattr(counts, name, getattr(counts, name) + count)
+        released += len(copies.join(frame.select(REF), on=REF, how="semi", maintain_order="left"))
     return released
 
 
-def _count_duplicates(counted: TopicReconciliation, ledger: pl.DataFrame, batch_days: Mapping[int, date]) -> None:
-    """Duplicates leave no row: they are what the ledger says. Batches that bronze does not hold are a fault."""
+def _count_duplicates(result: TopicReconciliation, ledger: pl.DataFrame, batch_days: Mapping[int, date]) -> None:
+    """Take the duplicates from the ledger, and report where its other counts differ from those of the tables."""
     names = {"polled": "received", "accepted_on_time": "on_time", "accepted_late": "late", "quarantined": "quarantined"}
-    said: dict[date, dict[str, int]] = {}
+    by_day: dict[date, dict[str, int]] = {}
     for row in ledger.select("batch_id", "duplicates", *names).iter_rows(named=True):
         day = batch_days.get(row["batch_id"])
         if day is None:
-            counted.faults.append(f"the ledger has batch {row['batch_id']}, bronze holds no record of it")
+            result.faults.append(f"the ledger has batch {row['batch_id']}, bronze holds no record of it")
             continue
-        counted.days[day].duplicates += row["duplicates"]
-        sums = said.setdefault(day, dict.fromkeys(names, 0))
+        result.days[day].duplicates += row["duplicates"]
+        sums = by_day.setdefault(day, dict.fromkeys(names, 0))
         for name in names:
             sums[name] += row[name]
-    for day, tally in sorted(counted.days.items()):
-        for name, ours in names.items():
-            expected = said.get(day, {}).get(name, 0)
-            found = tally.received - tally.waiting if ours == "received" else getattr(tally, ours)
+    for day, counts in sorted(result.days.items()):
+        for name, attribute in names.items():
+            expected = by_day.get(day, {}).get(name, 0)
+            found = counts.received - counts.waiting if attribute == "received" else getattr(counts, attribute)
             if expected != found:
-                words = "judged" if ours == "received" else ours.replace("_", " ")
-                counted.faults.append(f"{day}: the ledger says {expected:,} records {words}, the tables hold {found:,}")
+                words = "judged" if attribute == "received" else attribute.replace("_", " ")
+                result.faults.append(f"{day}: the ledger says {expected:,} records {words}, the tables hold {found:,}")
 
 
 def _records_held(
@@ -220,33 +213,28 @@ def _records_held(
     state: TopicState,
     first_offsets: Mapping[int, int],
     position: Position,
-    bronze: Mapping[int, int],
+    in_bronze: Mapping[int, int],
 ) -> Iterator[int]:
-    """Records of each partition of the log from these offsets up to where bronze has read; counted only where offsets
-    have holes."""
+    """Yield the number of records of each log partition from its first offset to where bronze has read.
+
+    The records are read only if the offsets have holes, which shows by a number of bronze rows that differs.
+    """
     for partition, first in first_offsets.items():
         end = min(position.next_offsets.get(partition, first), state.end_offsets[partition])
-        if end - first == bronze[partition]:
+        if end - first == in_bronze[partition]:
             yield end - first
-            continue
-        at, found = first, 0
-        while at < end:
-            polled = log.poll(topic, {partition: at}, _CHUNK, 1.0)
-            found += sum(offset < end for offset in polled.records.column("offset").to_pylist())
-            if polled.next_offsets[partition] == at:
-                break
-            at = polled.next_offsets[partition]
-        yield found
+        else:
+            yield sum(len(records) for records in scan(log, topic, {partition: first}, {partition: end}, _CHUNK))
 
 
-def _faults(counted: TopicReconciliation, foreign: int) -> Iterator[str]:
-    tally = counted.tally
-    if counted.log is not None and counted.log != tally.received:
-        yield f"the log holds {counted.log:,} records up to where bronze has read, bronze {tally.received:,}"
-    if foreign:
-        yield f"the quarantine holds {foreign:,} records that bronze does not"
-    if not tally.holds:
+def _faults(result: TopicReconciliation, unknown_quarantined: int) -> Iterator[str]:
+    counts = result.tally
+    if result.log is not None and result.log != counts.received:
+        yield f"the log holds {result.log:,} records up to where bronze has read, bronze {counts.received:,}"
+    if unknown_quarantined:
+        yield f"the quarantine holds {unknown_quarantined:,} records that bronze does not"
+    if not counts.holds:
         yield (
-            f"bronze holds {tally.received - tally.waiting:,} judged records, "
-            f"accepted + duplicates + quarantined is {tally.accepted + tally.duplicates + tally.quarantined:,}"
+            f"bronze holds {counts.received - counts.waiting:,} judged records, "
+            f"accepted + duplicates + quarantined is {counts.accepted + counts.duplicates + counts.quarantined:,}"
         )

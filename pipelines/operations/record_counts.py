@@ -1,4 +1,4 @@
-"""Records counted by what became of them: the terms of the conservation law, for a topic, a day or all."""
+"""Records counted by verdict: the terms of the conservation law, of a topic or a day."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,24 +10,24 @@ VERDICTS = ("on_time", "late", "duplicates", "quarantined")
 
 @dataclass(slots=True)
 class RecordCounts:
-    """Records by what became of them. `quarantined_by_reason` may add up to more: a record may break several rules."""
+    """Records by verdict. The sum of `quarantined_by_reason` may be larger, since a record can break several rules."""
 
     received: int = 0
     on_time: int = 0
     late: int = 0
     duplicates: int = 0
     quarantined: int = 0
-    waiting: int = 0  # in bronze, not judged yet
+    waiting: int = 0  # in bronze, without a verdict yet
     quarantined_by_reason: dict[str, int] = field(default_factory=dict)
 
     def add(self, other: "RecordCounts") -> None:
-        """Count the other's records, too."""
+        """Add the other's counts."""
         for name in ("received", "waiting", *VERDICTS):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.add_reasons(other.quarantined_by_reason)
 
     def add_reasons(self, counts: Mapping[str, int]) -> None:
-        """Count reasons."""
+        """Add counts by quarantine reason."""
         for reason, rows in counts.items():
             self.quarantined_by_reason[reason] = self.quarantined_by_reason.get(reason, 0) + rows
 
@@ -38,26 +38,26 @@ class RecordCounts:
 
     @property
     def holds(self) -> bool:
-        """The conservation law."""
+        """Whether the conservation law holds."""
         return self.received - self.waiting == self.accepted + self.duplicates + self.quarantined
 
 
 @dataclass(frozen=True, slots=True)
 class Releases:
-    """Records of a topic that were released from quarantine, and what became of the copies."""
+    """Records of a topic that were released from quarantine, by the verdict of their copies."""
 
     released: int
     accepted: int
     quarantined_again: int
-    other: int  # duplicates, and copies that silver has not judged yet
+    other: int  # duplicates, and copies without a verdict yet
 
 
 @dataclass(slots=True)
 class TopicReconciliation:
-    """One topic: what the log holds, what became of it, and what does not add up."""
+    """One topic: the records of the log, their verdicts, and the contradictions between them."""
 
     topic: str
-    log: int | None  # records up to where bronze has read, with those from files; None: the log cannot be asked
+    log: int | None  # records up to where bronze has read, with those from files; None: the log is unreachable
     tally: RecordCounts
     days: dict[date, RecordCounts]  # by day of ingestion
     events: dict[date, RecordCounts]  # accepted events by day of event_time
@@ -65,7 +65,7 @@ class TopicReconciliation:
     faults: list[str]
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return a JSON-able dict."""
         return {
             "topic": self.topic,
             "log": self.log,
@@ -73,9 +73,9 @@ class TopicReconciliation:
             **{name: value for name, value in asdict(self.tally).items() if name != "received"},
             "faults": list(self.faults),
             "releases": None if self.releases is None else asdict(self.releases),
-            "days": [{"date": day.isoformat(), **asdict(tally)} for day, tally in sorted(self.days.items())],
+            "days": [{"date": day.isoformat(), **asdict(counts)} for day, counts in sorted(self.days.items())],
             "event_days": [
-                {"date": day.isoformat(), "on_time": tally.on_time, "late": tally.late}
-                for day, tally in sorted(self.events.items())
+                {"date": day.isoformat(), "on_time": counts.on_time, "late": counts.late}
+                for day, counts in sorted(self.events.items())
             ],
         }

@@ -1,108 +1,161 @@
-"""What the lakehouse holds and how far it is behind, for people and programs. Reads only. Source: R47, design.md 8."""
+"""`animeverse status`: what the lakehouse holds and how far it is behind the log. Reads only (R47)."""
 
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from pipelines.bronze.position import Position
 from pipelines.bronze.topic_identity import with_bronze_partitions
-from pipelines.clock import micros
+from pipelines.clock import from_micros, instant, micros, to_micros
+from pipelines.config.log import LogConnection, connect_log
 from pipelines.config.settings import Settings
 from pipelines.contracts.registry import BUSINESS_TOPICS, TOPICS
 from pipelines.contracts.tables import bronze_name
 from pipelines.errors import LogRefusedError, LogUnavailableError
 from pipelines.lake.catalog import Lake, LakeTable, catalog_properties, open_lakehouse
 from pipelines.log.interface import Log, TopicState
-from pipelines.log.open import open_log
 from pipelines.silver.state import read_state
 from pipelines.silver.watermark import ended_before, partition_watermarks, topic_watermark
-from pipelines.silver.watermark_table import _moment
 
 _SECRET_PARTS = ("secret", "token", "credential", "password", "access-key")
 
 
-def status(settings: Settings) -> dict[str, Any]:
-    """Lag, watermark, rows, storage and freshness, JSON-able: times are ISO 8601 UTC text, secrets are left out."""
-    lake = open_lakehouse(settings)
-    try:
-        log, unreachable = _log(settings)
-        try:
-            tables = {name: _table(lake.table(name)) for name in lake.names()}
-            topics = {topic: _topic(lake, log, topic, tables) for topic in TOPICS}
-        finally:
-            if log is not None:
-                log.close()
+@dataclass(frozen=True, slots=True)
+class TableStatus:
+    """The current snapshot of an Iceberg table."""
+
+    rows: int
+    files: int
+    bytes: int
+    snapshots: int
+    committed_at: datetime | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-able dict."""
+        return {**asdict(self), "committed_at": self.committed_at.isoformat() if self.committed_at else None}
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionStatus:
+    """The event time of one topic partition."""
+
+    partition: int
+    high: datetime | None
+    last_record_at: datetime | None
+    is_idle: bool
+    watermark: datetime | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-able dict."""
+        times = {name: _text(getattr(self, name)) for name in ("high", "last_record_at", "watermark")}
+        return {**asdict(self), **times}
+
+
+@dataclass(frozen=True, slots=True)
+class TopicStatus:
+    """One topic: what bronze has read, what the log holds, and the watermark. Offsets are by bronze partition."""
+
+    bronze_rows: int
+    batches: int
+    next_offsets: Mapping[int, int]
+    end_offsets: Mapping[int, int] | None  # None: the log cannot be read
+    lag: int | None  # records in the log that bronze does not hold; None: the log cannot be read
+    watermark: datetime | None
+    partitions: tuple[PartitionStatus, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-able dict."""
         return {
-            "home": str(settings.home),
-            "log": {"url": settings.log_url, "error": unreachable},
-            "catalog": {
-                name: value
-                for name, value in catalog_properties(settings).items()
-                if not any(part in name for part in _SECRET_PARTS)
-            },
-            "topics": topics,
-            "days_ended_before": _text(_ended(lake)),
-            "tables": tables,
+            "bronze_rows": self.bronze_rows,
+            "batches": self.batches,
+            "next_offsets": _offsets_text(self.next_offsets),
+            "end_offsets": None if self.end_offsets is None else _offsets_text(self.end_offsets),
+            "lag": self.lag,
+            "watermark": _text(self.watermark),
+            "partitions": [partition.to_dict() for partition in self.partitions],
         }
-    finally:
-        lake.close()
 
 
-def _log(settings: Settings) -> tuple[Log | None, str | None]:
-    try:
-        return open_log(settings.log_url, kafka=settings.kafka, topic_prefix=settings.topic_prefix), None
-    except LogUnavailableError as error:
-        return None, str(error)
+@dataclass(frozen=True, slots=True)
+class LakehouseStatus:
+    """The state of a lakehouse. `catalog` holds the properties that open it, without secrets."""
+
+    home: str
+    log_url: str
+    log_error: str | None  # why the log cannot be read
+    catalog: Mapping[str, str]
+    topics: Mapping[str, TopicStatus]
+    days_ended_before: datetime | None
+    tables: Mapping[str, TableStatus]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-able dict; times are ISO 8601 in UTC."""
+        return {
+            "home": self.home,
+            "log": {"url": self.log_url, "error": self.log_error},
+            "catalog": dict(self.catalog),
+            "topics": {name: topic.to_dict() for name, topic in self.topics.items()},
+            "days_ended_before": _text(self.days_ended_before),
+            "tables": {name: table.to_dict() for name, table in self.tables.items()},
+        }
 
 
-def _table(table: LakeTable) -> dict[str, Any]:
-    summary = table.totals()
-    committed_at = table.committed_at()
-    return {
-        "rows": summary.get("total-records", 0),
-        "files": summary.get("total-data-files", 0),
-        "bytes": summary.get("total-files-size", 0),
-        "snapshots": table.snapshot_count,
-        "committed_at": committed_at.isoformat() if committed_at else None,
-    }
-
-
-def _topic(lake: Lake, log: Log | None, topic: str, tables: dict[str, Any]) -> dict[str, Any]:
-    found = lake.find(bronze_name(topic))
-    position = Position.of(found) if found is not None else Position(0, {}, None, None)
-    state = None if log is None else _topic_state(with_bronze_partitions(log, topic, position.incarnation), topic)
-    stored = read_state(lake, topic)
-    report: dict[str, Any] = {
-        "bronze_rows": tables.get(bronze_name(topic), {}).get("rows", 0),
-        "batches": position.batch_id,
-        "next_offsets": {str(p): offset for p, offset in sorted(position.next_offsets.items())},
-        "end_offsets": None,
-        "lag": None,
-        "watermark": None,
-        "partitions": [],
-    }
-    if state is not None:
-        report["end_offsets"] = {str(p): offset for p, offset in sorted(state.end_offsets.items())}
-        report["lag"] = sum(
-            max(0, end - position.next_offsets.get(p, state.first_offsets.get(p, 0)))
-            for p, end in state.end_offsets.items()
+def status(settings: Settings) -> LakehouseStatus:
+    """Return lag, watermark, rows, storage and freshness. Raises NoLakehouseError without a lakehouse."""
+    with closing(open_lakehouse(settings)) as lake, closing(_connect(settings)) as connection:
+        tables = {name: _table_status(lake.table(name)) for name in lake.names()}
+        topics = {topic: _topic_status(lake, connection.log, topic, tables) for topic in TOPICS}
+        catalog = {
+            name: value
+            for name, value in catalog_properties(settings).items()
+            if not any(part in name for part in _SECRET_PARTS)
+        }
+        return LakehouseStatus(
+            home=str(settings.home),
+            log_url=settings.log_url,
+            log_error=connection.error,
+            catalog=catalog,
+            topics=topics,
+            days_ended_before=_days_ended_before(topics),
+            tables=tables,
         )
-    if stored is not None:
-        partitions, policy = stored
-        durations = {
-            "out_of_orderness": micros(policy.out_of_orderness),
-            "idle_timeout": micros(policy.idle_timeout),
-        }
-        report["watermark"] = _text(topic_watermark(partitions, **durations))
-        report["partitions"] = [
-            {
-                "partition": share.partition,
-                "high": _text(share.high),
-                "last_record_at": _text(share.last_record_at),
-                "is_idle": share.is_idle,
-                "watermark": _text(share.watermark),
-            }
-            for share in partition_watermarks(partitions, **durations)
-        ]
-    return report
+
+
+def _connect(settings: Settings) -> LogConnection:
+    try:
+        return connect_log(settings)
+    except LogRefusedError as error:
+        return LogConnection(None, str(error))
+
+
+def _table_status(table: LakeTable) -> TableStatus:
+    totals = table.totals()
+    return TableStatus(
+        rows=totals.get("total-records", 0),
+        files=totals.get("total-data-files", 0),
+        bytes=totals.get("total-files-size", 0),
+        snapshots=table.snapshot_count,
+        committed_at=table.committed_at(),
+    )
+
+
+def _topic_status(lake: Lake, log: Log | None, topic: str, tables: Mapping[str, TableStatus]) -> TopicStatus:
+    name = bronze_name(topic)
+    bronze = lake.find(name)
+    position = Position.of(bronze) if bronze is not None else Position(0, {}, None, None)
+    state = None if log is None else _topic_state(with_bronze_partitions(log, topic, position.incarnation), topic)
+    watermark, partitions = _event_time(lake, topic)
+    return TopicStatus(
+        bronze_rows=tables[name].rows if name in tables else 0,
+        batches=position.batch_id,
+        next_offsets=position.next_offsets,
+        end_offsets=None if state is None else state.end_offsets,
+        lag=None if state is None else _lag(position, state),
+        watermark=watermark,
+        partitions=partitions,
+    )
 
 
 def _topic_state(log: Log, topic: str) -> TopicState | None:
@@ -112,23 +165,46 @@ def _topic_state(log: Log, topic: str) -> TopicState | None:
         return None
 
 
-def _ended(lake: Lake) -> int | None:
-    """Midnight before which all days have ended, by the watermarks of the business topics that have records."""
-    marks = []
-    for topic in BUSINESS_TOPICS:
-        stored = read_state(lake, topic)
-        if stored is not None and stored[0]:
-            partitions, policy = stored
-            marks.append(
-                topic_watermark(
-                    partitions,
-                    out_of_orderness=micros(policy.out_of_orderness),
-                    idle_timeout=micros(policy.idle_timeout),
-                )
-            )
-    return ended_before(marks)
+def _lag(position: Position, state: TopicState) -> int:
+    return sum(
+        max(0, end - position.next_offsets.get(partition, state.first_offsets.get(partition, 0)))
+        for partition, end in state.end_offsets.items()
+    )
 
 
-def _text(moment: int | None) -> str | None:
-    found = _moment(moment)
-    return None if found is None else found.isoformat().replace("+00:00", "Z")
+def _event_time(lake: Lake, topic: str) -> tuple[datetime | None, tuple[PartitionStatus, ...]]:
+    """Return the watermark of the topic and the event time of its partitions."""
+    stored = read_state(lake, topic)
+    if stored is None:
+        return None, ()
+    states, policy = stored
+    durations = {"out_of_orderness": micros(policy.out_of_orderness), "idle_timeout": micros(policy.idle_timeout)}
+    partitions = tuple(
+        PartitionStatus(
+            partition=found.partition,
+            high=_datetime(found.high),
+            last_record_at=_datetime(found.last_record_at),
+            is_idle=found.is_idle,
+            watermark=_datetime(found.watermark),
+        )
+        for found in partition_watermarks(states, **durations)
+    )
+    return _datetime(topic_watermark(states, **durations)), partitions
+
+
+def _days_ended_before(topics: Mapping[str, TopicStatus]) -> datetime | None:
+    """Return midnight before which all days have ended, by the watermarks of the business topics that have records."""
+    watermarks = [topics[topic].watermark for topic in BUSINESS_TOPICS if topics[topic].partitions]
+    return _datetime(ended_before(None if mark is None else to_micros(mark) for mark in watermarks))
+
+
+def _datetime(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else from_micros(microseconds)
+
+
+def _text(time: datetime | None) -> str | None:
+    return None if time is None else instant(time)
+
+
+def _offsets_text(offsets: Mapping[int, int]) -> dict[str, int]:
+    return {str(partition): offset for partition, offset in sorted(offsets.items())}

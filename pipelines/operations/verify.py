@@ -1,90 +1,77 @@
-"""`animeverse verify`: recount everything from the tables themselves and say what is off, to the offset.
+"""`animeverse verify`: recounts everything from the tables and reports each deviation with its offsets.
 
-Nothing here trusts the ledger or a snapshot's counters; they are checked against the recount. Reads only, streams,
-and keeps 20 bytes a record in memory. Source: design.md section 4 (the conservation law), promises 1 and 2.
+The ledger and the snapshots' counters are not trusted; they are compared with the recount. Reads only, streams, and
+holds 20 bytes a record in memory. Checks the conservation law of docs/rules.md.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
 
 from pipelines.bronze.removed_range import refuse_truncated
+from pipelines.config.log import connect_log
 from pipelines.config.settings import Settings
 from pipelines.contracts.registry import TOPICS
 from pipelines.contracts.tables import bronze_name
-from pipelines.errors import LogUnavailableError, StoreUnavailableError
-from pipelines.lake.catalog import Lake, open_lakehouse
-from pipelines.log.interface import Log
-from pipelines.log.open import open_log
-from pipelines.operations.check import _SHOWN, Check
-from pipelines.operations.verify_topic import _topic
+from pipelines.errors import StoreUnavailableError
+from pipelines.lake.catalog import Lake, LakeTable, open_lakehouse
+from pipelines.operations.check import MAX_SHOWN, Check
+from pipelines.operations.verify_topic import topic_checks
 from pipelines.silver.changes import SilverChanges, silver_changes
 from pipelines.silver.rebuild import rebuilt_silver, same_rows
 
-_OTHER_PIECES = 7_777  # records judged at a time in a rebuild: another cut than the live one's
+_REBUILD_PIECE_ROWS = 7_777  # records a batch of the rebuild: other batches than those of the live silver
 
 
-# Checks of the warehouse, which this package does not know (`warehouse.verify.gold_checks`):
-# (published file, all of silver, is it the rebuilt one) -> (check, does it hold, detail)
+# Checks of gold, which `warehouse.verify.gold_checks` provides since pipelines cannot import warehouse:
+# (published file, all of silver, whether silver is the rebuilt one) -> (name, holds, detail)
 GoldChecks = Callable[[Path, SilverChanges, bool], list[tuple[str, bool, str]]]
 
 
 def verify(settings: Settings, *, rebuild: bool = False, gold_checks: GoldChecks | None = None) -> list[Check]:
-    """All checks. Raises NoLakehouseError where there is nothing to check, BronzeTruncatedError where `rebuild` cannot be
-    done, since retention has removed what silver was made from."""
-    lake = open_lakehouse(settings)
-    try:
-        for topic in TOPICS if rebuild else ():
-            if (bronze := lake.find(bronze_name(topic))) is not None:
-                refuse_truncated(bronze, 0)
-        checks = list(_files(lake))
+    """Run all checks. If data files are missing, only the checks of files are returned.
+
+    Raises NoLakehouseError without a lakehouse, and BronzeTruncatedError if `rebuild` is impossible because retention
+    removed records that silver was made from.
+    """
+    with closing(open_lakehouse(settings)) as lake:
+        topics = [topic for topic in TOPICS if lake.find(bronze_name(topic)) is not None]
+        for topic in topics if rebuild else ():
+            refuse_truncated(lake.table(bronze_name(topic)), 0)
+        checks = [_file_check(lake.table(name)) for name in lake.names()]
         if not all(check.ok for check in checks):
-            return checks  # what cannot be read cannot be recounted
-        log, unreachable = _open(settings)
-        try:
-            for topic in TOPICS:
-                if lake.find(bronze_name(topic)) is not None:
-                    checks += _topic(lake, log, unreachable, topic)
-        finally:
-            if log is not None:
-                log.close()
+            return checks
+        with closing(connect_log(settings)) as connection:
+            for topic in topics:
+                checks += topic_checks(lake, connection, topic)
         if gold_checks is not None:
-            found = gold_checks(settings.published_path, silver_changes(lake, {}), False)
-            checks += [Check(*line) for line in found]
+            checks += _run(gold_checks, settings, lake, is_rebuilt=False)
         if rebuild:
-            with rebuilt_silver(settings, lake, piece_rows=_OTHER_PIECES) as side:
-                checks += [Check(*found) for found in same_rows(lake, side)]
+            with rebuilt_silver(settings, lake, piece_rows=_REBUILD_PIECE_ROWS) as rebuilt:
+                checks += [Check(*result) for result in same_rows(lake, rebuilt)]
                 if gold_checks is not None:
-                    found = gold_checks(settings.published_path, silver_changes(side, {}), True)
-                    checks += [Check(*line) for line in found]
+                    checks += _run(gold_checks, settings, rebuilt, is_rebuilt=True)
         return checks
-    finally:
-        lake.close()
 
 
-def _open(settings: Settings) -> tuple[Log | None, str]:
+def _run(gold_checks: GoldChecks, settings: Settings, lake: Lake, *, is_rebuilt: bool) -> Iterator[Check]:
+    for result in gold_checks(settings.published_path, silver_changes(lake, {}), is_rebuilt):
+        yield Check(*result)
+
+
+def _file_check(table: LakeTable) -> Check:
+    """All data files of a table exist, and they hold as many rows as the snapshot counts."""
+    name = f"{table.name}: files"
+    missing = table.missing_files()
+    if missing:
+        return Check(name, False, f"missing: {', '.join(missing[:MAX_SHOWN])}")
     try:
-        log = open_log(settings.log_url, kafka=settings.kafka, topic_prefix=settings.topic_prefix)
-        _ = log.identity
-    except LogUnavailableError as error:
-        return None, str(error)
-    return log, ""
-
-
-def _files(lake: Lake) -> Iterator[Check]:
-    """Every data file is there, and the snapshot's own counter equals the rows in them."""
-    for name in lake.names():
-        table = lake.table(name)
-        missing = table.missing_files()
-        detail = f"{len(table.file_paths())} data files" if not missing else f"missing: {', '.join(missing[:_SHOWN])}"
-        if not missing:
-            try:
-                rows, counted = sum(b.num_rows for b in table.read_streamed(table.columns[:1])), table.totals()
-            except (StoreUnavailableError, pa.ArrowException) as error:
-                yield Check(f"{name}: files", False, f"cannot be read: {error}")
-                continue
-            if rows != counted.get("total-records", 0):
-                missing = [name]
-                detail = f"{rows} rows in the files, but its snapshot counts {counted.get('total-records', 0)}"
-        yield Check(f"{name}: files", not missing, detail)
+        rows = sum(batch.num_rows for batch in table.read_streamed(table.columns[:1]))
+        counted = table.totals().get("total-records", 0)
+    except (StoreUnavailableError, pa.ArrowException) as error:
+        return Check(name, False, f"cannot be read: {error}")
+    if rows != counted:
+        return Check(name, False, f"{rows} rows in the files, but its snapshot counts {counted}")
+    return Check(name, True, f"{len(table.file_paths())} data files")

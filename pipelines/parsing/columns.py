@@ -1,4 +1,4 @@
-"""Rows of the exact road as columns, and the one form that the events of both roads have."""
+"""Builds the event frame from rows of the exact path. Both paths return frames of the same schema."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from pipelines.contracts.registry import Contract
 from pipelines.contracts.tables import MONEY, arrow_type, event_fields
 from pipelines.parsing.exact_path import Row
 
-_CHUNK = 256  # rows turned into columns at a time: few objects live long enough to bother the garbage collector
+_CHUNK = 256  # rows converted to columns at a time; more rows live longer and slow the garbage collector
 
 
 def events_schema(contract: Contract) -> pa.Schema:
@@ -22,7 +22,7 @@ def events_schema(contract: Contract) -> pa.Schema:
 
 
 class EventColumns:
-    """Collects rows of the exact road, in order."""
+    """Collects rows of the exact path, in order."""
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
@@ -35,7 +35,7 @@ class EventColumns:
             self._line_cells = [[] for _ in contract.fields[self._lines].lines]
 
     def add(self, number: int, row: Row) -> None:
-        """Take an event; `number` is its place in the input."""
+        """Append an event; `number` is its index in the input."""
         self._numbers.append(number)
         self._rows.append(row)
         if len(self._rows) == _CHUNK:
@@ -51,7 +51,7 @@ class EventColumns:
         _extend(self._cells, rows)
 
     def frame(self) -> pl.DataFrame:
-        """All rows taken, as events_schema says."""
+        """All rows, with the columns of events_schema."""
         self._flush()
         fields = self._contract.fields
         arrays = [pa.array(self._numbers, pa.uint32())]
@@ -79,7 +79,7 @@ def _array(field: Field, cells: list[Any]) -> pa.Array:
     if field.kind != "money":
         return pa.array(cells, arrow_type(field))
     wide = pa.array(cells, pa.int64()).cast(pa.decimal128(19, 0))
-    return pa.Array.from_buffers(MONEY, len(wide), wide.buffers())  # the same integers, read as 1/10000
+    return pa.Array.from_buffers(MONEY, len(wide), wide.buffers())  # the same integers as 1/10000
 
 
 def frame(table: pa.Table) -> pl.DataFrame:

@@ -1,12 +1,16 @@
-"""The exact road: one value at a time through the parse and contract stages (R1-R13). Slow, and always right.
+"""The exact path: reads one value at a time (R1-R13). It is slow and defines the result of both paths.
 
-Where the rules leave room, this holds. After an absent or wrong `event_type` all is checked but fields that only some
-event types need, bounds that only some have, and, in master data, all that a delete does not carry. `rule:one_subject`
-counts members that are there and not null, whatever their type; `rule:line_number` compares integers, also those out of
-range. An element of `items` that is no object is `type:items`. A blank text is missing where text is required, whether
-plain, enumeration, time or date; money written as "" is `type:`. A time or date of year 0000, or an
-event_time that UTC puts beyond 0001-9999, is `range:`. `money_rounded` is set where the amount kept is not the one
-written. What a rejected record's event_id is, is readable when the object names it once.
+Decisions where the rules leave room:
+
+- If `event_type` is absent or wrong, these are not checked: fields that only some event types require, bounds that
+  apply to only some of them and, in master data, fields that a delete does not have.
+- `rule:one_subject` counts members that are present and not null, of any type.
+- `rule:line_number` compares integers, including those out of range.
+- An element of the lines that is no object is `type:`.
+- A blank value is `missing:` where a text, enumeration, time or date is required. Money written as "" is `type:`.
+- A time or date of year 0000, and an event_time that is not in the years 0001-9999 in UTC, is `range:`.
+- `money_rounded` is set where the stored amount differs from the written one.
+- The event_id of a rejected record is readable if the object names it once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,24 +19,22 @@ from typing import Any, TypeAlias
 
 from pipelines.contracts.fields import WHITE_SPACE, Field
 from pipelines.contracts.registry import Contract
-from pipelines.parsing.json_text import InvalidJsonError, Json, canonical, compact
+from pipelines.parsing.json_text import InvalidJsonError, Json, compact, event_id_in
 from pipelines.parsing.json_text import read as read_json
 from pipelines.parsing.values import ParseRules, Reader, WrongValueError, reader, whole
-
-__all__ = ["ExactReader", "ParseRules", "Rejected", "Row", "canonical"]
 
 _SPACE = WHITE_SPACE.encode()
 _MAX_DETAILS = 8
 _MAX_SHOWN = 60
 
-# One cell a contract field, in order, as parsing.values reads them (`items`: a list of such rows), then _extra and
+# One cell per contract field, in order, as `values.py` reads them (lines: a list of such rows), then _extra and
 # money_rounded.
 Row: TypeAlias = list[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record that parse or contract stopped: every rule it broke there, sorted; `detail` is for a person."""
+    """A record that is not a valid event: all rules it breaks, sorted. `detail` is text for people."""
 
     event_id: str | None  # where readable
     reasons: tuple[str, ...]
@@ -41,7 +43,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What to do with one member. Without `read` it is not looked at and its cell is null."""
+    """How to read one member. Without `read` the member is ignored and its cell is null."""
 
     name: str
     required: bool
@@ -49,21 +51,21 @@ class _Step:
 
 
 class ExactReader:
-    """Reads the values of one topic, one by one, from one thread."""
+    """Reads the values of one topic, one by one, in one thread."""
 
     def __init__(self, contract: Contract, rules: ParseRules) -> None:
         self._contract = contract
         self._rules = rules
         self._names = frozenset(field.name for field in contract.fields)
-        self._lines = next((field for field in contract.fields if field.kind == "lines"), None)
+        self._lines = contract.line_field
         self._line_names = frozenset(line.name for line in self._lines.lines) if self._lines else frozenset()
         self._line_steps = [self._step(line, None) for line in self._lines.lines] if self._lines else []
         self._steps = {kind: self._steps_of(kind) for kind in (*contract.event_types, None)}
         self._rounded = False
-        self._broken: list[tuple[str, str]] = []  # reason and detail, of the record at hand
+        self._broken: list[tuple[str, str]] = []  # reason and detail, of the current record
 
     def read(self, value: bytes | None) -> Row | Rejected:
-        """The event that a value is, or why it is none."""
+        """The event in a value, or the reasons why there is none."""
         if value is None or not value.strip(_SPACE):
             found = "null" if value is None else "white space only" if value else "nothing"
             return Rejected(None, ("empty_value",), f"expected a JSON object, found {found}")
@@ -77,15 +79,15 @@ class ExactReader:
 
     def _read_object(self, tree: tuple[tuple[str, Json], ...]) -> Row | Rejected:
         record: dict[str, Json] = dict(tree)
-        doubled = [("", tree)] if len(record) != len(tree) else []
+        repeated = [("", tree)] if len(record) != len(tree) else []
         if self._lines is not None and type(items := record.get(self._lines.name)) is list:
             lines = [dict(line) if type(line) is tuple else None for line in items]
             for position, (line, pairs) in enumerate(zip(lines, items, strict=True)):
                 if line is not None and len(line) != len(pairs):
-                    doubled.append((f"{self._lines.name}[{position}].", pairs))
+                    repeated.append((f"{self._lines.name}[{position}].", pairs))
             record[self._lines.name] = lines
-        if doubled:
-            return _doubled(record, doubled)
+        if repeated:
+            return _repeated_names(event_id_in(tree), repeated)
 
         event_type = record.get("event_type")
         if type(event_type) is not str or event_type not in self._steps:
@@ -96,7 +98,7 @@ class ExactReader:
         if self._contract.one_of:
             self._check_one_of(record)
         if self._broken:
-            return self._rejected(record)
+            return self._rejected(event_id_in(tree))
         extra = None if self._is_delete(event_type) else self._extra(record)
         row += (extra, self._rounded)
         return row
@@ -123,20 +125,22 @@ class ExactReader:
     def _note_rounding(self) -> None:
         self._rounded = True
 
-    def _cells(self, record: Mapping[str, Json], steps: Sequence[_Step], path: str, place: str) -> Row:
-        """One cell a step; what is wrong goes to `_broken` under `path` (for the reason) and `place` (for a person)."""
+    def _cells(self, record: Mapping[str, Json], steps: Sequence[_Step], path: str, location: str) -> Row:
+        """One cell per step. Broken rules go to `_broken`, with `path` in the reason and `location` in the detail."""
         cells: Row = []
         for step in steps:
             raw = record.get(step.name)
             if raw is None or step.read is None:
                 if step.required:
-                    self._broken.append((f"missing:{path}{step.name}", f"{place}{step.name}: expected, found nothing"))
+                    self._broken.append(
+                        (f"missing:{path}{step.name}", f"{location}{step.name}: expected, found nothing")
+                    )
                 cells.append(None)
                 continue
             try:
                 cells.append(step.read(raw))
             except WrongValueError as wrong:
-                detail = f"{place}{step.name}: expected {wrong.expected}, found {_shown(raw)}"
+                detail = f"{location}{step.name}: expected {wrong.expected}, found {_shown(raw)}"
                 self._broken.append((f"{wrong.rule}:{path}{step.name}", detail))
         return cells
 
@@ -164,15 +168,15 @@ class ExactReader:
             detail = f"expected exactly one of {', '.join(names)}, found {', '.join(found) or 'none'}"
             self._broken.append(("rule:one_subject", detail))
 
-    def _rejected(self, record: Mapping[str, Json]) -> Rejected:
+    def _rejected(self, event_id: str | None) -> Rejected:
         reasons = tuple(sorted({reason for reason, _ in self._broken}))
         details = [detail for _, detail in self._broken]
         if len(details) > _MAX_DETAILS:
             details[_MAX_DETAILS:] = [f"and {len(details) - _MAX_DETAILS} more"]
-        return Rejected(_event_id(record), reasons, "; ".join(details))
+        return Rejected(event_id, reasons, "; ".join(details))
 
     def _extra(self, record: Mapping[str, Json]) -> str | None:
-        """JSON text of the members that the contract does not know; those of lines under `items`, line by line."""
+        """JSON text of the members that the contract does not have; those of lines in a list under the lines' name."""
         extra = [] if self._names.issuperset(record) else [m for m in record.items() if m[0] not in self._names]
         if self._lines is not None:
             lines = record[self._lines.name]
@@ -182,27 +186,21 @@ class ExactReader:
         return compact(tuple(extra)) if extra else None
 
 
-def _event_id(record: Mapping[str, Json]) -> str | None:
-    event_id = record.get("event_id")
-    return event_id if type(event_id) is str else None
-
-
-def _doubled(record: Mapping[str, Json], doubled: Iterable[tuple[str, tuple[tuple[str, Json], ...]]]) -> Rejected:
-    """`doubled`: objects that hold a name twice, each with where it stands."""
-    places = []
-    for place, pairs in doubled:
+def _repeated_names(event_id: str | None, objects: Iterable[tuple[str, tuple[tuple[str, Json], ...]]]) -> Rejected:
+    """`objects`: the location and members of each object that has a name twice."""
+    found = []
+    for location, members in objects:
         seen: set[str] = set()
-        for name, _ in pairs:
+        for name, _ in members:
             if name in seen:
-                places.append(f"{place}{_shown(name)}")
+                found.append(f"{location}{_shown(name)}")
             seen.add(name)
-    detail = f"expected each name once in an object, found twice: {', '.join(places[:_MAX_DETAILS])}"
-    event_id = None if '"event_id"' in places else _event_id(record)
+    detail = f"expected each name once in an object, found twice: {', '.join(found[:_MAX_DETAILS])}"
     return Rejected(event_id, ("duplicate_field",), detail)
 
 
 def _shown(raw: Json) -> str:
-    """A value for a person, cut to a readable length."""
+    """A value in a message, shortened to a readable length."""
     if isinstance(raw, list):
         return "a list"
     if isinstance(raw, tuple | dict):

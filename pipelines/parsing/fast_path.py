@@ -1,7 +1,8 @@
-"""The fast road: values that match a learned layout are read by DuckDB, thousands at a time. All else is left alone.
+"""The fast path: DuckDB reads the values that match a learned layout, thousands at a time.
 
-It takes a value only where the outcome is certain to be that of the exact road: the layout's pattern proves the text
-plain (pipelines.parsing.layouts), and the query below leaves out what no pattern can prove. It rejects nothing.
+It reads a value only where the result is certain to be that of the exact path: the layout's pattern guarantees the form
+of the text (`layouts.py`), and the query below excludes the values with faults that no pattern can find. It leaves all
+other values to the exact path and rejects none.
 """
 
 from datetime import UTC, datetime
@@ -20,8 +21,8 @@ from pipelines.parsing.exact_path import ExactReader, Rejected
 from pipelines.parsing.layouts import CompiledLayout, Layouts
 from pipelines.parsing.values import ParseRules, microseconds
 
-_TRIES = 24  # samples looked at in a batch
-_FEW, _FEW_IN = 64, 500  # no learning for fewer values than this, or than one in this many
+_MAX_SAMPLES = 24  # values of a batch from which a layout may be learned
+_FEW, _FEW_IN = 64, 500  # learn no layout for fewer values than this, or than one in this many
 _CHUNK = 16_384  # values that one thread of DuckDB takes at a time
 _JSON_TYPES = {"integer": "BIGINT", "money": "DECIMAL(18,4)", "boolean": "BOOLEAN"}
 _lock = Lock()
@@ -29,7 +30,7 @@ _lock = Lock()
 
 @cache
 def _database() -> duckdb.DuckDBPyConnection:
-    """One database in memory for the process, with nothing in it; it writes no file and asks no network."""
+    """One empty in-memory database for the process. It writes no file and uses no network."""
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": 2,
         "temp_directory": "",
@@ -39,75 +40,75 @@ def _database() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(":memory:", config=config)
 
 
-def read_plain(contract: Contract, texts: pl.DataFrame, rules: ParseRules, layouts: Layouts) -> pl.DataFrame:
-    """Events of the texts (row, value) that are certain to be valid, as events_schema says, by rising row.
+def parse_fast(contract: Contract, texts: pl.DataFrame, rules: ParseRules, layouts: Layouts) -> pl.DataFrame:
+    """Events of the texts (row, value) that the fast path can read, with the columns of events_schema, by rising row.
 
-    Raises duckdb.Error, pl.exceptions.PolarsError or pa.ArrowException when a library refuses: the caller then reads
-    everything exactly.
+    Raises duckdb.Error, pl.exceptions.PolarsError or pa.ArrowException when a library fails.
     """
     matched: dict[tuple[str, ...], list[pl.DataFrame]] = {}
-    for screen, rows in _screened(contract, texts, rules, layouts):
-        matched.setdefault(screen.extras, []).append(rows)
-    events = [_typed(contract, pl.concat(frames), extras, rules) for extras, frames in matched.items()]
+    for layout, rows in _match(contract, texts, rules, layouts):
+        matched.setdefault(layout.extras, []).append(rows)
+    events = [_read(contract, pl.concat(frames), extras, rules) for extras, frames in matched.items()]
     if not events:
         return frame(events_schema(contract).empty_table())
     return pl.concat(events).sort("row") if len(events) > 1 or not events[0]["row"].is_sorted() else events[0]
 
 
-def _screened(
+def _match(
     contract: Contract, texts: pl.DataFrame, rules: ParseRules, layouts: Layouts
 ) -> list[tuple[CompiledLayout, pl.DataFrame]]:
-    """Rows by the layout that they match; learns layouts while too many match none."""
-    left = texts.filter(pl.col("value").is_not_null())
+    """The texts by the layout that they match, with money_rounded. Learns layouts while many texts match none."""
+    unmatched = texts.filter(pl.col("value").is_not_null())
     found: list[tuple[CompiledLayout, pl.DataFrame]] = []
 
-    def try_out(screen: CompiledLayout) -> None:
-        nonlocal left
-        hits = left["value"].str.contains(screen.pattern)
-        rows = left.filter(hits)
+    def apply(layout: CompiledLayout) -> None:
+        nonlocal unmatched
+        hits = unmatched["value"].str.contains(layout.pattern)
+        rows = unmatched.filter(hits)
         if rows.height:
-            rounded = pl.lit(False) if screen.unrounded is None else ~pl.col("value").str.contains(screen.unrounded)
-            found.append((screen, rows.with_columns(rounded.alias("money_rounded"))))
-            left = left.filter(~hits)
-        layouts.note(screen, rows.height)
+            rounded = pl.lit(False) if layout.unrounded is None else ~pl.col("value").str.contains(layout.unrounded)
+            found.append((layout, rows.with_columns(rounded.alias("money_rounded"))))
+            unmatched = unmatched.filter(~hits)
+        layouts.count_hits(layout, rows.height)
 
-    for screen in layouts.screens(contract, rules):
-        if left.height:
-            try_out(screen)
+    for layout in layouts.compiled(contract, rules):
+        if unmatched.height:
+            apply(layout)
     enough = max(_FEW, texts.height // _FEW_IN)
     exact = ExactReader(contract, rules)
-    for turn in range(_TRIES):
-        if left.height <= enough:
+    for attempt in range(_MAX_SAMPLES):
+        if unmatched.height <= enough:
             break
-        sample = left["value"][left.height * turn // _TRIES]
-        valid = not isinstance(exact.read(sample.encode()), Rejected)
-        new = layouts.learn(contract, rules, sample) if valid else None
-        if new is not None:
-            try_out(new)
+        sample = unmatched["value"][unmatched.height * attempt // _MAX_SAMPLES]
+        is_valid = not isinstance(exact.read(sample.encode()), Rejected)
+        learned = layouts.learn(contract, rules, sample) if is_valid else None
+        if learned is not None:
+            apply(learned)
     return found
 
 
-def _typed(contract: Contract, rows: pl.DataFrame, extras: tuple[str, ...], rules: ParseRules) -> pl.DataFrame:
+def _read(contract: Contract, rows: pl.DataFrame, extras: tuple[str, ...], rules: ParseRules) -> pl.DataFrame:
     """The events among rows (row, value, money_rounded) that match a layout with these extra fields."""
     arrow = rows.to_arrow(compat_level=pl.CompatLevel.newest())
-    plain = pa.Table.from_batches(arrow.to_batches(max_chunksize=_CHUNK), arrow.schema)
+    matched = pa.Table.from_batches(arrow.to_batches(max_chunksize=_CHUNK), arrow.schema)
     with _lock:
         connection = _database().cursor()
     try:
-        connection.register("plain", plain)
+        connection.register("matched", matched)
         table = connection.sql(_query(contract, extras, rules)).to_arrow_table()
     finally:
         connection.close()
-    if not pc.all(table.column("sound"), min_count=0).as_py():
-        table = table.filter(table.column("sound"))
+    if not pc.all(table.column("is_valid"), min_count=0).as_py():
+        table = table.filter(table.column("is_valid"))
     schema = events_schema(contract)
     return frame(table.select(schema.names).cast(schema))
 
 
 def _query(contract: Contract, extras: tuple[str, ...], rules: ParseRules) -> str:
-    """Reads `plain` (row, value, money_rounded). Names come from contracts and from layouts, whose names hold no quote.
+    """A query over `matched` (row, value, money_rounded).
 
-    What is not sound is a column and no filter: pushed down, a filter would read each value a second time.
+    Names are of contracts and layouts, and contain no quote. Validity is a column and not a filter, because DuckDB
+    would push a filter down and read each value twice.
     """
     types = [(field.name, _json_type(field)) for field in contract.fields] + [(name, '"JSON"') for name in extras]
     structure = "{" + ",".join(f'"{name}":{json_type}' for name, json_type in types) + "}"
@@ -117,8 +118,8 @@ def _query(contract: Contract, extras: tuple[str, ...], rules: ParseRules) -> st
         select "row", {", ".join(columns)},
             {f"'{{' || {members} || '}}'" if extras else "null::varchar"} as _extra,
             money_rounded,
-            coalesce({" and ".join(_sound(contract, rules))}, false) as sound
-        from (select "row", money_rounded, from_json(value, '{structure}') as event from plain)"""
+            coalesce({" and ".join(_conditions(contract, rules))}, false) as is_valid
+        from (select "row", money_rounded, from_json(value, '{structure}') as event from matched)"""
 
 
 def _json_type(field: Field) -> str:
@@ -136,8 +137,8 @@ def _cast(field: Field) -> str:
     return f"try_cast({name} as date)" if field.kind == "date" else name
 
 
-def _sound(contract: Contract, rules: ParseRules) -> list[str]:
-    """What a pattern cannot prove: days that exist, times in range, each line_number once, exactly one subject."""
+def _conditions(contract: Contract, rules: ParseRules) -> list[str]:
+    """Rules that no pattern can check: days that exist, times in range, distinct line numbers, exactly one subject."""
     conditions = []
     for field in contract.fields:
         name = f'event."{field.name}"'

@@ -1,8 +1,8 @@
-"""JSON text read strictly (RFC 8259, R2), nothing lost: number tokens, member order and repeated names are kept.
+"""Reads JSON text strictly (RFC 8259, R2), and keeps number tokens, member order and repeated names.
 
 A value is one of: `None`, `bool`, `str`, `bytes` (a number: its token), `list` (an array), `tuple` of (name, value)
-pairs (an object). So a type test tells them apart and nothing goes through a float. The scanner is CPython's own in C;
-its hooks are C callables, so a record costs no Python-level call. Time and memory are linear in the value's length.
+pairs (an object). The type identifies the kind of value, and no number becomes a float. The scanner is that of CPython,
+in C, with hooks in C, so a record costs no call of a Python function. Time and memory are linear in the length.
 """
 
 import json
@@ -17,16 +17,16 @@ from pipelines.contracts.fields import MAX_DEPTH, WHITE_SPACE
 Json: TypeAlias = Any  # None | bool | str | bytes | list[Json] | tuple[tuple[str, Json], ...]
 
 _SPACE = re.compile(f"[{WHITE_SPACE}]*+")
-# A string, closed or not, as one token: what stands in it is no bracket. Possessive, so never quadratic.
+# A string, closed or not, is one token: brackets in it do not count. Possessive quantifiers avoid quadratic time.
 _BRACKETS = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|([\[{]++)|([\]}]++)', re.DOTALL)
-# One escape at a time, so that `\\ud800` is a backslash and text; the group is a surrogate without its other half.
+# One escape at a time, so that `\\ud800` is a backslash and text. The group is an unpaired surrogate.
 _ESCAPE = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F])|\\.", re.DOTALL)
-_INT_DIGITS = 600  # no limit of Python's on int(text) is below 640
-_WIDE = 10**18  # stands for any exponent beyond: no value held in memory has as many digits
+_INT_DIGITS = 600  # Python's limit on int(text) is never below 640 digits
+_WIDE = 10**18  # represents any larger exponent: no value in memory has so many digits
 
 
 class InvalidJsonError(ValueError):
-    """The value is no JSON text; the message says why and where."""
+    """The value is no JSON text. The message says why and where."""
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -40,7 +40,7 @@ _scan: Callable[[str, int], tuple[Json, int]] = vars(_decoder)["scan_once"]
 
 
 def read(value: bytes) -> Json:
-    """The one JSON value that these bytes are. Raises InvalidJsonError."""
+    """The JSON value in these bytes. Raises InvalidJsonError."""
     try:
         text = value.decode()
     except UnicodeDecodeError as error:
@@ -68,7 +68,7 @@ def _end_of_space(text: str, start: int) -> int:
 
 
 def _check_depth(text: str) -> None:
-    """Raise for more than MAX_DEPTH levels. In broken text it holds up to the break: the scanner goes no deeper."""
+    """Raise for more than MAX_DEPTH levels, counted up to the first error in the text, where the scanner stops."""
     if text.count("{") + text.count("[") <= MAX_DEPTH:
         return
     depth = 0
@@ -83,7 +83,7 @@ def _check_depth(text: str) -> None:
 
 
 def compact(value: Json) -> str:
-    """JSON text without white space: members in the order they came, numbers as they were written."""
+    """JSON text without white space: members in their order, numbers as they were written."""
     if isinstance(value, str):
         return encode_basestring(value)
     if isinstance(value, bytes):
@@ -96,7 +96,7 @@ def compact(value: Json) -> str:
 
 
 def _split(token: bytes) -> tuple[bool, str, str, int]:
-    """Of a number token: is it negative, digits without zeros at either end, exponent's text, shift.
+    """Parts of a number token: whether it is negative, digits without zeros at either end, text of the exponent, shift.
 
     The value is ±digits * 10 ** (int(exponent) + shift); digits are "" for zero.
     """
@@ -109,9 +109,9 @@ def _split(token: bytes) -> tuple[bool, str, str, int]:
 
 
 def decimal_parts(token: bytes) -> tuple[bool, str, int]:
-    """Of a number token: is it negative, digits, exponent; its value is ±digits * 10 ** exponent.
+    """Parts of a number token: whether it is negative, digits, exponent. Its value is ±digits * 10 ** exponent.
 
-    Digits have no zero at either end and are "" for zero. An exponent beyond ±10 ** 18 may be any number beyond it.
+    Digits have no zero at either end and are "" for zero. An exponent beyond ±10 ** 18 is inexact.
     """
     negative, digits, exponent, shift = _split(token)
     if not digits:
@@ -123,7 +123,7 @@ def decimal_parts(token: bytes) -> tuple[bool, str, int]:
 
 
 def _exact_number(token: bytes) -> tuple[str, str, str]:
-    """Equal for equal values, whatever the sizes: ("#", signed digits, exponent in decimal)."""
+    """("#", signed digits, decimal exponent): equal exactly for equal numbers of any size."""
     negative, digits, exponent, shift = _split(token)
     if not digits:
         return "#", "", ""
@@ -147,10 +147,26 @@ def _canonical(value: Json) -> object:
 
 
 def canonical(value: bytes) -> object:
-    """A hashable that two valid JSON values share exactly when they are identical (R22).
+    """A hashable that is equal for two JSON values exactly when they are identical (R22). Raises InvalidJsonError.
 
-    Members in any order, any white space, numbers by exact value, strings by code point, a null member as if absent;
-    the nulls of a list count. Members that share a name (deep inside extra fields only) are compared in their order.
-    Raises InvalidJsonError.
+    Ignores the order of members and white space. Compares numbers by exact value and strings by code point. A null
+    member equals an absent one; nulls in a list count. Members with the same name, which can occur inside extra fields,
+    are compared in their order.
     """
     return _canonical(read(value))
+
+
+def event_id_in(tree: Json) -> str | None:
+    """The `event_id` of a value that `read` returned; None where it is no string or the object names it twice."""
+    if type(tree) is not tuple:
+        return None
+    ids = [member for name, member in tree if name == "event_id"]
+    return ids[0] if len(ids) == 1 and type(ids[0]) is str else None
+
+
+def event_id_of(value: bytes | None) -> str | None:
+    """The `event_id` of a record's value; None where it cannot be read, as `event_id_in` says."""
+    try:
+        return event_id_in(read(value or b""))
+    except InvalidJsonError:
+        return None

@@ -1,7 +1,7 @@
-"""JSON values read as field values, each by its kind, exactly (R4-R7). Money and integers come from the number's text.
+"""Reads JSON values as field values, by the kind of field, exactly (R4-R7).
 
-Money is an integer of 1/10000, a time the microseconds and a date the days since 1970: what Arrow's columns hold, so
-that no value is converted twice.
+Money is an integer of 1/10000, a time is microseconds since 1970, a date is days since 1970: the numbers that Arrow
+columns store. Money and integers are computed from the text of the number.
 """
 
 import re
@@ -23,7 +23,7 @@ _TIME = re.compile(
     r"(?:[Zz]|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))"
 ).fullmatch
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?").fullmatch
-_PLAIN_MONEY = re.compile(rb"([0-9]{1,14})(?:\.([0-9]{1,4}))?").fullmatch
+_SIMPLE_MONEY = re.compile(rb"([0-9]{1,14})(?:\.([0-9]{1,4}))?").fullmatch
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DAYS_OF_400_YEARS = 146_097
 _DAY_MICROSECONDS = 86_400_000_000
@@ -33,14 +33,14 @@ Reader: TypeAlias = Callable[[Json], Any]
 
 @dataclass(frozen=True, slots=True)
 class ParseRules:
-    """What of the contracts is a setting."""
+    """The settings that are part of the contracts."""
 
     currency: str = "EUR"
     min_event_time: datetime = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class WrongValueError(ValueError):
-    """A value breaks its field's contract: which rule (`missing`, `type`, `range` or `enum`), what was expected."""
+    """A value breaks a rule of its field: `missing`, `type`, `range` or `enum`. `expected` describes valid values."""
 
     def __init__(self, rule: str, expected: str) -> None:
         super().__init__(rule, expected)
@@ -49,7 +49,7 @@ class WrongValueError(ValueError):
 
 
 class Money(NamedTuple):
-    """An amount in 1/10000, rounded half away from zero; `floor` and `ceiling` enclose what was written."""
+    """An amount in 1/10000, rounded half away from zero. The written amount is between `floor` and `ceiling`."""
 
     scaled: int
     floor: int
@@ -57,7 +57,7 @@ class Money(NamedTuple):
 
 
 def whole(token: Json) -> int | None:
-    """The integer that a number token is, 3.0 and 3e0 too; None for another number or value, or outside int64."""
+    """The integer of a number token, such as 3, 3.0 or 3e0; None for other numbers or values, or outside int64."""
     if type(token) is not bytes:
         return None
     if len(token) < 19 and token.isdigit():
@@ -71,7 +71,7 @@ def whole(token: Json) -> int | None:
 
 
 def money(token: bytes) -> Money | None:
-    """The amount that a number token is; None where its size is 10 ** 14 or more after rounding."""
+    """The amount of a number token; None where its size is 10 ** 14 or more after rounding."""
     negative, digits, exponent = decimal_parts(token)
     if len(digits) + exponent > len(str(_LIMIT)):
         return None
@@ -80,7 +80,7 @@ def money(token: bytes) -> Money | None:
         size = int(digits or "0") * 10**places
         money = Money(size, size, size)
     else:
-        low = int(digits[:places] or "0")  # what is cut off is not zero, for digits end in none
+        low = int(digits[:places] or "0")  # the digits cut off are not zero, because the last digit is not
         up = -places <= len(digits) and digits[places] >= "5"
         money = Money(low + up, low, low + 1)
     if money.scaled >= _LIMIT * _UNIT:
@@ -90,7 +90,7 @@ def money(token: bytes) -> Money | None:
 
 @lru_cache(maxsize=4096)
 def _day(text: str) -> int | None:
-    """Days since 1970 of YYYY-MM-DD; None for a day that no calendar has. Year 0000 counts back from 0001, leap."""
+    """Days since 1970 of YYYY-MM-DD; None for a day that does not exist. Year 0000 is the leap year before 0001."""
     year, month, day = int(text[:4]), int(text[5:7]), int(text[8:])
     try:
         if year:
@@ -101,7 +101,7 @@ def _day(text: str) -> int | None:
 
 
 def microseconds(instant: datetime) -> int:
-    """Microseconds since 1970 of an instant with a zone."""
+    """Microseconds since 1970 of a time with a zone."""
     utc = instant.astimezone(UTC)
     seconds = (utc.hour * 60 + utc.minute) * 60 + utc.second
     return (utc.toordinal() - _EPOCH_DAY) * _DAY_MICROSECONDS + seconds * 1_000_000 + utc.microsecond
@@ -161,8 +161,8 @@ def _money_reader(low: int | None, high: int | None, note_rounding: Callable[[],
             raw = raw.encode()
         if type(raw) is not bytes:
             raise WrongValueError("type", expected)
-        if from_zero and (plain := _PLAIN_MONEY(raw)):  # what nearly all amounts are, without a Money made of it
-            units, fraction = plain.groups()
+        if from_zero and (simple := _SIMPLE_MONEY(raw)):  # nearly all amounts; creates no Money
+            units, fraction = simple.groups()
             return int(units + fraction.ljust(MONEY_SCALE, b"0")) if fraction else int(units) * _UNIT
         amount = money(raw)
         if amount is None:
@@ -231,9 +231,9 @@ def _texts(raw: Json) -> list[str]:
 def reader(
     field: Field, event_type: str | None, required: bool, rules: ParseRules, note_rounding: Callable[[], None]
 ) -> Reader:
-    """How a present, non-null member of an event of this type is read; the reader raises WrongValueError.
+    """The function that reads a present, non-null member of an event of this type; it raises WrongValueError.
 
-    A required one that is a blank text is missing, whether text, enumeration, time or date. `items` has no reader here.
+    A required text, enumeration, time or date that is blank is `missing`. A field of kind `lines` has no reader here.
     """
     low, high = (field.minimum, field.maximum) if field.is_bounded(event_type) else (None, None)
     if field.kind == "text":

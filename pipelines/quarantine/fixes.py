@@ -1,6 +1,7 @@
-"""Fixes for quarantined records: an SQL expression over the JSON, or a Python function. A fix of null leaves a record.
+"""Fixes for quarantined records: an SQL expression over the JSON, or a Python function of the bytes.
 
-A fix has an identity of name and content, so that a repeated release is known to be the same, and a corrected fix not.
+A fix that returns null leaves the record in quarantine. The name of a fix contains a digest of its content: a repeated
+release has the same fix, and a corrected fix is another one.
 """
 
 import hashlib
@@ -24,21 +25,21 @@ PythonFix = Callable[[bytes | None], bytes | None]
 
 
 class Fix(Protocol):
-    """Something that makes new values of quarantined records."""
+    """Computes new values of quarantined records."""
 
     @property
     def name(self) -> str:
-        """What `ops.releases` calls it: where it came from and a digest of its text."""
+        """The name in `ops.releases`: the source and a digest of its text."""
 
     def apply(self, rows: pl.DataFrame) -> list[bytes | None]:
-        """The new value of each row (columns of `silver.quarantine`); None: the record stays where it is.
+        """The new value of each row (columns of `silver.quarantine`); None leaves the record in quarantine.
 
-        Raises PermanentError naming the first record it fails for.
+        Raises PermanentError that names the first record for which the fix fails.
         """
 
 
 def load_fix(source: str) -> Fix:
-    """A file that holds an SQL expression, or `module:function`. Raises UsageError."""
+    """The fix of `--fix`: a file with an SQL expression, or `module:function`. Raises UsageError."""
     path = Path(source)
     if path.is_file() and path.suffix != ".py":
         return SqlFix.load(path)
@@ -47,7 +48,7 @@ def load_fix(source: str) -> Fix:
         return FunctionFix.load(module, function)
     raise UsageError(
         f"--fix {source}: expected a file with an SQL expression, or a Python function as module:function; "
-        + ("give the function's name, too" if path.is_file() else "there is no such file")
+        + ("add the name of the function" if path.is_file() else "there is no such file")
     )
 
 
@@ -57,10 +58,10 @@ def _digest(text: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SqlFix:
-    """An expression over one record that gives its new JSON text.
+    """An SQL expression over one record that returns its new JSON text.
 
-    It sees `value` (text; null where it is not UTF-8), `json` (the same as JSON; null where it is none), `bytes`, `key`
-    and `topic, partition, offset, timestamp, event_id, reasons, detail` as in `silver.quarantine`.
+    Its columns are `value` (text; null where it is not UTF-8), `json` (the same as JSON; null where it is none),
+    `bytes`, `key` and `topic, partition, offset, timestamp, event_id, reasons, detail` as in `silver.quarantine`.
     """
 
     name: str
@@ -68,7 +69,7 @@ class SqlFix:
 
     @classmethod
     def load(cls, path: Path) -> "SqlFix":
-        """The expression in a file. Raises UsageError: it is none that DuckDB understands."""
+        """The expression in a file. Raises UsageError where it is no valid expression."""
         try:
             text = path.read_text(encoding="utf-8").strip().removesuffix(";")
         except (OSError, UnicodeDecodeError) as error:
@@ -131,7 +132,7 @@ class FunctionFix:
 
     @classmethod
     def load(cls, module: str, function: str) -> "FunctionFix":
-        """The function by its import path; the working directory counts. Raises UsageError."""
+        """The function by its import path, which includes the working directory. Raises UsageError."""
         if "" not in sys.path:
             sys.path.insert(0, "")
         try:
@@ -168,7 +169,7 @@ def _failed(name: str, row: pl.DataFrame, error: object) -> PermanentError:
 
 
 def _sql_rows(rows: pl.DataFrame) -> pl.DataFrame:
-    """What the expression sees."""
+    """The columns that the expression can use."""
     texts = pl.Series("value", [_text(value) for value in rows["value"]], dtype=pl.String)
     seen = ["topic", "partition", "offset", "timestamp", "event_id", "reasons", "detail"]
     return rows.select(*seen, "key", pl.col("value").alias("bytes")).with_columns(texts)
@@ -198,34 +199,34 @@ def _text(value: bytes | None) -> str | None:
 
 
 def with_exact_numbers(old: bytes | None, new: bytes) -> bytes:
-    """The new text with each number as it was written before, where it went through a float on the way.
+    """The new text, in which numbers that the fix rounded to a float are written as in the old text.
 
-    DuckDB's JSON functions write 99999999999999.9999 again as 100000000000000.0 (library_facts.md): a number that is
-    the same float as the old one in the same place, but another amount, is the old one.
+    DuckDB's JSON functions write 99999999999999.9999 as 100000000000000.0. A number with another value than the old one
+    at the same position, but the same float, is replaced by the old one.
     """
     try:
         before, after = read_json(old or b""), read_json(new)
     except InvalidJsonError:
         return new
-    mended = _mended(before, after)
-    return new if mended is after else compact(mended).encode()
+    restored = _with_old_numbers(before, after)
+    return new if restored is after else compact(restored).encode()
 
 
-def _mended(before: Json, after: Json) -> Json:
-    """`after` itself where nothing is to mend."""
+def _with_old_numbers(before: Json, after: Json) -> Json:
+    """`after` itself where no number was rounded."""
     if type(before) is not type(after):
         return after
     if type(after) is bytes:
         return before if _is_rounded(before, after) else after
     if type(after) is list:
         old: Sequence[Json] = before
-        items = [_mended(old[i], item) if i < len(old) else item for i, item in enumerate(after)]
+        items = [_with_old_numbers(old[i], item) if i < len(old) else item for i, item in enumerate(after)]
         return items if any(one is not two for one, two in zip(items, after, strict=True)) else after
     if type(after) is tuple:
         known = dict(before)
-        members = [(name, _mended(known[name], value) if name in known else value) for name, value in after]
-        mended = any(one[1] is not two[1] for one, two in zip(members, after, strict=True))
-        return tuple(members) if mended else after
+        members = [(name, _with_old_numbers(known[name], value) if name in known else value) for name, value in after]
+        is_changed = any(one[1] is not two[1] for one, two in zip(members, after, strict=True))
+        return tuple(members) if is_changed else after
     return after
 
 

@@ -1,6 +1,6 @@
-"""Quarantined records, to be worked with: found by topic, rule, time and place; counted by rule; shown whole (R25).
+"""Selects quarantined records by topic, rule, time and ref, counts them by rule and returns them in full (R25).
 
-Reads only. What carries the header of a release names the record it came from; what was released names its copies.
+Reads only. A released copy has the ref of the record it was released from, and a released record those of its copies.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -23,16 +23,16 @@ _REF = ["topic", "partition", "offset"]
 
 @dataclass(frozen=True, slots=True)
 class QuarantineFilter:
-    """Which quarantined records; nothing given: all. Several reasons or places: any of them."""
+    """Selects quarantined records; all by default. With several reasons or refs, a record must match any of them."""
 
     topic: str | None = None
     reasons: Collection[str] = ()  # rule names; `missing` stands for every `missing:<path>`
     places: Collection[RecordRef] = ()
-    since: datetime | None = None  # by the record's timestamp, or when it was quarantined where it has none
+    since: datetime | None = None  # of the record's timestamp, or of `quarantined_at` where it has none
     until: datetime | None = None  # exclusive
 
     def filter(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Those of the rows that are wanted."""
+        """The rows that match."""
         at = pl.coalesce("timestamp", "quarantined_at")
         tests = [
             pl.col("topic") == self.topic if self.topic is not None else None,
@@ -53,7 +53,7 @@ def _is_for(rule: str) -> pl.Expr:
 
 @dataclass(frozen=True, slots=True)
 class RuleCount:
-    """Records of one topic that one rule quarantined. A record that broke several rules counts for each."""
+    """Records of one topic that one rule quarantined. A record that breaks several rules counts for each of them."""
 
     topic: str
     rule: str
@@ -61,7 +61,7 @@ class RuleCount:
     released: int
     first_at: datetime | None
     last_at: datetime | None
-    sample: Mapping[str, Any]  # the first one's partition, offset, event_id, detail
+    sample: Mapping[str, Any]  # partition, offset, event_id and detail of the first record
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -70,7 +70,7 @@ class RuleCount:
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedRecord:
-    """A record whole, with what became of it since."""
+    """A quarantined record in full, and its releases."""
 
     topic: str
     partition: int
@@ -83,23 +83,23 @@ class QuarantinedRecord:
     reasons: Sequence[str]
     detail: str | None
     quarantined_at: datetime
-    origin: RecordRef | None = None  # of a released copy: the record it was released from
+    origin: RecordRef | None = None  # of a copy: the record it was released from
     released_as: Sequence[RecordRef] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: bytes as text, or as {"base64": …} where they are not UTF-8; places as P/O."""
+        """For JSON: bytes as text, or as {"base64": …} where they are not UTF-8; refs as PARTITION/OFFSET."""
         found = {name: getattr(self, name) for name in self.__slots__}
         return found | {
             "key": shown(self.key),
             "value": shown(self.value),
             "headers": [{"key": name, "value": shown(value)} for name, value in self.headers],
             "origin": None if self.origin is None else ref_text(self.origin),
-            "released_as": [ref_text(place) for place in self.released_as],
+            "released_as": [ref_text(ref) for ref in self.released_as],
         }
 
 
 def read_rows(lake: Lake, wanted: QuarantineFilter, columns: Sequence[str]) -> pl.DataFrame:
-    """The wanted rows of `silver.quarantine` in (topic, partition, offset) order; those columns must hold KEY_COLUMNS's."""
+    """The wanted rows of `silver.quarantine` by topic, partition, offset. `columns` must contain KEY_COLUMNS."""
     table = lake.find(QUARANTINE_NAME)
     empty = pl.DataFrame(pl.from_arrow(QUARANTINE.empty_table())).select(columns)
     batches = table.read_streamed(columns) if table is not None else ()
@@ -108,7 +108,7 @@ def read_rows(lake: Lake, wanted: QuarantineFilter, columns: Sequence[str]) -> p
 
 
 def count_by_rule(lake: Lake, wanted: QuarantineFilter) -> list[RuleCount]:
-    """What is in quarantine, by topic and rule, the busiest rule of a topic first."""
+    """Quarantined records by topic and rule; in each topic the rule with the most records comes first."""
     rows = read_rows(lake, wanted, KEY_COLUMNS)
     released = ReleaseHistory.read(lake).rows.select(_REF).unique()
     rows = rows.join(released.with_columns(released=True), on=_REF, how="left", maintain_order="left")
@@ -129,45 +129,45 @@ def count_by_rule(lake: Lake, wanted: QuarantineFilter) -> list[RuleCount]:
 
 
 def full_records(lake: Lake, wanted: QuarantineFilter, limit: int | None = None) -> tuple[list[QuarantinedRecord], int]:
-    """The first `limit` wanted records in (topic, partition, offset) order, and how many there are in all."""
-    light = read_rows(lake, wanted, KEY_COLUMNS)
+    """The first `limit` selected records by topic, partition and offset, and the number of all selected ones."""
+    keys = read_rows(lake, wanted, KEY_COLUMNS)
     found: list[QuarantinedRecord] = []
-    book = ReleaseHistory.read(lake)
-    for (topic,), part in light.head(limit if limit is not None else len(light)).group_by("topic", maintain_order=True):
+    history = ReleaseHistory.read(lake)
+    for (topic,), part in keys.head(limit if limit is not None else len(keys)).group_by("topic", maintain_order=True):
         assert isinstance(topic, str)
-        places = frozenset(part.select("partition", "offset").iter_rows())
-        rows = read_rows(lake, QuarantineFilter(topic, places=places), QUARANTINE.names)
+        refs = frozenset(part.select("partition", "offset").iter_rows())
+        rows = read_rows(lake, QuarantineFilter(topic, places=refs), QUARANTINE.names)
         named = named_origins(lake, topic, rows)
         for index, row in enumerate(rows.iter_rows(named=True)):
             headers = [(header["key"], header["value"]) for header in row.pop("headers") or ()]
-            copies = book.copies(topic, (row["partition"], row["offset"]))
+            copies = history.copies(topic, (row["partition"], row["offset"]))
             record = QuarantinedRecord(**row, headers=headers, origin=named.get(index), released_as=copies)
             found.append(record)
-    return found, len(light)
+    return found, len(keys)
 
 
 def named_origins(lake: Lake, topic: str, rows: pl.DataFrame) -> dict[int, RecordRef]:
-    """Row -> the quarantined record that its release headers name; headers that name none are left out (R27)."""
+    """Row -> the quarantined record that its release headers name; rows without such a header are missing (R27)."""
     records = rows.select("headers").to_arrow()
     mask = release_mask(records)
     if not mask.any():
         return {}
     claimed = origins(topic, records, mask)
-    wanted = QuarantineFilter(topic, places=frozenset(place for places in claimed.values() for place in places))
-    held = set(read_rows(lake, wanted, KEY_COLUMNS).select("partition", "offset").iter_rows())
+    wanted = QuarantineFilter(topic, places=frozenset(ref for refs in claimed.values() for ref in refs))
+    quarantined = set(read_rows(lake, wanted, KEY_COLUMNS).select("partition", "offset").iter_rows())
     own = dict(enumerate(rows.select("partition", "offset").iter_rows()))
     found: dict[int, RecordRef] = {}
-    for row, places in claimed.items():
+    for row, refs in claimed.items():
         partition, offset = own[row]
-        # A record of its own partition that comes later cannot be its origin.
-        honest = [place for place in places if place in held and (place[0] != partition or place[1] < offset)]
-        if honest:
-            found[row] = honest[0]
+        # A later record of the same partition cannot be the origin.
+        possible = [ref for ref in refs if ref in quarantined and (ref[0] != partition or ref[1] < offset)]
+        if possible:
+            found[row] = possible[0]
     return found
 
 
 def shown(value: bytes | None) -> str | dict[str, str] | None:
-    """Bytes for JSON: text, or base64 where they are not UTF-8."""
+    """Bytes for JSON: text, or {"base64": …} where they are not UTF-8."""
     import base64
 
     if value is None:
@@ -179,7 +179,10 @@ def shown(value: bytes | None) -> str | dict[str, str] | None:
 
 
 def parse_moment(name: str, text: str | None) -> datetime | None:
-    """A time as `--since` and `--until` take it: a date (its midnight) or a time; without a zone it is UTC."""
+    """The time that the value of an option is: a date means its midnight, a time without a zone is UTC.
+
+    Raises UsageError with the option's `name`.
+    """
     if text is None:
         return None
     try:

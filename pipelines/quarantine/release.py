@@ -1,12 +1,11 @@
-"""Release of quarantined records: sent to the log again, as they are or fixed, each once (R27).
+"""Releases quarantined records: sends them to the log again, unchanged or fixed, each once (R27).
 
-A record has been released when a copy of it lies in the log that is not in quarantine again. Order of the steps: the
-intent is written, the copies are sent, found in the log, and noted in `ops.releases`. Death after any of them is mended
-by the next release of the topic, which looks in the log from the intent on before it sends anything.
+A record counts as released when the log has a copy of it that is not in quarantine again. A release records that it
+begins, sends the copies, finds them in the log and records them in `ops.releases`. If it ends after any of these steps,
+the next release of the topic first records the copies that it finds in the log.
 """
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ import pyarrow as pa
 from pipelines.bronze.incarnations import in_log
 from pipelines.bronze.position import Position
 from pipelines.bronze.record_ref import RecordRef, ref_text
-from pipelines.bronze.table import ensure_bronze
 from pipelines.bronze.topic_identity import with_bronze_partitions
+from pipelines.config.log import open_log_of
 from pipelines.config.settings import Settings
 from pipelines.contracts.tables import bronze_name
 from pipelines.errors import LakehouseError, LogUnavailableError, PermanentError
@@ -28,33 +27,27 @@ from pipelines.fault_points import fault_point
 from pipelines.home_lock import home_lock
 from pipelines.lake.catalog import Lake, open_lakehouse
 from pipelines.log.interface import OUTGOING, Log
-from pipelines.log.open import open_log
 from pipelines.log.outgoing import assigned
+from pipelines.quarantine.copies import find_copies
 from pipelines.quarantine.fixes import Fix
 from pipelines.quarantine.records import QuarantineFilter
-from pipelines.quarantine.release_log import (
-    PendingRelease,
-    ReleaseHistory,
-    ReleaseTable,
-    copies_in_bronze,
-    copies_in_log,
-)
-from pipelines.quarantine.selection import choose, one_topic, quarantined_refs
-from pipelines.silver.release_header import RELEASE_HEADER, origins
+from pipelines.quarantine.release_log import PendingRelease, ReleaseEntry, ReleaseHistory, ReleaseTable
+from pipelines.quarantine.selection import choose, one_topic
+from pipelines.silver.release_header import RELEASE_HEADER
 
 _CHUNK_RECORDS, _CHUNK_BYTES = 20_000, 16 << 20  # sent at a time: one transaction of the embedded log
-_PATIENCE = 5.0  # seconds until what the log has acknowledged must be readable
+_READABLE_WITHIN = 5.0  # seconds after which acknowledged records must be readable
 
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """What a release did."""
+    """The result of a release."""
 
     topic: str
     copies: Sequence[tuple[RecordRef, RecordRef]]  # record and copy
-    recovered: int  # copies that a release which was cut short had sent, noted now
-    already: int  # selected, and released before
-    left: int  # selected, and the fix gave null
+    recovered: int  # copies of an interrupted release that this one recorded
+    already: int  # selected records that were released before
+    left: int  # selected records for which the fix returned null
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -68,50 +61,59 @@ class Released:
         }
 
 
-def release(settings: Settings, wanted: QuarantineFilter, fix: Fix | None, say: Callable[[str], None]) -> Released:
-    """Send the wanted records of one topic to the log, each once however often this is repeated or killed.
+def release(settings: Settings, wanted: QuarantineFilter, fix: Fix | None, on_note: Callable[[str], None]) -> Released:
+    """Send the selected records of one topic to the log, each once even if this is repeated or killed.
 
-    Nothing is sent unless the fix works for all. Raises LogRefusedError or LogUnavailableError when the log does not
-    take them: what it took is noted, the rest stays, and the same command goes on. `run` brings them to silver.
+    Nothing is sent unless the fix succeeds for all records. `run` then reads the copies into silver. Raises
+    LogRefusedError or LogUnavailableError when the log does not accept the records: the accepted ones are recorded,
+    and the same command continues with the others.
     """
     topic = one_topic(wanted)
     lake = open_lakehouse(settings)
     try:
         with home_lock(settings.home, "release"), opened_log(settings) as opened:
             opened.ensure_topics([topic], settings.partitions)
-            log = in_bronze_numbers(lake, opened, topic)
-            table, book = ReleaseTable(lake), ReleaseHistory.read(lake)
-            intent = table.intent(topic)
-            found = unnoted(lake, log, topic, intent, book) if intent else []
-            if intent is not None:
-                table.note(topic, found, finished=True)
-                if found:
-                    say(f"{len(found):,} records were sent by a release that was cut short: they are noted now")
+            log = with_bronze_numbers(lake, opened, topic)
+            table = ReleaseTable(lake)
+            recovered = _recover(lake, log, table, topic)
+            if recovered:
+                on_note(f"Recorded {recovered:,} records that an interrupted release had sent.")
             chosen = choose(lake, wanted, ReleaseHistory.read(lake), fix)
             sent = _send(lake, log, table, topic, chosen.rows, fix.name if fix else None)
-            return Released(topic, [_link(row) for row in sent], len(found), chosen.already, chosen.left)
+            links = [(entry.origin, entry.copy) for entry in sent]
+            return Released(topic, links, recovered, chosen.already, chosen.left)
     finally:
         lake.close()
 
 
+def _recover(lake: Lake, log: Log, table: ReleaseTable, topic: str) -> int:
+    """Finish a pending release; the number of copies that were not recorded."""
+    pending = table.pending(topic)
+    if pending is None:
+        return 0
+    copies = find_copies(lake, log, topic, pending, ReleaseHistory.read(lake))
+    table.record(topic, copies, finished=True)
+    return len(copies)
+
+
 @contextlib.contextmanager
 def opened_log(settings: Settings) -> Iterator[Log]:
-    """The log of the settings."""
-    log = open_log(settings.log_url, kafka=settings.kafka, topic_prefix=settings.topic_prefix)
+    """The log of the settings, closed at the end."""
+    log = open_log_of(settings)
     try:
         yield log
     finally:
         log.close()
 
 
-def in_bronze_numbers(lake: Lake, log: Log, topic: str) -> Log:
-    """The log with partitions with_bronze_partitions as bronze numbers those of the topic that it reads now."""
+def with_bronze_numbers(lake: Lake, log: Log, topic: str) -> Log:
+    """The log with the partition numbers that bronze uses for the topic it reads now."""
     bronze = lake.find(bronze_name(topic))
     return log if bronze is None else with_bronze_partitions(log, topic, Position.of(bronze).incarnation)
 
 
 def outgoing(topic: str, rows: pl.DataFrame, partitions: int) -> pa.Table:
-    """The chosen rows as records to send: key and headers kept, to the partition they came from where there is one."""
+    """The chosen rows as records to send, with their key and headers, to their own partition if the topic has it."""
     headers = [
         [
             *(header for header in found or () if header["key"] != RELEASE_HEADER),
@@ -136,35 +138,35 @@ def outgoing(topic: str, rows: pl.DataFrame, partitions: int) -> pa.Table:
 
 def _send(
     lake: Lake, log: Log, table: ReleaseTable, topic: str, rows: pl.DataFrame, fix: str | None
-) -> list[dict[str, Any]]:
+) -> list[ReleaseEntry]:
     if not len(rows):
         return []
     state = log.topic_state(topic)
-    intent = PendingRelease(log.identity, state.topic_id, dict(state.end_offsets), fix)
-    table.intend(topic, intent)
+    pending = PendingRelease(log.identity, state.topic_id, dict(state.end_offsets), fix)
+    table.begin(topic, pending)
     fault_point("release.intended")
-    done: list[dict[str, Any]] = []
+    sent: list[ReleaseEntry] = []
     chunks = list(_chunks(rows))
     for number, chunk in enumerate(chunks, 1):
-        here = PendingRelease(intent.log_id, intent.topic_id, dict(log.topic_state(topic).end_offsets), fix)
+        before = PendingRelease(pending.log_id, pending.topic_id, dict(log.topic_state(topic).end_offsets), fix)
         try:
             log.append(topic, outgoing(topic, chunk, len(state.end_offsets)))
         except LakehouseError as error:
             with contextlib.suppress(LakehouseError):
-                found = _copies(lake, log, topic, here, chunk)
-                # What was cut off on its way may still arrive: then the intent stays, and the next release looks again.
-                table.note(topic, found, finished=not isinstance(error, LogUnavailableError))
-                done += found
+                copies = _copies_of(chunk, find_copies(lake, log, topic, before))
+                # Records in flight may still arrive. The release then stays pending, and the next one looks for them.
+                table.record(topic, copies, finished=not isinstance(error, LogUnavailableError))
+                sent += copies
             raise type(error)(
-                f"{error}. {len(done):,} of {len(rows):,} records of {topic} are released and noted; the others stay "
-                "in quarantine, and the same command goes on with them."
+                f"{error}. {len(sent):,} of {len(rows):,} records of {topic} are released and recorded; the others "
+                "stay in quarantine. Run the same command again to release them."
             ) from error
         fault_point("release.sent")
-        found = _found_all(lake, log, topic, here, chunk)
-        table.note(topic, found, finished=number == len(chunks))
+        copies = _wait_for_copies(lake, log, topic, before, chunk)
+        table.record(topic, copies, finished=number == len(chunks))
         fault_point("release.noted")
-        done += found
-    return done
+        sent += copies
+    return sent
 
 
 def _chunks(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -178,67 +180,22 @@ def _chunks(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
     yield rows[start:]
 
 
-def _found_all(lake: Lake, log: Log, topic: str, since: PendingRelease, chunk: pl.DataFrame) -> list[dict[str, Any]]:
-    deadline = time.monotonic() + _PATIENCE
-    while len(found := _copies(lake, log, topic, since, chunk)) < len(chunk):
+def _wait_for_copies(
+    lake: Lake, log: Log, topic: str, before: PendingRelease, chunk: pl.DataFrame
+) -> list[ReleaseEntry]:
+    """The copies of all records of the chunk. Raises PermanentError where the log does not return them in time."""
+    deadline = time.monotonic() + _READABLE_WITHIN
+    while len(copies := _copies_of(chunk, find_copies(lake, log, topic, before))) < len(chunk):
         if time.monotonic() > deadline:
             raise PermanentError(
-                f"the log acknowledged {len(chunk):,} records of {topic}, but {len(found):,} of them can be read from "
-                "it. Nothing of these is noted; the next release looks for them again."
+                f"the log acknowledged {len(chunk):,} records of {topic}, but only {len(copies):,} of them can be "
+                "read. None of these is recorded; the next release looks for them again."
             )
         time.sleep(0.1)
-    return found
+    return copies
 
 
-def _copies(lake: Lake, log: Log, topic: str, since: PendingRelease, chunk: pl.DataFrame) -> list[dict[str, Any]]:
-    """Those of the chunk's copies that the log holds: the same value under a header that names the record."""
+def _copies_of(chunk: pl.DataFrame, entries: Sequence[ReleaseEntry]) -> list[ReleaseEntry]:
+    """The entries of records of the chunk with the value that was sent."""
     sent = set(chunk.select("partition", "offset", "sha256").iter_rows())
-    rows = unnoted(lake, log, topic, since, None)
-    return [row for row in rows if (row["partition"], row["offset"], row["value_sha256"]) in sent]
-
-
-def unnoted(
-    lake: Lake, log: Log, topic: str, since: PendingRelease, book: ReleaseHistory | None
-) -> list[dict[str, Any]]:
-    """Rows of `ops.releases` for copies from an intent on that the book does not have: by the headers in the log.
-
-    A header counts as it does in silver: when it names a quarantined record.
-    """
-    state = log.topic_state(topic)
-    parts: list[pa.Table] = []
-    same = (since.log_id, since.topic_id) == (log.identity, state.topic_id)
-    gone = {
-        p: offset for p, offset in since.offsets.items() if not same or offset < state.first_offsets.get(p, offset + 1)
-    }
-    if gone:
-        parts += copies_in_bronze(ensure_bronze(lake, topic), gone)
-    if same:
-        parts += copies_in_log(log, topic, since.offsets)
-    claims: dict[RecordRef, tuple[list[RecordRef], dict[str, Any]]] = {}
-    for part in parts:
-        for row, places in origins(topic, part, np.ones(part.num_rows, bool)).items():
-            copy = part.column("partition")[row].as_py(), part.column("offset")[row].as_py()
-            value = part.column("value")[row].as_py()
-            claims[copy] = (
-                places,
-                {
-                    "topic": topic,
-                    "release_partition": copy[0],
-                    "release_offset": copy[1],
-                    "fix": since.fix,
-                    "value_sha256": None if value is None else hashlib.sha256(value).hexdigest(),
-                    "released_at": part.column("timestamp")[row].as_py(),
-                },
-            )
-    named = {place for places, _ in claims.values() for place in places}
-    held = set(quarantined_refs(lake, topic, named)) if named else set()
-    found = []
-    for copy, (places, noted) in sorted(claims.items()):
-        origin = next((place for place in places if place in held), None)
-        if origin is not None and (book is None or book.origin(topic, copy) is None):
-            found.append(noted | {"partition": origin[0], "offset": origin[1]})
-    return found
-
-
-def _link(row: dict[str, Any]) -> tuple[RecordRef, RecordRef]:
-    return (row["partition"], row["offset"]), (row["release_partition"], row["release_offset"])
+    return [entry for entry in entries if (*entry.origin, entry.value_sha256) in sent]

@@ -1,11 +1,11 @@
-"""`ops.releases`: which quarantined record was sent to the log again, and where its copy lies (R27).
+"""`ops.releases`: which quarantined record was sent to the log again, and where its copy is (R27).
 
-Before anything is sent, the intent is written: to which topic, and where its log ended. What was sent is then looked
-for from there on, so that a release that was killed between sending and noting is noted by the next one.
+A table property stores the pending release of each topic. It is written before anything is sent, with the end offsets
+of the log, so that the next release can find the copies of a release that was killed before it recorded them.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -19,27 +19,57 @@ from pipelines.config.policies import Retention
 from pipelines.contracts.tables import RELEASES, RELEASES_NAME
 from pipelines.errors import CommitConflictError
 from pipelines.lake.catalog import Lake, LakeTable, encode
-from pipelines.log.interface import Log
-from pipelines.silver.release_header import release_mask
 
-_ATTEMPTS = 5  # against somebody else's commit, say a compaction
+_ATTEMPTS = 5  # at a commit, against other writers such as a compaction
 _KEEP_SNAPSHOTS, _EXPIRE_ABOVE = 30, 60
-_CHUNK = 50_000  # records read from the log at a time
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseEntry:
+    """A row of `ops.releases`: one copy of a quarantined record."""
+
+    topic: str
+    partition: int
+    offset: int
+    release_partition: int
+    release_offset: int
+    fix: str | None
+    value_sha256: str | None
+    released_at: datetime | None
+
+    @property
+    def origin(self) -> RecordRef:
+        """The quarantined record."""
+        return self.partition, self.offset
+
+    @property
+    def copy(self) -> RecordRef:
+        """The record that was sent."""
+        return self.release_partition, self.release_offset
+
+
+def release_rows(entries: Sequence[ReleaseEntry]) -> pa.Table:
+    """The entries with schema RELEASES."""
+    return pa.Table.from_pylist([asdict(entry) for entry in entries], schema=RELEASES)
 
 
 @dataclass(frozen=True)
 class ReleaseHistory:
-    """All releases noted, in the order in which the log got them."""
+    """All recorded releases (schema RELEASES), in the order of the log."""
 
     rows: pl.DataFrame
 
     @classmethod
     def read(cls, lake: Lake) -> Self:
-        """As the table says now; empty where nothing was ever released."""
+        """The rows of the table; none where it does not exist."""
         table = lake.find(RELEASES_NAME)
         empty = pl.DataFrame(pl.from_arrow(RELEASES.empty_table()))
         rows = empty if table is None else pl.DataFrame(pl.from_arrow(table.read())).cast(empty.schema)
         return cls(rows.sort("released_at", "topic", "release_partition", "release_offset", maintain_order=True))
+
+    def with_entries(self, entries: Sequence[ReleaseEntry]) -> "ReleaseHistory":
+        """This history followed by entries that the table does not have."""
+        return ReleaseHistory(pl.concat([self.rows, pl.DataFrame(pl.from_arrow(release_rows(entries)))]))
 
     @cached_property
     def _links(self) -> tuple[dict[tuple[str, RecordRef], list[RecordRef]], dict[tuple[str, RecordRef], RecordRef]]:
@@ -51,31 +81,31 @@ class ReleaseHistory:
             origins[topic, (release_partition, release_offset)] = partition, offset
         return copies, origins
 
-    def copies(self, topic: str, place: RecordRef) -> Sequence[RecordRef]:
-        """Where the copies of a record lie that were released from it."""
-        return self._links[0].get((topic, place), [])
+    def copies(self, topic: str, ref: RecordRef) -> Sequence[RecordRef]:
+        """The copies that were released from a record."""
+        return self._links[0].get((topic, ref), [])
 
-    def origin(self, topic: str, place: RecordRef) -> RecordRef | None:
-        """The record that a copy was released from."""
-        return self._links[1].get((topic, place))
+    def origin(self, topic: str, ref: RecordRef) -> RecordRef | None:
+        """The record that a copy was released from; None where the record is no copy."""
+        return self._links[1].get((topic, ref))
 
-    def root(self, topic: str, place: RecordRef) -> RecordRef:
-        """The record at the beginning of a chain of releases; the place itself where it is no copy."""
-        while (origin := self.origin(topic, place)) is not None:
-            place = origin
-        return place
+    def root(self, topic: str, ref: RecordRef) -> RecordRef:
+        """The first record of a chain of releases; the record itself where it is no copy."""
+        while (origin := self.origin(topic, ref)) is not None:
+            ref = origin
+        return ref
 
-    def generation(self, topic: str, place: RecordRef) -> int:
-        """How many releases lie between a record and its root."""
+    def generation(self, topic: str, ref: RecordRef) -> int:
+        """The number of releases between a record and its root."""
         count = 0
-        while (origin := self.origin(topic, place)) is not None:
-            place, count = origin, count + 1
+        while (origin := self.origin(topic, ref)) is not None:
+            ref, count = origin, count + 1
         return count
 
 
 @dataclass(frozen=True, slots=True)
 class PendingRelease:
-    """A release under way: whose log, where each partition ended before it, and by which fix."""
+    """A release that has begun: identity of log and topic, end offset of each partition before it, and its fix."""
 
     log_id: str
     topic_id: str
@@ -83,78 +113,62 @@ class PendingRelease:
     fix: str | None
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The stored form."""
         return asdict(self) | {"offsets": {str(partition): offset for partition, offset in self.offsets.items()}}
 
     @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> Self:
-        """What `to_dict` gave."""
-        offsets = {int(partition): offset for partition, offset in found["offsets"].items()}
-        return cls(found["log_id"], found["topic_id"], offsets, found["fix"])
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """The value of which `to_dict` made `stored`."""
+        offsets = {int(partition): offset for partition, offset in stored["offsets"].items()}
+        return cls(stored["log_id"], stored["topic_id"], offsets, stored["fix"])
 
 
 class ReleaseTable:
-    """`ops.releases` for the one that writes it, who holds the home's lock for releases."""
+    """Writes `ops.releases`. The holder also holds the home's lock for releases."""
 
     def __init__(self, lake: Lake) -> None:
         self._table: LakeTable = lake.ensure(RELEASES_NAME, RELEASES)
 
-    def _pending(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self._table.properties().get("pending", "{}"))
-        return found
+    def _all_pending(self) -> dict[str, Any]:
+        stored: dict[str, Any] = json.loads(self._table.properties().get("pending", "{}"))
+        return stored
 
-    def intent(self, topic: str) -> PendingRelease | None:
-        """The release of the topic that was begun and not finished."""
-        found = self._pending().get(topic)
-        return None if found is None else PendingRelease.from_dict(found)
+    def pending(self, topic: str) -> PendingRelease | None:
+        """The release of the topic that began and did not finish."""
+        stored = self._all_pending().get(topic)
+        return None if stored is None else PendingRelease.from_dict(stored)
 
-    def intend(self, topic: str, intent: PendingRelease) -> None:
-        """Write down that a release begins, in a commit of its own."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                self._table.set_properties({"pending": encode({**self._pending(), topic: intent.to_dict()})})
-                return
-            except CommitConflictError:
-                if attempt == _ATTEMPTS - 1:
-                    raise
+    def begin(self, topic: str, pending: PendingRelease) -> None:
+        """Record, in a commit of its own, that a release begins."""
+        _retry(
+            lambda: self._table.set_properties({"pending": encode({**self._all_pending(), topic: pending.to_dict()})})
+        )
 
-    def note(self, topic: str, rows: Sequence[Mapping[str, Any]], *, finished: bool) -> None:
-        """Add rows; in the same commit, when `finished`, forget the intent."""
-        table = pa.Table.from_pylist([dict(row) for row in rows], schema=RELEASES)
-        for attempt in range(_ATTEMPTS):
-            pending = self._pending()
+    def record(self, topic: str, entries: Sequence[ReleaseEntry], *, finished: bool) -> None:
+        """Append entries. If `finished`, remove the pending release in the same commit."""
+        rows = release_rows(entries)
+
+        def commit() -> None:
+            pending = self._all_pending()
             if finished:
                 pending.pop(topic, None)
-            try:
-                if rows:
-                    self._table.append(table, {"topic": topic}, properties={"pending": encode(pending)})
-                elif finished:
-                    self._table.set_properties({"pending": encode(pending)})
-                break
-            except CommitConflictError:
-                if attempt == _ATTEMPTS - 1:
-                    raise
+            if entries:
+                self._table.append(rows, {"topic": topic}, properties={"pending": encode(pending)})
+            elif finished:
+                self._table.set_properties({"pending": encode(pending)})
+
+        _retry(commit)
         if self._table.snapshot_count > _EXPIRE_ABOVE:
             self._table.expire(self._table.expendable(datetime.now(UTC), Retention(commits=_KEEP_SNAPSHOTS)))
 
 
-def copies_in_log(log: Log, topic: str, since: Mapping[int, int]) -> Iterator[pa.Table]:
-    """Records of the log (schema RECORDS) from these offsets on that carry a release header, whatever it names."""
-    state = log.topic_state(topic)
-    at = {p: max(offset, state.first_offsets[p]) for p, offset in since.items() if p in state.end_offsets}
-    while open_positions := {p: offset for p, offset in at.items() if offset < state.end_offsets[p]}:
-        polled = log.poll(topic, open_positions, _CHUNK, 1.0)
-        if not polled.records.num_rows and all(polled.next_offsets[p] == at[p] for p in polled.next_offsets):
+def _retry(commit: Callable[[], object]) -> None:
+    """Commit, again after a conflict with another writer. Raises CommitConflictError after the last attempt."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            commit()
+        except CommitConflictError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+        else:
             return
-        at |= polled.next_offsets
-        yield polled.records.filter(pa.array(release_mask(polled.records)))
-
-
-def copies_in_bronze(bronze: LakeTable, since: Mapping[int, int]) -> Iterator[pa.Table]:
-    """The same from bronze, for what the log no longer holds."""
-    columns = ["partition", "offset", "timestamp", "key", "headers", "value"]
-    rows = bronze.read_between("offset", min(since.values(), default=0), None, columns)
-    places = zip(rows.column("partition").to_pylist(), rows.column("offset").to_pylist(), strict=True)
-    later = [partition in since and offset >= since[partition] for partition, offset in places]
-    found = rows.filter(pa.array(later, pa.bool_()))
-    yield found.filter(pa.array(release_mask(found)))

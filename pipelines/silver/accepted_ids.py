@@ -1,7 +1,7 @@
-"""The accepted ids of one topic that a copy may still meet: sorted hashes in memory, bounded by the lateness horizon.
+"""An index of one topic's accepted event ids: sorted hashes in memory, for event times within the lateness horizon.
 
-A hit is only a suspicion; `judge.py` settles it by the records themselves. Ids lie in a few sorted runs that are merged
-as they grow (a log-structured merge), so a batch of n costs n log m whatever the history is.
+A hit means that an id may be known; `deduplicate.py` then compares the records. Hashes are kept in a few sorted runs
+that are merged as they grow (a log-structured merge), so a batch of n ids costs n log m with m ids in the index.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,13 +15,14 @@ from pipelines.silver.watermark import UNBOUNDED
 
 _EVICT_AT_LEAST = 50_000
 
-# (event ids or None for all, from, before; microseconds, UNBOUNDED is open) -> event_id, event_time, _partition, _offset
+# (event ids or None for all, first time, end time) -> event_id, event_time, _partition, _offset of accepted events.
+# Times are microseconds; UNBOUNDED and None mean no limit.
 Loader = Callable[[Sequence[str] | None, int, int | None], pl.DataFrame]
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """An accepted event: where its record lies, and a digest of its bytes (0: not known)."""
+    """An accepted event: the partition and offset of its record, and a digest of its bytes (0: not known)."""
 
     event_time: int
     partition: int
@@ -55,13 +56,13 @@ def _merged(one: _Run, two: _Run) -> _Run:
 
 
 def id_hashes(event_ids: pl.Series) -> npt.NDArray[np.uint64]:
-    """64-bit hashes of the ids; the same within this process only."""
+    """64-bit hashes of the ids, equal within this process only."""
     hashes: npt.NDArray[np.uint64] = event_ids.hash(seed=_SEED).to_numpy()
     return hashes
 
 
 def value_digests(values: pl.Series) -> npt.NDArray[np.uint64]:
-    """64-bit digests of the records' bytes, seeded at random by process, never 0."""
+    """64-bit digests of the records' bytes, equal within this process only and never 0."""
     digests: npt.NDArray[np.uint64] = np.maximum(values.hash(seed=_SEED + 1).to_numpy(), np.uint64(1))
     return digests
 
@@ -70,7 +71,7 @@ _SEED = int(np.random.default_rng().integers(1, 2**62))
 
 
 class AcceptedIdIndex:
-    """Accepted events with event_time >= `floor`. Loads itself from silver at first use."""
+    """Accepted events with event_time >= `floor` (microseconds). The first use loads them from silver."""
 
     def __init__(self, load: Loader, floor: int = UNBOUNDED) -> None:
         self._load = load
@@ -79,7 +80,7 @@ class AcceptedIdIndex:
         self._loaded = False
 
     def __len__(self) -> int:
-        """How many events are remembered."""
+        """How many events the index holds."""
         return sum(len(run.ids) for run in self._runs)
 
     def _ensure_loaded(self) -> None:
@@ -97,13 +98,13 @@ class AcceptedIdIndex:
             )
 
     def might_contain(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-        """Which of these are surely known or collide with one that is."""
+        """Which of these ids the index holds. A hash collision is reported as a hit."""
         self._ensure_loaded()
         hit = np.zeros(len(hashes), bool)
         if not len(hashes):
             return hit
         order = np.argsort(hashes)
-        wanted = hashes[order]  # sorted queries walk the run once, from left to right
+        wanted = hashes[order]  # sorted, so that each run is searched from left to right
         for run in self._runs:
             at = np.searchsorted(run.ids, wanted)
             at[at == len(run.ids)] = 0
@@ -111,7 +112,7 @@ class AcceptedIdIndex:
         return hit
 
     def candidates(self, hashed: int) -> list[Owner]:
-        """Known events with this hash, oldest event_time first."""
+        """The events with this hash, by event_time, partition and offset."""
         found = []
         for run in self._runs:
             left = int(np.searchsorted(run.ids, np.uint64(hashed), side="left"))
@@ -123,7 +124,7 @@ class AcceptedIdIndex:
         return sorted(found, key=lambda owner: (owner.event_time, owner.partition, owner.offset))
 
     def older(self, event_ids: Sequence[str], since: int) -> dict[str, list[Owner]]:
-        """Owners of these ids with since <= event_time < floor, read from silver."""
+        """Accepted events with these ids and since <= event_time < floor, read from silver."""
         found: dict[str, list[Owner]] = {}
         for event_id, time, partition, offset in (
             self._load(event_ids, since, self.floor).with_columns(pl.col("event_time").to_physical()).iter_rows()
@@ -139,7 +140,7 @@ class AcceptedIdIndex:
         offsets: npt.NDArray[np.int64],
         digests: npt.NDArray[np.uint64],
     ) -> None:
-        """Remember accepted events."""
+        """Add accepted events. `hashes` are those of their ids, `times` their event times in microseconds."""
         self._ensure_loaded()
         if not len(hashes):
             return
@@ -149,7 +150,7 @@ class AcceptedIdIndex:
         self._runs.append(run)
 
     def evict_before(self, floor: int) -> None:
-        """Forget what lies before `floor`, when that is much; never raises it without forgetting."""
+        """Drop events before `floor`, where they are at least a quarter of the index; else change nothing."""
         if floor <= self.floor or not self._runs:
             return
         old = [int(np.count_nonzero(run.times < floor)) for run in self._runs]

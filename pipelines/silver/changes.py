@@ -1,17 +1,22 @@
-"""What gold is fed with: the silver rows since its last refresh, and the state that the watermarks follow from."""
+"""What a refresh of gold reads: silver rows since the last refresh, and the state that watermarks follow from."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 import pyarrow as pa
 
 from pipelines.clock import from_micros, micros
+from pipelines.config.policies import Policy
 from pipelines.contracts.registry import TOPICS
 from pipelines.contracts.tables import TIMESTAMP, silver_tables
 from pipelines.errors import PermanentError
 from pipelines.lake.catalog import Lake
+from pipelines.silver.state import read_state
+from pipelines.silver.watermark import PartitionState
+
+StoredState: TypeAlias = tuple[Mapping[int, PartitionState], Policy]
 
 PARTITIONS = pa.schema(
     [
@@ -19,7 +24,7 @@ PARTITIONS = pa.schema(
         pa.field("partition", pa.int32(), nullable=False),
         pa.field("high", TIMESTAMP),
         pa.field("last_record_at", TIMESTAMP),
-        pa.field("out_of_orderness", pa.int64(), nullable=False),  # this and the next two: microseconds
+        pa.field("out_of_orderness", pa.int64(), nullable=False),  # microseconds, as the next two
         pa.field("allowed_lateness", pa.int64(), nullable=False),
         pa.field("idle_timeout", pa.int64(), nullable=False),
     ]
@@ -28,10 +33,10 @@ PARTITIONS = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class SilverChanges:
-    """Silver since the snapshots that gold last reflected.
+    """Silver since the snapshots that gold reflects.
 
-    `tables` maps a silver table's short name (`pos_items`) to its new rows (a missing table has none), `snapshots` its
-    full name (`silver.pos_items`) to the snapshot that a refresh with them reflects.
+    `tables` maps a silver table's short name (`pos_items`) to its new rows; a missing table has none. `snapshots` maps
+    its full name (`silver.pos_items`) to the snapshot that gold reflects after a refresh with these rows.
     """
 
     tables: Mapping[str, pa.Table]
@@ -40,19 +45,19 @@ class SilverChanges:
 
 
 class SnapshotGoneError(PermanentError):
-    """The snapshot that gold reflects is expired: gold has to be built from nothing."""
+    """The snapshot that gold reflects is expired. Rebuild gold from all silver rows."""
 
 
 def silver_changes(
     lake: Lake,
     reflected: Mapping[str, int],
     at_hand: Mapping[str, tuple[pa.Table, int]] | None = None,
-    state: Any = None,
+    state: Mapping[str, StoredState] | None = None,
 ) -> SilverChanges:
-    """All silver rows after the snapshots that gold reflects; {}: all there are.
+    """All silver rows after the snapshots that gold reflects; for {}, all silver rows.
 
-    `at_hand` are rows known without reading, by full table name with the snapshot they lead to; `state` as
-    `stored_state` gives it. Raises SnapshotGoneError.
+    `at_hand` are rows in memory that need no read, by full table name, with the snapshot that they lead to. `state` is
+    as `stored_state` returns it. Raises SnapshotGoneError.
     """
 
     def read(name: str) -> tuple[pa.Table, int] | None:
@@ -69,7 +74,7 @@ def silver_changes(
     names = gold_sources()
     if reflected:
         found = [read(name) for name in names]
-    else:  # all of each: reading one waits for the disk while another is decoded
+    else:  # all rows of all tables: one is read from disk while another is decoded
         with ThreadPoolExecutor(2) as pool:
             found = list(pool.map(read, names))
     tables: dict[str, pa.Table] = {}
@@ -81,19 +86,17 @@ def silver_changes(
 
 
 def gold_sources() -> list[str]:
-    """The silver tables that gold is fed from."""
+    """The silver tables that gold reads."""
     return [name for topic in TOPICS for name in silver_tables(topic)]
 
 
-def stored_state(lake: Lake) -> dict[str, Any]:
-    """Topic -> (per-partition state, policy), as the anchors hold them."""
-    from pipelines.silver.state import read_state
-
+def stored_state(lake: Lake) -> dict[str, StoredState]:
+    """Topic -> (per-partition state, policy), as the checkpoints store them."""
     return {topic: found for topic in TOPICS if (found := read_state(lake, topic)) is not None}
 
 
-def partition_rows(state: Mapping[str, Any]) -> pa.Table:
-    """What `stored_state` gives, as `SilverChanges.partitions`."""
+def partition_rows(state: Mapping[str, StoredState]) -> pa.Table:
+    """What `stored_state` returns, as rows of `SilverChanges.partitions`."""
     return pa.Table.from_pylist(
         [
             {

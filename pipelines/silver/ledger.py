@@ -1,132 +1,129 @@
-"""The ledger: what became of every record, by batch and partition. Source: R26 and the conservation law.
+"""The ledger: how many records of each batch and partition got which verdict (R26).
 
-Its entries ride in the anchor's snapshot summary, in the same commit as the rows they count, and are written to `ops`
-from there: at the end of a run, when gold has them, or when they grow many. A death before that loses nothing.
+A checkpoint stores its entries in the snapshot summary, in the commit that writes the rows they count. `Ledger` copies
+them from there to the `ops` tables later, so a process that ends before that loses no entry.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple, Self
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from pipelines.contracts.registry import CONTRACTS
-from pipelines.contracts.tables import BATCHES, RULE_COUNTS, SCHEMA_DRIFT, silver_tables
+from pipelines.contracts.tables import BATCHES, RULE_COUNTS, SCHEMA_DRIFT, checkpoint_table
 from pipelines.lake.catalog import Lake, LakeTable, encode
-from pipelines.silver.schema_evolution import drifts
-
-if TYPE_CHECKING:
-    from pipelines.bronze.table import BatchCommit
-    from pipelines.silver.verdicts import BatchVerdicts
-
-ON_TIME, LATE, DUPLICATE, QUARANTINED, NONE = range(5)
-_COUNTS = ("accepted_on_time", "accepted_late", "duplicates", "quarantined")
 
 
-def entries(
-    piece: pa.Table, judged: "BatchVerdicts", warned: pl.DataFrame, commits: Mapping[int, "BatchCommit"]
-) -> list[dict[str, Any]]:
-    """One entry a batch of these bronze rows. Fails if a record has no verdict: nothing may fall through."""
-    verdicts = np.full(piece.num_rows, NONE, np.uint8)
-    verdicts[judged.accepted["row"].to_numpy()] = np.where(judged.accepted["_arrival"] == "late", LATE, ON_TIME)
-    verdicts[judged.duplicates["row"].to_numpy()] = DUPLICATE
-    verdicts[judged.quarantined["row"].to_numpy()] = QUARANTINED
-    if (verdicts == NONE).any() or len(judged.accepted) + len(judged.duplicates) + len(judged.quarantined) != len(
-        verdicts
-    ):
-        raise AssertionError("a record has no verdict, or more than one: this is a defect of the judge")
-    rows = pl.DataFrame(pl.from_arrow(piece.select(["batch_id", "partition", "offset"]))).with_columns(
-        verdict=pl.Series(verdicts)
-    )
-    counted = (
-        rows.group_by("batch_id", "partition")
-        .agg(
-            pl.col("offset").min().alias("offset_from"),
-            pl.col("offset").max().alias("offset_to"),
-            pl.len().cast(pl.Int64).alias("polled"),
-            *((pl.col("verdict") == code).sum().cast(pl.Int64).alias(name) for code, name in enumerate(_COUNTS)),
+@dataclass(slots=True)
+class PartitionCounts:
+    """Records of one partition in one batch, by verdict. `reasons` counts quarantined records by rule."""
+
+    partition: int
+    offset_from: int
+    offset_to: int
+    polled: int
+    accepted_on_time: int
+    accepted_late: int
+    duplicates: int
+    quarantined: int
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+class FieldDrift(NamedTuple):
+    """A field that the contract does not have: in how many records, and the first of them."""
+
+    field: str
+    rows: int
+    partition: int
+    offset: int
+    sample: str
+
+
+@dataclass(slots=True)
+class BatchEntry:
+    """The counts of one bronze batch of a topic.
+
+    `silver_at`, `silver_snapshot_id` and `gold_at` are None until the commit or refresh they name has happened.
+    `gold_at` is not stored in the checkpoint.
+    """
+
+    batch_id: int
+    started_at: datetime | None
+    bronze_at: datetime | None
+    bronze_snapshot_id: int | None
+    silver_at: datetime | None = None
+    silver_snapshot_id: int | None = None
+    partitions: list[PartitionCounts] = field(default_factory=list)
+    warned: dict[str, int] = field(default_factory=dict)  # accepted records by warn rule
+    drift: list[FieldDrift] = field(default_factory=list)
+    gold_at: datetime | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The stored form: the order of its keys is part of the format."""
+        return {
+            "batch_id": self.batch_id,
+            "started_at": _text(self.started_at),
+            "bronze_at": _text(self.bronze_at),
+            "bronze_snapshot_id": self.bronze_snapshot_id,
+            "silver_at": _text(self.silver_at),
+            "silver_snapshot_id": self.silver_snapshot_id,
+            "partitions": [asdict(counts) for counts in self.partitions],
+            "warned": self.warned,
+            "drift": [list(one) for one in self.drift],
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """The entry of which `to_dict` made `stored`."""
+        return cls(
+            batch_id=stored["batch_id"],
+            started_at=_time(stored["started_at"]),
+            bronze_at=_time(stored["bronze_at"]),
+            bronze_snapshot_id=stored["bronze_snapshot_id"],
+            silver_at=_time(stored["silver_at"]),
+            silver_snapshot_id=stored["silver_snapshot_id"],
+            partitions=[PartitionCounts(**counts) for counts in stored["partitions"]],
+            warned=stored["warned"],
+            drift=[FieldDrift(*one) for one in stored["drift"]],
         )
-        .sort("batch_id", "partition")
-    )
-    reasons = rows[judged.quarantined["row"]].with_columns(reason=judged.quarantined["reasons"]).explode("reason")
-    by_reason: dict[tuple[int, int], dict[str, int]] = {}
-    for batch_id, partition, reason, count in (
-        reasons.group_by("batch_id", "partition", "reason").len().sort("batch_id", "partition", "reason").iter_rows()
-    ):
-        by_reason.setdefault((batch_id, partition), {})[reason] = count
-    found: dict[int, dict[str, Any]] = {}
-    for line in counted.iter_rows(named=True):
-        batch_id = line.pop("batch_id")
-        entry = found.setdefault(batch_id, _entry(batch_id, commits.get(batch_id)))
-        entry["partitions"].append(line | {"reasons": by_reason.get((batch_id, line["partition"]), {})})
-    for batch_id, rule, count in warned.iter_rows():
-        found[batch_id]["warned"][rule] = count
-    _add_drift(found, judged, piece)
-    return list(found.values())
 
 
-def _entry(batch_id: int, commit: "BatchCommit | None") -> dict[str, Any]:
-    return {
-        "batch_id": batch_id,
-        "started_at": commit.started_at.isoformat() if commit and commit.started_at else None,
-        "bronze_at": commit.committed_at.isoformat() if commit else None,
-        "bronze_snapshot_id": commit.snapshot_id if commit else None,
-        "silver_at": None,  # known once the commit that carries this entry has happened
-        "silver_snapshot_id": None,
-        "partitions": [],
-        "warned": {},
-        "drift": [],
-    }
+def _text(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat()
 
 
-def _add_drift(found: Mapping[int, dict[str, Any]], judged: "BatchVerdicts", piece: pa.Table) -> None:
-    drifted = judged.accepted.filter(pl.col("_extra").is_not_null()).select("row", "_extra")
-    if not len(drifted):
-        return
-    places = pl.DataFrame(pl.from_arrow(piece.select(["batch_id", "partition", "offset"])))[drifted["row"]]
-    for (batch_id,), part in drifted.with_columns(places).group_by(["batch_id"], maintain_order=True):
-        assert isinstance(batch_id, int)
-        for name, (rows, first, sample) in drifts(part).items():
-            place = [part["partition"][first], part["offset"][first]]
-            found[batch_id]["drift"].append([name, rows, *place, sample])
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
-def merged(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One entry a batch, one line a partition in it, where a batch was judged in several pieces."""
-    whole: dict[int, dict[str, Any]] = {}
-    for entry in found:
-        first = whole.setdefault(entry["batch_id"], entry)
-        if first is entry:
-            continue
-        lines = {line["partition"]: line for line in first["partitions"]}
-        for line in entry["partitions"]:
-            known = lines.get(line["partition"])
-            if known is None:
-                lines[line["partition"]] = line
-                continue
-            known["offset_from"] = min(known["offset_from"], line["offset_from"])
-            known["offset_to"] = max(known["offset_to"], line["offset_to"])
-            for name in ("polled", *_COUNTS):
-                known[name] += line[name]
-            known["reasons"] = _sum(known["reasons"], line["reasons"])
-        first["partitions"] = [lines[partition] for partition in sorted(lines)]
-        first["warned"] = _sum(first["warned"], entry["warned"])
-        drift = {name: [name, *rest] for name, *rest in first["drift"]}
-        for name, rows, *place_and_sample in entry["drift"]:
-            drift.setdefault(name, [name, 0, *place_and_sample])[1] += rows
-        first["drift"] = list(drift.values())
-    return list(whole.values())
+def encode_entries(entries: Iterable[BatchEntry]) -> str:
+    """Entries as the checkpoint stores them: compact JSON, keys in the order of `to_dict`."""
+    return json.dumps([entry.to_dict() for entry in entries], separators=(",", ":"))
 
 
-def _sum(one: Mapping[str, int], two: Mapping[str, int]) -> dict[str, int]:
-    return {name: one.get(name, 0) + two.get(name, 0) for name in [*one, *(name for name in two if name not in one)]}
+def stored_entries(table: LakeTable) -> list[BatchEntry]:
+    """The entries that a checkpoint table stores and that may not be in `ops.batches` yet.
+
+    Entries of the newest commit were written before it had a snapshot id and a time; these are filled in.
+    """
+    entries = [BatchEntry.from_dict(one) for one in json.loads(table.checkpoint().get("ledger", "[]"))]
+    fill_in_commit(entries, *(table.checkpoint_commit() or (None, None)))
+    return entries
+
+
+def fill_in_commit(entries: Iterable[BatchEntry], snapshot_id: int | None, committed_at: datetime | None) -> None:
+    """Set the silver snapshot id and time of the entries that do not have them."""
+    for entry in entries:
+        if entry.silver_snapshot_id is None:
+            entry.silver_snapshot_id, entry.silver_at = snapshot_id, committed_at
 
 
 class Ledger:
-    """The `ops` tables that the anchors' entries are written to. One holder."""
+    """The `ops` tables that hold the entries of all topics. One holder."""
 
     def __init__(self, lake: Lake) -> None:
         self._batches = lake.ensure("ops.batches", BATCHES)
@@ -134,113 +131,119 @@ class Ledger:
         self._drift = lake.ensure("ops.schema_drift", SCHEMA_DRIFT)
 
     def reload(self) -> None:
-        """Take the tables as they are now."""
-        for table in (self._batches, self._rules, self._drift):
+        """Load the newest state of the tables."""
+        for table in self.tables:
             table.reload()
 
     def flushed(self) -> dict[str, int]:
         """Topic -> last batch that `ops.batches` holds."""
-        found: dict[str, int] = json.loads(self._batches.checkpoint().get("flushed", "{}"))
-        return found
+        return _flushed(self._batches)
 
     @property
     def tables(self) -> tuple[LakeTable, ...]:
-        """The tables written."""
+        """The tables, in the order in which `flush` writes them."""
         return (self._rules, self._drift, self._batches)
 
-    def flush(self, pending: Mapping[str, Iterable[dict[str, Any]]]) -> None:
-        """Write entries that are not there yet, by topic. `ops.batches` is written last and says how far all three are.
+    def flush(self, pending: Mapping[str, Iterable[BatchEntry]]) -> None:
+        """Append the entries, by topic, that the tables do not hold yet.
 
-        Entries carry their silver snapshot where it is known; the caller fills it in from the anchor.
+        Each table stores in its checkpoint the last batch of each topic that it holds, so each gets an entry once.
         """
-        for table, build, schema in (
+        entries = {topic: list(found) for topic, found in pending.items()}
+        for table, rows_of, schema in (
             (self._rules, _rule_rows, RULE_COUNTS),
             (self._drift, _drift_rows, SCHEMA_DRIFT),
             (self._batches, _batch_rows, BATCHES),
         ):
-            flushed: dict[str, int] = json.loads(table.checkpoint().get("flushed", "{}"))
-            before = dict(flushed)
+            before = _flushed(table)
+            flushed = dict(before)
             rows: list[dict[str, Any]] = []
-            for topic, found in pending.items():
+            for topic, found in entries.items():
                 for entry in found:
-                    if entry["batch_id"] > before.get(topic, 0):
-                        rows += build(topic, entry)
-                        flushed[topic] = max(flushed.get(topic, 0), entry["batch_id"])
+                    if entry.batch_id > before.get(topic, 0):
+                        rows += rows_of(topic, entry)
+                        flushed[topic] = max(flushed.get(topic, 0), entry.batch_id)
             if rows:
                 table.append(pa.Table.from_pylist(rows, schema=schema), {"flushed": encode(flushed)})
 
 
+def _flushed(table: LakeTable) -> dict[str, int]:
+    flushed: dict[str, int] = json.loads(table.checkpoint().get("flushed", "{}"))
+    return flushed
+
+
 def read_ledger(lake: Lake) -> pa.Table:
-    """All entries (schema BATCHES): those of `ops.batches`, and those that only the anchors' snapshots hold so far."""
-    anchors = {topic: lake.find(silver_tables(topic)[-1]) for topic in CONTRACTS}  # first: entries move on from there
+    """All entries (schema BATCHES): those of `ops.batches`, and those that only the checkpoints hold so far."""
+    # Read the checkpoints first: entries move from them to ops.batches.
+    checkpoints = {topic: lake.find(checkpoint_table(topic)) for topic in CONTRACTS}
     table = lake.find("ops.batches")
     found = [table.read().select(BATCHES.names).cast(BATCHES)] if table is not None else []
-    flushed: dict[str, int] = json.loads(table.checkpoint().get("flushed", "{}")) if table is not None else {}
-    for topic, anchor in anchors.items():
-        if anchor is None:
+    flushed = _flushed(table) if table is not None else {}
+    for topic, checkpoint in checkpoints.items():
+        if checkpoint is None:
             continue
-        for entry in json.loads(anchor.checkpoint().get("ledger", "[]")):
-            if entry["batch_id"] > flushed.get(topic, 0):
-                committed = anchor.committed_at()
-                known = {"silver_snapshot_id": anchor.snapshot_id, "silver_at": committed and committed.isoformat()}
-                whole = {name: entry[name] if entry[name] is not None else known.get(name) for name in entry}
-                found.append(pa.Table.from_pylist(_batch_rows(topic, whole), schema=BATCHES))
+        rows = [
+            row
+            for entry in stored_entries(checkpoint)
+            if entry.batch_id > flushed.get(topic, 0)
+            for row in _batch_rows(topic, entry)
+        ]
+        found.append(pa.Table.from_pylist(rows, schema=BATCHES))
     return pa.concat_tables(found) if found else BATCHES.empty_table()
 
 
 def entries_of(lake: Lake, topic: str) -> pl.DataFrame:
-    """A topic's entries, without the reasons."""
+    """The entries of one topic, without the reasons."""
     read = pl.DataFrame(pl.from_arrow(read_ledger(lake).drop_columns(["quarantined_by_reason"])))
     return read.filter(pl.col("topic") == topic)
 
 
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+_SHARED_COLUMNS: Sequence[str] = [one.name for one in fields(PartitionCounts) if one.name != "reasons"]
 
 
-def _batch_rows(topic: str, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _batch_rows(topic: str, entry: BatchEntry) -> list[dict[str, Any]]:
     return [
         {
-            "batch_id": entry["batch_id"],
+            "batch_id": entry.batch_id,
             "topic": topic,
-            "bronze": line["polled"],
-            "quarantined_by_reason": list(line["reasons"].items()),
-            "started_at": _time(entry["started_at"]),
-            "bronze_at": _time(entry["bronze_at"]),
-            "silver_at": _time(entry["silver_at"]),
-            "gold_at": entry.get("gold_at"),
-            "bronze_snapshot_id": entry["bronze_snapshot_id"],
-            "silver_snapshot_id": entry["silver_snapshot_id"],
-            **{name: line[name] for name in ("partition", "offset_from", "offset_to", "polled", *_COUNTS)},
+            "bronze": counts.polled,
+            "quarantined_by_reason": list(counts.reasons.items()),
+            "started_at": entry.started_at,
+            "bronze_at": entry.bronze_at,
+            "silver_at": entry.silver_at,
+            "gold_at": entry.gold_at,
+            "bronze_snapshot_id": entry.bronze_snapshot_id,
+            "silver_snapshot_id": entry.silver_snapshot_id,
+            **{name: getattr(counts, name) for name in _SHARED_COLUMNS},
         }
-        for line in entry["partitions"]
+        for counts in entry.partitions
     ]
 
 
-def _rule_rows(topic: str, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _rule_rows(topic: str, entry: BatchEntry) -> list[dict[str, Any]]:
     stopped: dict[str, int] = {}
-    for line in entry["partitions"]:
-        for reason, count in line["reasons"].items():
+    for counts in entry.partitions:
+        for reason, count in counts.reasons.items():
             stopped[reason] = stopped.get(reason, 0) + count
-    actions = (("quarantine", stopped), ("warn", entry["warned"]))
+    actions = (("quarantine", stopped), ("warn", entry.warned))
     return [
-        {"batch_id": entry["batch_id"], "topic": topic, "rule": rule, "action": action, "rows": count}
-        for action, counts in actions
-        for rule, count in sorted(counts.items())
+        {"batch_id": entry.batch_id, "topic": topic, "rule": rule, "action": action, "rows": count}
+        for action, by_rule in actions
+        for rule, count in sorted(by_rule.items())
     ]
 
 
-def _drift_rows(topic: str, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _drift_rows(topic: str, entry: BatchEntry) -> list[dict[str, Any]]:
     return [
         {
             "topic": topic,
-            "batch_id": entry["batch_id"],
-            "field": name,
+            "batch_id": entry.batch_id,
+            "field": drift.field,
             "change": "new_field",
-            "rows": rows,
-            "first_partition": partition,
-            "first_offset": offset,
-            "sample": sample,
+            "rows": drift.rows,
+            "first_partition": drift.partition,
+            "first_offset": drift.offset,
+            "sample": drift.sample,
         }
-        for name, rows, partition, offset, sample in entry["drift"]
+        for drift in entry.drift
     ]

@@ -1,31 +1,21 @@
-"""What silver keeps beside its events: the quarantine of all topics, and which of its records a release brought in.
+"""The silver tables of all topics together: quarantined records, and which of them a release brought into silver.
 
-Both are committed before any anchor and say in their snapshots what they have consumed by topic, like every silver
-table; so one commit of each serves a whole micro-batch. Source: R25, R27.
+Both are committed before any checkpoint table. Each stores in its own checkpoint the last bronze batch of each topic
+that it holds, so one commit of each serves a whole micro-batch (R25, R27).
 """
 
 import json
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines.bronze.record_ref import RecordRef, by_partition
 from pipelines.contracts.tables import ACCEPTED_RELEASES, ACCEPTED_RELEASES_NAME, QUARANTINE, QUARANTINE_NAME
 from pipelines.lake.catalog import Lake, LakeTable, encode
-
-BATCH = "_batch_id"  # of rows on their way into a table; no evolved column can have this name
-NO_RELEASES = ACCEPTED_RELEASES.append(pa.field(BATCH, pa.int64())).empty_table()
-
-
-class Outcome(Protocol):
-    """What is read of an outcome (`silver.Outcome`)."""
-
-    topic: str
-    through: int
-    quarantined: pa.Table
-    releases: pa.Table
+from pipelines.silver.batch import Outcome
+from pipelines.silver.batch_rows import rows_after_batch
+from pipelines.silver.release_waivers import AcceptedRelease
 
 
 class Quarantine:
@@ -41,45 +31,38 @@ class Quarantine:
         return (self.releases, self.table)
 
     def reload(self) -> None:
-        """Take the tables as they are now."""
+        """Load the newest state of the tables."""
         for table in self.tables:
             table.reload()
 
     def commit(self, outcomes: Sequence[Outcome]) -> None:
-        """Append what the outcomes bring, each row once, whichever run worked them out."""
+        """Append the quarantined records and accepted releases of the outcomes that the tables do not hold yet."""
         _append(self.releases, [(outcome.topic, outcome.through, outcome.releases) for outcome in outcomes])
         _append(self.table, [(outcome.topic, outcome.through, outcome.quarantined) for outcome in outcomes])
 
-    def holds(self, topic: str, places: Sequence[RecordRef]) -> set[RecordRef]:
-        """Those of the places whose records are quarantined."""
-        return _held(self.table, topic, places)
+    def quarantined(self, topic: str, refs: Sequence[RecordRef]) -> set[RecordRef]:
+        """Those of the records that are quarantined."""
+        rows = _rows(self.table, topic, refs, ["partition", "offset"])
+        return {(row["partition"], row["offset"]) for row in rows}
 
-    def has_released(self, topic: str, places: Sequence[RecordRef]) -> set[RecordRef]:
-        """Those of the places whose records a release brought into silver."""
-        return _held(self.releases, topic, places)
+    def accepted_releases(self, topic: str, refs: Sequence[RecordRef]) -> list[AcceptedRelease]:
+        """The accepted releases of these quarantined records."""
+        columns = ["partition", "offset", "release_partition", "release_offset"]
+        return [
+            AcceptedRelease((row["partition"], row["offset"]), (row["release_partition"], row["release_offset"]))
+            for row in _rows(self.releases, topic, refs, columns)
+        ]
 
 
 def _append(table: LakeTable, parts: Sequence[tuple[str, int, pa.Table]]) -> None:
     consumed: dict[str, int] = json.loads(table.checkpoint().get("consumed", "{}"))
-    fresh = [(topic, through, rows_after_batch(rows, consumed.get(topic, 0))) for topic, through, rows in parts]
-    fresh = [part for part in fresh if part[2].num_rows]
-    if fresh:
-        consumed |= {topic: through for topic, through, _ in fresh}
-        table.append(pa.concat_tables([rows for _, _, rows in fresh]), {"consumed": encode(consumed)})
+    new = [(topic, through, rows_after_batch(rows, consumed.get(topic, 0))) for topic, through, rows in parts]
+    new = [part for part in new if part[2].num_rows]
+    if new:
+        consumed |= {topic: through for topic, through, _ in new}
+        table.append(pa.concat_tables([rows for _, _, rows in new]), {"consumed": encode(consumed)})
 
 
-def _held(table: LakeTable, topic: str, places: Sequence[RecordRef]) -> set[RecordRef]:
-    found: set[RecordRef] = set()
-    for partition, offsets in by_partition(places).items():
-        rows = table.read_in("offset", offsets, ["partition", "offset"], {"topic": topic, "partition": partition})
-        found.update((row["partition"], row["offset"]) for row in rows)
-    return found
-
-
-def rows_after_batch(rows: pa.Table, batch_id: int) -> pa.Table:
-    """The rows of batches after the given one, without `BATCH`."""
-    batches = rows.column(BATCH)
-    kept = rows
-    if rows.num_rows and pc.min(batches).as_py() <= batch_id:
-        kept = rows.filter(pc.greater(batches, batch_id))
-    return kept.drop_columns([BATCH])
+def _rows(table: LakeTable, topic: str, refs: Sequence[RecordRef], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for partition, offsets in by_partition(refs).items():
+        yield from table.read_in("offset", offsets, columns, {"topic": topic, "partition": partition})

@@ -1,4 +1,4 @@
-"""Silver anew from bronze, beside the live one: the proof that it is a function of the log (`verify --rebuild`)."""
+"""Rebuilds silver from bronze in a temporary lake and compares it with the live one (`verify --rebuild`)."""
 
 import shutil
 import tempfile
@@ -14,49 +14,52 @@ from pipelines.bronze.table import BronzeBatch
 from pipelines.clock import utc_now
 from pipelines.config.settings import Settings
 from pipelines.contracts.registry import TOPICS
-from pipelines.contracts.tables import ACCEPTED_RELEASES_NAME, QUARANTINE_NAME
+from pipelines.contracts.tables import ACCEPTED_RELEASES_NAME, QUARANTINE_NAME, lines_table
 from pipelines.home_lock import home_lock
 from pipelines.lake.catalog import Lake
 from pipelines.silver.quarantine_table import Quarantine
 from pipelines.silver.state import consumed_through
 from pipelines.silver.topic import SilverTopic
 
-PREFIX, LOCK = "rebuild-", "rebuild"  # of the folder, and of the lock in it that its process holds
+PREFIX, LOCK = "rebuild-", "rebuild"  # of the temporary folder, and of the lock that its process holds in it
 _SHOWN = 5
 _KEYS: Mapping[str, list[str]] = {
     QUARANTINE_NAME: ["topic", "partition", "offset"],
     ACCEPTED_RELEASES_NAME: ["topic", "partition", "offset"],
-    "silver.pos_items": ["_partition", "_offset", "line_number"],
+    **{name: ["_partition", "_offset", "line_number"] for topic in TOPICS if (name := lines_table(topic))},
 }
 
 
 @contextmanager
 def rebuilt_silver(settings: Settings, lake: Lake, *, piece_rows: int | None = None) -> Iterator[Lake]:
-    """Silver of the lake's bronze, built from nothing in a lake of its own inside the home, gone afterwards.
+    """Silver rebuilt from the lake's bronze, in a lake of its own inside the home that is deleted afterwards.
 
-    `piece_rows`: records judged at a time, whatever the batches were.
+    `piece_rows` is the most records transformed at a time, whatever the batches were.
     """
-    beside = Path(tempfile.mkdtemp(prefix=PREFIX, dir=settings.home))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=settings.home))
     try:
-        place = {"catalog_url": f"sqlite:///{beside / 'catalog.db'}", "lake_root": str(beside / "lake")}
-        with home_lock(beside, LOCK):
-            side = Lake.open(settings.model_copy(update=place))
+        location = {"catalog_url": f"sqlite:///{folder / 'catalog.db'}", "lake_root": str(folder / "lake")}
+        with home_lock(folder, LOCK):
+            rebuilt = Lake.open(settings.model_copy(update=location))
             try:
-                _build(settings, lake, side, piece_rows)
-                yield side
+                _build(settings, lake, rebuilt, piece_rows)
+                yield rebuilt
             finally:
-                side.close()
+                rebuilt.close()
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _build(settings: Settings, lake: Lake, side: Lake, piece_rows: int | None) -> None:
-    """As far as silver has come: what waits in bronze is no difference, and a topic that drift froze stops nothing."""
-    quarantine = Quarantine(side)
+def _build(settings: Settings, lake: Lake, rebuilt: Lake, piece_rows: int | None) -> None:
+    """Transform the batches that the live silver has consumed.
+
+    Batches that wait in bronze are therefore no difference, and a topic that drift froze does not stop the rebuild.
+    """
+    quarantine = Quarantine(rebuilt)
     for topic in TOPICS:
-        silver = SilverTopic(side, topic, settings.policy(topic), source=lake, piece_rows=piece_rows)
+        silver = SilverTopic(rebuilt, topic, settings.policy(topic), source=lake, piece_rows=piece_rows)
         for batch in _up_to(consumed_through(lake, topic), silver.pending(settings.batch_size)):
-            outcome = silver.work_out(batch, quarantine, utc_now)
+            outcome = silver.transform(batch, quarantine, utc_now)
             if outcome is not None:
                 quarantine.commit([outcome])
                 silver.commit(outcome)
@@ -73,7 +76,7 @@ def _up_to(last: int, batches: Iterator[BronzeBatch]) -> Iterator[BronzeBatch]:
 
 
 def same_rows(one: Lake, two: Lake) -> Iterator[tuple[str, bool, str]]:
-    """For each silver table: name of the check, whether all rows are the same but for clock columns (R30), detail."""
+    """For each silver table: name of the check, whether all rows are equal but for clock columns (R30), detail."""
     for name in two.names():
         if name.startswith("silver.") and one.find(name) is not None:
             yield _same(one, two, name)

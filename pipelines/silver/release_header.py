@@ -1,6 +1,7 @@
-"""The header of a released record: `animeverse-release: <topic>/<partition>/<offset>` of what was quarantined (R27)."""
+"""The header of a released record: `animeverse-release: <topic>/<partition>/<offset>` of the quarantined one (R27)."""
 
 import re
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,14 +12,21 @@ RELEASE_HEADER = "animeverse-release"
 _REF = re.compile(rb"([a-z-]+)/(-?\d{1,10})/(\d{1,19})")
 
 
+class ReleaseFlags(NamedTuple):
+    """What the release headers of some records mean; one array element per record."""
+
+    is_release: npt.NDArray[np.bool_]  # the header names a quarantined record of this topic
+    is_repeated: npt.NDArray[np.bool_]  # of these: an earlier release of the same record was accepted
+
+
 def release_mask(rows: pa.Table) -> npt.NDArray[np.bool_]:
-    """Which records carry the header, whatever it names."""
+    """Which records carry the header, with any value."""
     headers = rows.column("headers")
     if headers.null_count == len(headers):
         return np.zeros(len(headers), bool)
     mask = np.zeros(len(headers), bool)
-    full = pc.fill_null(pc.greater(pc.list_value_length(headers), 0), False).to_numpy()
-    for row in np.flatnonzero(full):
+    has_headers = pc.fill_null(pc.greater(pc.list_value_length(headers), 0), False).to_numpy()
+    for row in np.flatnonzero(has_headers):
         mask[row] = any(header["key"] == RELEASE_HEADER for header in headers[int(row)].as_py())
     return mask
 

@@ -1,55 +1,81 @@
-"""Which released records waive the lateness rule, and which repeat an earlier release."""
+"""Which records are releases of quarantined records, and which of them repeat an accepted release (R27)."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from pipelines.bronze.record_ref import RecordRef, by_partition, read_records
-from pipelines.bronze.removed_range import RemovedRange
-from pipelines.lake.catalog import LakeTable
-from pipelines.silver.quarantine_table import BATCH, NO_RELEASES, Quarantine
-from pipelines.silver.release_header import origins, release_mask
+from pipelines.bronze.record_ref import RecordRef
+from pipelines.silver.batch_rows import BATCH, NO_RELEASES
+from pipelines.silver.release_header import ReleaseFlags, origins, release_mask
 from pipelines.silver.verdicts import BatchVerdicts
 
 
-class Waivers:
-    """The release headers of some bronze rows of one topic, judged piece by piece in bronze order.
+class BronzeKey(NamedTuple):
+    """A record's place in bronze order."""
 
-    Each record with a header begins a piece, so that all that was quarantined or released before it is known: by the
-    tables, or by the pieces before it (`note`).
+    batch_id: int
+    partition: int
+    offset: int
+
+
+class AcceptedRelease(NamedTuple):
+    """A release that silver accepted."""
+
+    origin: RecordRef  # the quarantined record
+    copy: RecordRef  # the record that was accepted
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLookups:
+    """Reads of one topic's tables. Each takes any refs and returns what it finds for them."""
+
+    before: Callable[[Sequence[RecordRef], BronzeKey], set[RecordRef]]  # records that come before the key in bronze
+    quarantined: Callable[[Sequence[RecordRef]], set[RecordRef]]  # records in `silver.quarantine`
+    accepted: Callable[[Sequence[RecordRef]], Sequence[AcceptedRelease]]  # by origin, from `silver.releases`
+
+
+class Waivers:
+    """Evaluates the release headers of bronze rows of one topic, piece by piece in bronze order.
+
+    Quarantined records and accepted releases are known from the tables and from earlier pieces (`add`). A row whose
+    release may depend on an earlier row of its batch must therefore begin a piece.
     """
 
-    def __init__(self, topic: str, bronze: LakeTable, quarantine: Quarantine) -> None:
-        self._topic, self._bronze, self._quarantine = topic, bronze, quarantine
-        self._stopped: set[RecordRef] = set()
-        self._claims: list[tuple[int, RecordRef]] = []  # of the piece at hand: row, the quarantined record it releases
-        self._accepted: list[dict[str, Any]] = []
+    def __init__(self, topic: str, lookups: ReleaseLookups) -> None:
+        self._topic, self._lookups = topic, lookups
+        self._quarantined: set[RecordRef] = set()  # of earlier pieces
+        self._claims: list[tuple[int, RecordRef]] = []  # of the current piece: row, the quarantined record it releases
+        self._accepted: list[dict[str, Any]] = []  # of earlier pieces
 
-    def of(self, piece: pa.Table) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        """Which records release a quarantined record of this topic, and which of them repeat an accepted release."""
+    def flags(self, piece: pa.Table) -> ReleaseFlags:
+        """Which records of the next piece are releases."""
         mask = release_mask(piece)
         named = origins(self._topic, piece, mask)
-        places = sorted({place for claimed in named.values() for place in claimed})
-        known = (self._quarantine.holds(self._topic, places) | self._stopped) & self._before(places, piece)
-        brought = self._quarantine.has_released(self._topic, places) & self._released_before(places, piece)
-        brought |= {(row["partition"], row["offset"]) for row in self._accepted}
-        released, repeated = np.zeros(len(mask), bool), np.zeros(len(mask), bool)
+        refs = sorted({ref for claimed in named.values() for ref in claimed})
+        first = BronzeKey(*(piece.column(name)[0].as_py() for name in BronzeKey._fields))
+        known = (self._lookups.quarantined(refs) | self._quarantined) & self._lookups.before(refs, first)
+        # The table may be ahead of this batch: only releases before the piece count.
+        accepted = self._lookups.accepted(refs)
+        earlier = self._lookups.before([release.copy for release in accepted], first)
+        released = {release.origin for release in accepted if release.copy in earlier}
+        released |= {(row["partition"], row["offset"]) for row in self._accepted}
+        flags = ReleaseFlags(np.zeros(len(mask), bool), np.zeros(len(mask), bool))
         self._claims = []
         for row, claimed in named.items():
-            origin = next((place for place in claimed if place in known), None)
+            origin = next((ref for ref in claimed if ref in known), None)
             if origin is not None:
-                released[row], repeated[row] = True, origin in brought
+                flags.is_release[row], flags.is_repeated[row] = True, origin in released
                 self._claims.append((row, origin))
-        return released, repeated
+        return flags
 
-    def note(self, piece: pa.Table, judged: BatchVerdicts) -> None:
-        """Remember what the piece came to."""
-        places = piece.select(["partition", "offset"]).take(judged.quarantined["row"].to_arrow())
-        self._stopped.update(zip(*(column.to_pylist() for column in places.columns), strict=True))
-        accepted = set(judged.accepted["row"].to_list()) if self._claims else set()
+    def add(self, piece: pa.Table, verdicts: BatchVerdicts) -> None:
+        """Take the verdicts of the piece that `flags` got last."""
+        refs = piece.select(["partition", "offset"]).take(verdicts.quarantined["row"].to_arrow())
+        self._quarantined.update(zip(*(column.to_pylist() for column in refs.columns), strict=True))
+        accepted = set(verdicts.accepted["row"].to_list()) if self._claims else set()
         for row, (partition, offset) in self._claims:
             if row in accepted:
                 self._accepted.append(
@@ -64,28 +90,5 @@ class Waivers:
                 )
 
     def accepted(self) -> pa.Table:
-        """Releases accepted so far: columns of ACCEPTED_RELEASES and BATCH."""
+        """Accepted releases of all pieces: columns of ACCEPTED_RELEASES and BATCH."""
         return pa.Table.from_pylist(self._accepted, schema=NO_RELEASES.schema)
-
-    def _before(self, places: Sequence[RecordRef], piece: pa.Table) -> set[RecordRef]:
-        """Those of the places whose records lie before the piece in bronze order."""
-        names = ["batch_id", "partition", "offset"]
-        first = tuple(piece.column(name)[0].as_py() for name in names)
-        rows = read_records(self._bronze, places, names)
-        found = {(row["partition"], row["offset"]) for row in rows if tuple(row[name] for name in names) < first}
-        cut = RemovedRange.of(self._bronze)
-        return found | {place for place in places if cut.has(*place)}
-
-    def _released_before(self, places: Sequence[RecordRef], piece: pa.Table) -> set[RecordRef]:
-        """Those of the places that a record before the piece released: the table may be ahead of this run."""
-        found: set[RecordRef] = set()
-        for partition, offsets in by_partition(places).items():
-            columns = ["partition", "offset", "release_partition", "release_offset"]
-            equal = {"topic": self._topic, "partition": partition}
-            rows = list(self._quarantine.releases.read_in("offset", offsets, columns, equal))
-            copies = [(row["release_partition"], row["release_offset"]) for row in rows]
-            before = self._before(copies, piece)
-            found.update(
-                (row["partition"], row["offset"]) for row, copy in zip(rows, copies, strict=True) if copy in before
-            )
-        return found

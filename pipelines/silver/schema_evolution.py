@@ -1,47 +1,50 @@
-"""Unknown fields under drift policy `evolve`: which get a column of their own, and its text. Source: R29.
+"""Unknown fields: which get a column of their own under drift policy `evolve`, and which reject a record (R29).
 
-A column is text whatever the values are, since a type guessed from a batch would depend on the batch. Names are
-admitted in bronze order, so the columns are a function of the log.
+An evolved column is text for all values, because a type inferred from a batch would depend on the batch. Names become
+columns in bronze order, so the columns are a function of the log.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
 from pipelines.contracts.fields import EVOLVED_NAME, MAX_EVOLVED_COLUMNS
 from pipelines.parsing.json_text import Json, compact, read
+from pipelines.parsing.parse import Parsed
 
 _NAME = re.compile(EVOLVED_NAME)
+_MAX_SAMPLE = 200  # characters
 
 
-def _members(extra: str) -> tuple[tuple[str, Json], ...]:
-    found: tuple[tuple[str, Json], ...] = read(extra.encode())
-    return found
+def _unknown_fields(events: pl.DataFrame) -> Iterator[tuple[int, tuple[tuple[str, Json], ...]]]:
+    """Index of each row with `_extra`, and the (name, value) pairs of that JSON object."""
+    extras = events.with_row_index("_index").filter(pl.col("_extra").is_not_null()).select("_index", "_extra")
+    for row, extra in extras.iter_rows():
+        yield row, read(extra.encode())
 
 
 def _text(value: Json) -> str | None:
-    """A member's value as its column holds it: plain for strings, JSON text for all else, null for null."""
+    """The value as an evolved column holds it: strings as they are, JSON text for the rest, null for null."""
     return value if value is None or isinstance(value, str) else compact(value)
 
 
 def evolve(
     accepted: pl.DataFrame, columns: Sequence[str], *, reserved: Sequence[str]
 ) -> tuple[pl.DataFrame, list[str]]:
-    """The rows with a text column for each evolved field, and the names of those that are new.
+    """The rows with a text column for each evolved field, and the names of the new columns.
 
-    `accepted` has `_extra` and is in bronze order; `columns` are the evolved columns so far; `reserved` names (the
-    contract's own) never become one.
+    `accepted` has `_extra` and is in bronze order. `columns` are the evolved columns so far. `reserved` names never
+    become a column.
     """
-    extras = accepted.with_row_index("_index").filter(pl.col("_extra").is_not_null()).select("_index", "_extra")
-    if not len(extras):
-        return accepted.with_columns(pl.lit(None, pl.String).alias(name) for name in columns), []
-    known, taken = list(columns), set(reserved)
+    known, excluded = list(columns), set(reserved)
     values: dict[str, dict[int, str | None]] = {name: {} for name in known}
-    for row, extra in extras.iter_rows():
-        for name, value in _members(extra):
+    if accepted["_extra"].null_count() == len(accepted):
+        return accepted.with_columns(pl.lit(None, pl.String).alias(name) for name in columns), []
+    for row, members in _unknown_fields(accepted):
+        for name, value in members:
             if name not in values:
-                if name in taken or len(known) >= MAX_EVOLVED_COLUMNS or not _NAME.fullmatch(name):
+                if name in excluded or len(known) >= MAX_EVOLVED_COLUMNS or not _NAME.fullmatch(name):
                     continue
                 known.append(name)
                 values[name] = {}
@@ -56,12 +59,25 @@ def evolve(
     return accepted.with_columns(filled), known[len(columns) :]
 
 
-def drifts(accepted: pl.DataFrame) -> dict[str, tuple[int, int, str]]:
-    """Unknown field -> (rows that carry it, index of the first, sample), over rows with `_extra`."""
+def drifts(events: pl.DataFrame) -> dict[str, tuple[int, int, str]]:
+    """Unknown field -> (number of rows with it, index of the first, sample value), over rows with `_extra`."""
     found: dict[str, tuple[int, int, str]] = {}
-    extras = accepted.with_row_index("_index").filter(pl.col("_extra").is_not_null()).select("_index", "_extra")
-    for row, extra in extras.iter_rows():
-        for name, value in _members(extra):
-            rows, first, sample = found.get(name, (0, row, (_text(value) or "null")[:200]))
+    for row, members in _unknown_fields(events):
+        for name, value in members:
+            rows, first, sample = found.get(name, (0, row, (_text(value) or "null")[:_MAX_SAMPLE]))
             found[name] = (rows + 1, first, sample)
     return found
+
+
+def reject_unknown_fields(parsed: Parsed, note: str = "") -> Parsed:
+    """Moves events with unknown fields to the rejects, with the reason `schema_drift` and `note` after the detail."""
+    rejects = parsed.events.filter(pl.col("_extra").is_not_null()).select(
+        "row",
+        "event_id",
+        reasons=pl.lit(["schema_drift"], dtype=pl.List(pl.String)),
+        detail=pl.format(f"unknown fields: {{}}{note}", "_extra"),
+    )
+    if not len(rejects):
+        return parsed
+    known = parsed.events.filter(pl.col("_extra").is_null())
+    return Parsed(known, pl.concat([parsed.rejects, rejects]).sort("row"))

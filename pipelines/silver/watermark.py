@@ -1,6 +1,6 @@
-"""Event time per topic partition, and the watermark of a topic: pure functions. Source: R14-R17.
+"""Event time per topic partition, and the watermark of a topic, as pure functions (R14-R17).
 
-Times are microseconds since the epoch, UTC, as plain integers: exact from year 0001 to 9999.
+Times are integers, microseconds since the epoch in UTC. They are exact for the years 0001 to 9999.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ DAY = 86_400_000_000  # microseconds
 
 @dataclass(frozen=True, slots=True)
 class PartitionState:
-    """All that is kept of one topic partition: the pair (high, greatest record timestamp), both in microseconds."""
+    """The state of one topic partition: the greatest event time and the greatest record timestamp, in microseconds."""
 
     high: int | None = None
     last_record_at: int | None = None
@@ -22,7 +22,7 @@ class PartitionState:
 
 @dataclass(frozen=True, slots=True)
 class PartitionWatermark:
-    """What `ops.watermarks` shows of one partition."""
+    """One partition's row of `ops.watermarks`."""
 
     partition: int
     high: int | None
@@ -34,7 +34,11 @@ class PartitionWatermark:
 def partition_watermarks(
     partitions: Mapping[int, PartitionState], *, out_of_orderness: int, idle_timeout: int
 ) -> list[PartitionWatermark]:
-    """Each partition's share, by partition. Partitions without a high count for nothing, not for idleness either."""
+    """The watermark of each partition, by partition.
+
+    A partition is idle when its last record is older than the newest of the topic by more than `idle_timeout`.
+    Partitions without a high do not count as newest.
+    """
     times = [s.last_record_at for s in partitions.values() if s.high is not None and s.last_record_at is not None]
     newest = max(times, default=None)
     return [
@@ -52,13 +56,16 @@ def partition_watermarks(
 def topic_watermark(
     partitions: Mapping[int, PartitionState], *, out_of_orderness: int, idle_timeout: int
 ) -> int | None:
-    """The least of high - out_of_orderness over the partitions that are not idle; None where none has a high."""
-    shares = partition_watermarks(partitions, out_of_orderness=out_of_orderness, idle_timeout=idle_timeout)
-    return min((share.watermark for share in shares if not share.is_idle and share.watermark is not None), default=None)
+    """The least watermark of the partitions that are not idle; None where none of them has a high."""
+    found = partition_watermarks(partitions, out_of_orderness=out_of_orderness, idle_timeout=idle_timeout)
+    return min((one.watermark for one in found if not one.is_idle and one.watermark is not None), default=None)
 
 
 def ended_before(watermarks: Iterable[int | None]) -> int | None:
-    """Midnight up to which every watermark has come: all days before it have ended. None where one has no watermark."""
+    """The last midnight that every watermark has reached: all days before it have ended.
+
+    None where a watermark is None, and for no watermarks.
+    """
     known = list(watermarks)
     if not known or any(watermark is None for watermark in known):
         return None
@@ -67,9 +74,9 @@ def ended_before(watermarks: Iterable[int | None]) -> int | None:
 
 
 def horizon(partitions: Mapping[int, PartitionState], policy: Policy) -> int:
-    """From which event_time on the partitions that are not idle may still meet a copy (R21)."""
-    shares = partition_watermarks(partitions, out_of_orderness=0, idle_timeout=micros(policy.idle_timeout))
-    highs = [share.high for share in shares if not share.is_idle and share.high is not None]
+    """The least event_time of accepted events that partitions which are not idle may still send copies of (R21)."""
+    found = partition_watermarks(partitions, out_of_orderness=0, idle_timeout=micros(policy.idle_timeout))
+    highs = [one.high for one in found if not one.is_idle and one.high is not None]
     return min(highs) - micros(policy.allowed_lateness) if highs else UNBOUNDED
 
 

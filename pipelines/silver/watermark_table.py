@@ -1,4 +1,4 @@
-"""`ops.watermarks`: each topic partition's event-time state as rows."""
+"""`ops.watermarks`: event time of each topic partition, and watermarks of the topics."""
 
 from datetime import datetime
 
@@ -24,7 +24,7 @@ WATERMARKS = pa.schema(
 
 
 def watermark_rows(lake: Lake) -> pa.Table:
-    """`ops.watermarks`: each topic partition's state, and the topic's watermark that follows from all of them (R16)."""
+    """Rows of `ops.watermarks`: the state of each topic partition, and the watermark of its topic (R16)."""
     rows = []
     for topic in TOPICS:
         stored = read_state(lake, topic)
@@ -32,20 +32,21 @@ def watermark_rows(lake: Lake) -> pa.Table:
             continue
         partitions, policy = stored
         durations = {"out_of_orderness": micros(policy.out_of_orderness), "idle_timeout": micros(policy.idle_timeout)}
-        mark = topic_watermark(partitions, **durations)
+        watermark = topic_watermark(partitions, **durations)
         rows += [
             {
                 "topic": topic,
-                "partition": share.partition,
-                "high": _moment(share.high),
-                "last_record_at": _moment(share.last_record_at),
-                "is_idle": share.is_idle,
-                "watermark": _moment(mark),
+                "partition": one.partition,
+                "high": optional_time(one.high),
+                "last_record_at": optional_time(one.last_record_at),
+                "is_idle": one.is_idle,
+                "watermark": optional_time(watermark),
             }
-            for share in partition_watermarks(partitions, **durations)
+            for one in partition_watermarks(partitions, **durations)
         ]
     return pa.Table.from_pylist(rows, schema=WATERMARKS)
 
 
-def _moment(micros_: int | None) -> datetime | None:
-    return None if micros_ is None else from_micros(micros_)
+def optional_time(microseconds: int | None) -> datetime | None:
+    """The time that is so many microseconds after the epoch; None for None."""
+    return None if microseconds is None else from_micros(microseconds)

@@ -15,7 +15,7 @@ def settings(tmp_path: Path, without_settings: None) -> Settings:
 
 @pytest.fixture
 def published(settings: Settings) -> Settings:
-    """A home with a small published file and one bronze table; no pipeline has run here."""
+    """A home with a small published file and a few empty Iceberg tables, made without a pipeline."""
     settings.published_path.parent.mkdir(parents=True)
     with duckdb.connect(str(settings.published_path)) as connection:
         for schema in ("gold", "marts", "ops"):

@@ -11,7 +11,7 @@ from pipelines.config.settings import Settings
 from pipelines.errors import NoLakehouseError
 
 
-def test_gold_silver_and_bronze_are_in_one_connection_by_any_name(published: Settings) -> None:
+def test_one_connection_reads_all_layers_with_or_without_schema_names(published: Settings) -> None:
     with animeverse.connect(published.home) as con:
         joined = con.sql("select count(*) as n from gold.numbers, marts.totals, ops.refreshes, ops.batches").pl()
         assert joined["n"].to_list() == [0]
@@ -20,13 +20,13 @@ def test_gold_silver_and_bronze_are_in_one_connection_by_any_name(published: Set
         assert con.sql("from marts.below(2)").df()["n"].tolist() == [0, 1]
 
 
-def test_the_home_is_that_of_the_settings_unless_given(published: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_defaults_to_the_settings(published: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANIMEVERSE_HOME", str(published.home))
     with animeverse.connect() as con:
         assert con.sql("from marts.totals").fetchall() == [(3,)]
 
 
-def test_the_lakehouse_is_read_only_and_own_tables_are_not(published: Settings) -> None:
+def test_the_lakehouse_is_read_only_and_new_tables_live_in_memory(published: Settings) -> None:
     with animeverse.connect(published.home) as con:
         for sql in ("create table gold.mine as select 1", "delete from gold.numbers"):
             with pytest.raises(duckdb.InvalidInputException, match="read-only"):
@@ -42,14 +42,14 @@ def test_times_are_in_utc(published: Settings) -> None:
         assert con.sql("select refreshed_at::varchar from ops.refreshes").fetchall() == [("2025-12-31 23:00:00+00",)]
 
 
-def test_of_the_past_there_is_no_gold(published: Settings) -> None:
+def test_as_of_reads_silver_and_no_gold(published: Settings) -> None:
     with animeverse.connect(published.home, as_of=datetime.now(UTC) + timedelta(minutes=1)) as con:
         assert con.sql("select count(*) from silver.pos_items").fetchall() == [(0,)]
         with pytest.raises(duckdb.CatalogException):
             con.sql("from gold.numbers")
 
 
-def test_a_missing_lakehouse_says_where_it_looked_and_what_to_do(tmp_path: Path, without_settings: None) -> None:
+def test_a_missing_lakehouse_is_named_with_the_next_step(tmp_path: Path, without_settings: None) -> None:
     with pytest.raises(NoLakehouseError, match=f"{tmp_path}/nowhere: try `animeverse demo`"):
         animeverse.connect(tmp_path / "nowhere")
 

@@ -10,12 +10,12 @@ import pytest
 from animeverse.signals import stop_on_signals
 
 ROOT = Path(__file__).parents[2]
-DEEP = """
+PROGRAM = """
 import sys, time
 from animeverse.signals import stop_on_signals
 with stop_on_signals("stopping") as stop:
     print("ready", flush=True)
-    if sys.argv[1] == "listens":
+    if sys.argv[1] == "checks the event":
         stop.wait(30)
         print("finished", flush=True)
     else:
@@ -26,9 +26,9 @@ with stop_on_signals("stopping") as stop:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize(("how", "printed"), [("listens", "finished\n"), ("deep in a library", "")])
-def test_a_signal_ends_the_work_within_a_second_with_0(number: int, how: str, printed: str) -> None:
-    command = [sys.executable, "-c", DEEP, how]
+@pytest.mark.parametrize(("work", "printed"), [("checks the event", "finished\n"), ("runs in a library", "")])
+def test_a_signal_ends_the_process_within_a_second_with_0(number: int, work: str, printed: str) -> None:
+    command = [sys.executable, "-c", PROGRAM, work]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -40,7 +40,7 @@ def test_a_signal_ends_the_work_within_a_second_with_0(number: int, how: str, pr
     assert (process.returncode, stdout, stderr) == (0, printed, "\nstopping\n")
 
 
-def test_afterwards_signals_mean_what_they_meant_before() -> None:
+def test_the_previous_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     open_files = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
     with stop_on_signals("stopping") as stop:

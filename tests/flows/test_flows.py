@@ -1,4 +1,4 @@
-"""The flows as people run them, each against a server of its own that ends with it."""
+"""Flows as modules, each with a temporary Prefect server."""
 
 import os
 import subprocess
@@ -26,10 +26,10 @@ def run_flow(module: str, home: Path) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
-def test_the_end_to_end_flow_brings_all_layers_up_to_date(tmp_path: Path) -> None:
+def test_micro_batch_brings_all_layers_up_to_date(tmp_path: Path) -> None:
     fill_log(tmp_path, 1_000)
-    found = run_flow("flows.micro_batch", tmp_path)
-    assert found.startswith("{'records': ")
+    output = run_flow("flows.micro_batch", tmp_path)
+    assert output.startswith("{'records': ")
     assert [check for check in verify(load_settings(home=tmp_path)) if not check.ok] == []
     assert gold(tmp_path)["gold.fct_sales"]
     assert (tmp_path / "prefect").is_dir()

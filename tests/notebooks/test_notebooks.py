@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom on a small demo, and are committed without outputs."""
+"""The notebooks run on a small demo, are committed without outputs, and match their rendered pages."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ NAMES = [path.stem for path in notebooks()]
 
 @pytest.fixture(scope="module")
 def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A lakehouse that the command made in several batches, so that there are snapshots to travel to."""
+    """A lakehouse made in several batches, so that time travel has snapshots."""
     home = tmp_path_factory.mktemp("demo") / "home"
     command = [sys.executable, "-m", "animeverse", "--home", home, "demo", "--events", "12000", "--days", "49"]
     environment = {"PATH": "", "ANIMEVERSE_BATCH_SIZE": "3000"}
@@ -36,8 +36,8 @@ def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def kernel_settings(
     demo_home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
-    """The folder a kernel runs in; nothing is read from or left in the home of whoever runs the tests."""
-    scratch = tmp_path_factory.getbasetemp() / "jupyter"  # one for all: matplotlib lists the fonts only once
+    """The working folder of a kernel that reads and writes nothing in the user's home."""
+    scratch = tmp_path_factory.getbasetemp() / "jupyter"  # shared, so that matplotlib builds its font list once
     scratch.mkdir(exist_ok=True)
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR"):
         monkeypatch.setenv(name, str(scratch))
@@ -47,7 +47,7 @@ def kernel_settings(
     yield ROOT
 
 
-def test_there_are_six_and_each_has_its_page() -> None:
+def test_each_of_the_six_notebooks_has_a_page() -> None:
     assert [name[:2] for name in NAMES] == ["01", "02", "03", "04", "05", "06"]
     assert {path.stem for path in TARGET.glob("*.html")} == set(NAMES)
 
@@ -66,7 +66,7 @@ def test_a_notebook_is_committed_without_outputs(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_page_asks_for_nothing_outside_and_tells_no_folder(name: str) -> None:
+def test_a_page_loads_nothing_and_names_no_local_folder(name: str) -> None:
     text = (TARGET / f"{name}.html").read_text()
     assert "<script" not in text
     assert not re.search(r"https?://|url\(", text)
@@ -78,15 +78,15 @@ def test_a_page_asks_for_nothing_outside_and_tells_no_folder(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_page_shows_the_notebook_as_it_is_now(name: str) -> None:
-    """Its words at least: numbers change with the lakehouse."""
+def test_a_page_shows_the_current_cells_of_its_notebook(name: str) -> None:
+    """Compares the cells only: outputs change with the lakehouse."""
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
     bare = page(notebook, name, NAMES)
     text = (TARGET / f"{name}.html").read_text()
 
     def cells(html: str) -> list[str]:
-        said = r'<div class="(?:text_cell_render[^"]*">.*?</div>|highlight[^>]*>.*?</pre>)'
-        return re.findall(said, html, re.DOTALL)
+        pattern = r'<div class="(?:text_cell_render[^"]*">.*?</div>|highlight[^>]*>.*?</pre>)'
+        return re.findall(pattern, html, re.DOTALL)
 
     assert len(cells(bare)) == len(notebook.cells)
     assert cells(text) == cells(bare)
@@ -103,10 +103,10 @@ def test_a_notebook_runs_from_top_to_bottom_without_a_warning(name: str, kernel_
 
 
 @pytest.mark.slow
-def test_jupyterlab_is_for_this_machine_only_asks_nobody_and_starts_kernels_in_this_folder(
+def test_jupyterlab_is_local_sends_nothing_and_starts_kernels_in_the_repository(
     kernel_settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("PYTHONWARNINGS")  # Jupyter's own are not ours, and they keep it from stopping
+    monkeypatch.delenv("PYTHONWARNINGS")  # Jupyter's own warnings would keep it from stopping
     command = [sys.executable, "-m", "jupyterlab", "--config=notebooks/lab.json", "--no-browser", "--allow-root"]
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -125,7 +125,7 @@ def test_jupyterlab_is_for_this_machine_only_asks_nobody_and_starts_kernels_in_t
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return bytes(answer.read())
 
-        for _ in range(100):  # the address is printed before anybody listens there
+        for _ in range(100):  # the address is printed before the port is open
             with contextlib.suppress(urllib.error.URLError):
                 call("/api")
                 break

@@ -1,10 +1,10 @@
-"""`make chaos N=100`: SIGKILL at random moments of a running pipeline while producers append; then exact accounting.
+"""`make chaos N=100`: kills a running pipeline at random moments while producers append, then counts every record.
 
     python -m tests.promises.chaos N [seed] [home]
 
-The accounting reads the log and the tables by itself: counts, checksums of ids, every place. `verify` comes after it.
-Runs and producers are forked from this process, which imports all and uses nothing of it before the last kill: so a
-restart takes as long as the pipeline itself takes to open. Progress goes to stderr, one line of JSON to stdout.
+The count uses only the log and the tables: numbers, checksums of ids, every partition and offset. `verify` runs after
+it. Runs and producers are forked from this process, which imports everything and uses nothing of it before the last
+kill, so a restart takes as long as opening the pipeline. Progress goes to stderr, one line of JSON to stdout.
 """
 
 import json
@@ -30,17 +30,17 @@ from pipelines.config.settings import Settings, load_settings
 from pipelines.lake.catalog import Lake
 from pipelines.log.open import open_log
 from pipelines.operations.verify import verify
-from tests.promises.chaos_load import TOPICS, Fates, checksum, fates, produce
+from tests.promises.chaos_load import TOPICS, ExpectedVerdicts, checksum, expected_verdicts, produce
 from warehouse.verify import gold_checks
 
 RATE, BATCH_SIZE = 200.0, 60
 _LAST_BATCH_SIZE = 5_000  # of the run that catches up
-_OPENING = 20.0  # seconds to wait for a run's first commit
-_PATIENCE = 300.0  # seconds for the last run to catch up
+_FIRST_COMMIT_TIMEOUT = 20.0  # seconds
+_CATCH_UP_TIMEOUT = 300.0  # seconds
 
 
 def fork(work: Callable[[], None], errors: Path) -> int:
-    """A process that does the work and exits 0, or 1 after writing down why; its id."""
+    """Start a process that does the work and exits with 0, or with 1 and a traceback in `errors`; return its id."""
     pid = os.fork()
     if pid:
         return pid
@@ -61,7 +61,7 @@ def fork(work: Callable[[], None], errors: Path) -> int:
 
 
 def kill(pid: int) -> bool:
-    """SIGKILL; whether the process was still alive."""
+    """Send SIGKILL; return whether the process was still alive."""
     ended, _ = os.waitpid(pid, os.WNOHANG)
     if ended:
         return False
@@ -71,7 +71,7 @@ def kill(pid: int) -> bool:
 
 
 def wait(pid: int, seconds: float) -> int | None:
-    """Its exit code; None after that many seconds."""
+    """Return the exit code of a process; kill it and return None after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         ended, status = os.waitpid(pid, os.WNOHANG)
@@ -83,7 +83,7 @@ def wait(pid: int, seconds: float) -> int | None:
 
 
 class Pipeline:
-    """One home, a producer that always runs, and a run that dies and is started again."""
+    """One home, a producer that always runs, and a run that is killed and started again."""
 
     def __init__(self, home: Path, seed: int) -> None:
         self.settings = load_settings(home=home, batch_size=BATCH_SIZE)
@@ -97,21 +97,22 @@ class Pipeline:
         return fork(lambda: produce(self.settings.log_url, name, RATE, self.stop), self.home / "producer.txt")
 
     def run(self, *, follow: bool) -> int:
-        """`animeverse run all`, in a process of its own."""
+        """Start `animeverse run all` in a separate process."""
         settings = self.settings if follow else load_settings(home=self.home, batch_size=_LAST_BATCH_SIZE)
         return fork(lambda: _discard(running.run(settings, "all", follow=follow, stop=threading.Event())), self.errors)
 
     def kill_once(self) -> bool:
-        """Start a run, kill it at a random moment; whether it had committed. Now and then the producer dies, too.
+        """Start a run and kill it at a random moment; return whether it had committed.
 
-        Some die while they open, most in the middle of their work: within a second after their first commit.
+        Some runs are killed while they open, most within a second after their first commit. Sometimes the producer is
+        killed, too.
         """
         before, began = self._committed(), time.monotonic()
         pid = self.run(follow=True)
         if self.rng.random() < 0.2:
             time.sleep(self.rng.uniform(0.0, 1.5))
         else:
-            while self._committed() == before and time.monotonic() - began < _OPENING:
+            while self._committed() == before and time.monotonic() - began < _FIRST_COMMIT_TIMEOUT:
                 time.sleep(0.01)
             time.sleep(self.rng.uniform(0.0, 1.0))
         committed = self._committed() != before
@@ -124,16 +125,16 @@ class Pipeline:
         return committed
 
     def _committed(self) -> int:
-        """A number that changes with every commit to the catalog."""
+        """Return a number that changes with every commit to the catalog."""
         path = self.settings.catalog_path
         return path.stat().st_mtime_ns if path is not None and path.exists() else 0
 
     def finish(self) -> None:
-        """Let the producer end, and catch up."""
+        """Stop the producer, and run once to catch up."""
         self.stop.touch()
         if wait(self.producer, 30) != 0:
             raise SystemExit("the producer did not end")
-        if wait(self.run(follow=False), _PATIENCE) != 0:
+        if wait(self.run(follow=False), _CATCH_UP_TIMEOUT) != 0:
             raise SystemExit(f"the last run failed:\n{self.errors.read_text()}")
 
 
@@ -141,57 +142,63 @@ def _discard(_: Any) -> None: ...
 
 
 def account(settings: Settings) -> dict[str, Any]:
-    """Counts of what is there, lost and double, worked out from the log and the tables alone."""
+    """Count the records that exist, are lost and are duplicated, from the log and the tables alone."""
     total: Counter[str] = Counter()
     faults: list[str] = []
     ids: list[str] = []
     with closing(Lake.open(settings)) as lake:
         for topic in TOPICS:
-            due, name = fates(settings.log_url, topic), topic.replace("-", "_")
+            expected, name = expected_verdicts(settings.log_url, topic), topic.replace("-", "_")
             bronze = lake.scan(f"bronze.{name}").select("partition", "offset", "value").collect()
             silver = lake.scan(f"silver.{name}").select("event_id").collect()["event_id"].to_list()
-            stopped = lake.scan("silver.quarantine").filter(pl.col("topic") == topic).select("value").collect()
+            quarantined = lake.scan("silver.quarantine").filter(pl.col("topic") == topic).select("value").collect()
             ledger = lake.scan("ops.batches").filter(pl.col("topic") == topic).collect()
             ids += silver
             total += Counter(
-                records=due.records,
+                records=expected.records,
                 accepted=len(silver),
-                duplicates=due.duplicates,
-                quarantined=len(stopped),
+                duplicates=expected.duplicates,
+                quarantined=len(quarantined),
                 batches=ledger["batch_id"].n_unique(),
             )
-            faults += [f"{topic}: {fault}" for fault in _faults(due, bronze, silver, stopped, ledger, total)]
+            faults += [f"{topic}: {fault}" for fault in _faults(expected, bronze, silver, quarantined, ledger, total)]
             if topic == "pos-transactions":
                 lines = lake.scan("silver.pos_items").select(pl.len()).collect().item()
                 gold = _gold(settings, "select count(*) from gold.fct_sales")
-                if not lines == gold == due.lines:
-                    faults.append(f"{due.lines} lines were sold, silver.pos_items has {lines}, gold.fct_sales {gold}")
+                if not lines == gold == expected.lines:
+                    faults.append(
+                        f"{expected.lines} lines were sold, silver.pos_items has {lines}, gold.fct_sales {gold}"
+                    )
     return {**dict(total), "lost": total["lost"], "double": total["double"], "ids": checksum(ids), "faults": faults}
 
 
 def _faults(
-    due: Fates,
+    expected: ExpectedVerdicts,
     bronze: pl.DataFrame,
     silver: list[str],
-    stopped: pl.DataFrame,
+    quarantined: pl.DataFrame,
     ledger: pl.DataFrame,
     total: Counter[str],
 ) -> list[str]:
     found = []
-    places = Counter(zip(bronze["partition"].to_list(), bronze["offset"].to_list(), strict=True))
-    lost = len(due.places.keys() - places.keys()) + len(due.accepted - set(silver))
-    double = sum(places.values()) - len(places) + len(silver) - len(set(silver))
+    refs = Counter(zip(bronze["partition"].to_list(), bronze["offset"].to_list(), strict=True))
+    lost = len(expected.values.keys() - refs.keys()) + len(expected.accepted - set(silver))
+    double = sum(refs.values()) - len(refs) + len(silver) - len(set(silver))
     total.update(lost=lost, double=double)
     if lost or double:
         found.append(f"{lost} lost, {double} double")
-    if dict(zip(places, bronze["value"].to_list(), strict=False)) != due.places and not (lost or double):
+    if dict(zip(refs, bronze["value"].to_list(), strict=False)) != expected.values and not (lost or double):
         found.append("bronze's bytes are not the log's")
-    if checksum(silver) != checksum(due.accepted):
+    if checksum(silver) != checksum(expected.accepted):
         found.append("the ids in silver are not those of the log")
-    if Counter(stopped["value"].to_list()) != due.quarantined:
-        found.append("quarantine does not hold what it must")
+    if Counter(quarantined["value"].to_list()) != expected.quarantined:
+        found.append("quarantine does not hold the expected records")
     sums = {name: ledger[name].sum() for name in ("polled", "duplicates", "quarantined")}
-    if sums != {"polled": due.records, "duplicates": due.duplicates, "quarantined": due.quarantined.total()}:
+    if sums != {
+        "polled": expected.records,
+        "duplicates": expected.duplicates,
+        "quarantined": expected.quarantined.total(),
+    }:
         found.append(f"the ledger says {sums}")
     return found
 
@@ -202,11 +209,11 @@ def _gold(settings: Settings, sql: str) -> int:
 
 
 def chaos(kills: int, seed: int, home: Path) -> dict[str, Any]:
-    """The whole suite in an empty home; what it found. `faults` and `failed` are empty when all is well."""
+    """Run the suite in an empty home; return its results. `faults` and `failed` are empty on success."""
     began = time.monotonic()
     home.mkdir(parents=True, exist_ok=True)
     if wait(fork(lambda: prepare(home), home / "child.txt"), 60) != 0:
-        raise SystemExit(f"the log could not be made:\n{(home / 'child.txt').read_text()}")
+        raise SystemExit(f"the log could not be created:\n{(home / 'child.txt').read_text()}")
     pipeline, working = Pipeline(home, seed), 0
     try:
         for number in range(1, kills + 1):
@@ -235,23 +242,23 @@ def chaos(kills: int, seed: int, home: Path) -> dict[str, Any]:
 
 
 def prepare(home: Path) -> None:
-    """The log with its topics, so that the producer and the first run may begin at once."""
+    """Create the log with its topics, so that the producer and the first run can begin."""
     with closing(open_log(load_settings(home=home).log_url)) as log:
         log.ensure_topics(list(TOPICS))
 
 
 def main() -> int:
-    """Run it as told by the arguments."""
+    """Run the suite with the command-line arguments; return the exit code."""
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(10**6)
     home = Path(sys.argv[3]) if len(sys.argv) > 3 else Path(tempfile.mkdtemp(prefix="animeverse-chaos-"))
     print(f"seed {seed}, home {home}", file=sys.stderr, flush=True)
     found = chaos(kills, seed, home)
     print(json.dumps(found))
-    good = not found["faults"] and not found["failed"]
-    if good and len(sys.argv) < 4:
+    ok = not found["faults"] and not found["failed"]
+    if ok and len(sys.argv) < 4:
         shutil.rmtree(home)
-    return 0 if good else 1
+    return 0 if ok else 1
 
 
 if __name__ == "__main__":

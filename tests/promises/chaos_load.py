@@ -1,7 +1,7 @@
-"""What the chaos suite sends, and what must become of it: every record's fate can be told from its bytes alone.
+"""The records that the chaos suite sends, and the verdicts that it expects from their bytes alone.
 
-Copies of an event lie in the partition of the original, behind it, since they have its key. So the first record with an
-id is accepted, equal ones are duplicates, others conflict; what is no JSON is quarantined.
+Copies of an event follow it in the same partition, since they have its key. So the first record with an id is accepted,
+equal ones are duplicates, others conflict; a record that is not JSON is quarantined.
 """
 
 import hashlib
@@ -23,11 +23,11 @@ from pipelines.log.open import open_log
 
 TOPICS = ("pos-transactions", "inventory-updates", "customer-reviews", "customer-profiles")
 _DUPLICATE, _CONFLICT, _BROKEN, _LATE = 0.05, 0.01, 0.03, 0.05  # shares
-_REMEMBERED = 300  # events that may come again
+_RECENT_EVENTS = 300  # from which copies are chosen
 
 
 def event(topic: str, event_id: str, key: str, at: datetime, rng: random.Random) -> dict[str, Any]:
-    """A valid event."""
+    """Return a valid event."""
     common = {"event_id": event_id, "event_time": at.isoformat()}
     if topic == "pos-transactions":
         lines = [
@@ -63,21 +63,21 @@ def event(topic: str, event_id: str, key: str, at: datetime, rng: random.Random)
 
 
 def produce(log_url: str, name: str, rate: float, stop: Path) -> None:
-    """Append small batches until the file `stop` is there; `name` makes the ids unique."""
+    """Append small batches until the file `stop` exists; `name` makes the ids unique."""
     rng, number = random.Random(name), 0
-    before: list[tuple[str, str, bytes]] = []
+    recent: list[tuple[str, str, bytes]] = []
     with closing(open_log(log_url)) as log:
         while not stop.exists():
             rows: dict[str, list[tuple[str, bytes]]] = {topic: [] for topic in TOPICS}
             for _ in range(max(1, round(rate / 20))):
                 number += 1
                 topic, kind = rng.choice(TOPICS), rng.random()
-                if before and kind < _DUPLICATE:
-                    again, key, value = rng.choice(before)
-                    rows[again].append((key, value))
-                elif before and kind < _DUPLICATE + _CONFLICT:
-                    again, key, value = rng.choice(before)
-                    rows[again].append((key, json.dumps(json.loads(value) | {"conflict": number}).encode()))
+                if recent and kind < _DUPLICATE:
+                    topic, key, value = rng.choice(recent)
+                    rows[topic].append((key, value))
+                elif recent and kind < _DUPLICATE + _CONFLICT:
+                    topic, key, value = rng.choice(recent)
+                    rows[topic].append((key, json.dumps(json.loads(value) | {"conflict": number}).encode()))
                 elif kind < _DUPLICATE + _CONFLICT + _BROKEN:
                     rows[topic].append(("K", b"no json " + f"{name}-{number}".encode()))
                 else:
@@ -85,7 +85,7 @@ def produce(log_url: str, name: str, rate: float, stop: Path) -> None:
                     key = f"{name}-{number}" if topic == "pos-transactions" else f"K{rng.randrange(60)}"
                     made = json.dumps(event(topic, f"{name}-{number}", key, at, rng)).encode()
                     rows[topic].append((key, made))
-                    before = [*before[-_REMEMBERED:], (topic, key, made)]
+                    recent = [*recent[-_RECENT_EVENTS:], (topic, key, made)]
             for topic, records in rows.items():
                 found = [{"key": key.encode(), "value": value} for key, value in records]
                 if found:
@@ -94,30 +94,30 @@ def produce(log_url: str, name: str, rate: float, stop: Path) -> None:
 
 
 @dataclass(slots=True)
-class Fates:
-    """What must become of a topic's records."""
+class ExpectedVerdicts:
+    """The expected verdicts of a topic's records."""
 
     records: int = 0
     accepted: set[str] = field(default_factory=set)
     lines: int = 0
     duplicates: int = 0
     quarantined: Counter[bytes] = field(default_factory=Counter)
-    places: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    values: dict[tuple[int, int], bytes] = field(default_factory=dict)  # by partition and offset
 
 
-def fates(log_url: str, topic: str) -> Fates:
-    """By reading the log alone."""
-    found = Fates()
+def expected_verdicts(log_url: str, topic: str) -> ExpectedVerdicts:
+    """Derive the verdicts from the log."""
+    found = ExpectedVerdicts()
     with closing(open_log(log_url)) as log:
         state = log.topic_state(topic)
-        at = dict(state.first_offsets)
-        while any(at[p] < state.end_offsets[p] for p in at):
-            polled = log.poll(topic, at, 50_000)
-            at = dict(polled.next_offsets)
+        positions = dict(state.first_offsets)
+        while any(positions[p] < state.end_offsets[p] for p in positions):
+            polled = log.poll(topic, positions, 50_000)
+            positions = dict(polled.next_offsets)
             for row in polled.records.select(["partition", "offset", "value"]).to_pylist():
-                found.places[row["partition"], row["offset"]] = row["value"]
+                found.values[row["partition"], row["offset"]] = row["value"]
     first: dict[str, bytes] = {}
-    for _, value in sorted(found.places.items()):
+    for _, value in sorted(found.values.items()):
         found.records += 1
         if value.startswith(b"no json"):
             found.quarantined[value] += 1
@@ -134,5 +134,5 @@ def fates(log_url: str, topic: str) -> Fates:
 
 
 def checksum(ids: Iterable[str]) -> str:
-    """Of a set of ids, in any order."""
+    """Return a checksum of a set of ids, independent of their order."""
     return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Runs all layers of a home in a process of its own, which a test may kill: `crash_driver HOME SIZE [--follow]`."""
+"""Runs all layers of a home in a separate process, which a test can kill: `crash_driver HOME SIZE [--follow]`."""
 
 import sys
 import threading

@@ -1,4 +1,4 @@
-"""The promises, held wherever log, catalog and files are: in the home, or on real servers by configuration alone."""
+"""The promises hold for every location of log, catalog and files: in the home or, by configuration, on servers."""
 
 import json
 import os
@@ -34,14 +34,14 @@ def failed(home: Path, *, rebuild: bool = False) -> list[str]:
     return [f"{check.name}: {check.detail}" for check in checks if not check.ok]
 
 
-def test_killed_again_and_again_in_small_batches_it_comes_to_what_one_undisturbed_batch_comes_to(
+def test_runs_killed_in_small_batches_give_the_tables_of_one_undisturbed_batch(
     place: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calm, home = tmp_path / "calm", tmp_path / "home"
+    undisturbed, home = tmp_path / "undisturbed", tmp_path / "home"
     for seed in range(len(STEPS)):
-        fill_log(calm, EVENTS, seed=seed)
-    assert run_driver(calm, size=100_000) == 0
-    expected = silver(calm), gold(calm)
+        fill_log(undisturbed, EVENTS, seed=seed)
+    assert run_driver(undisturbed, size=100_000) == 0
+    expected = silver(undisturbed), gold(undisturbed)
     for name, value in place.items():
         monkeypatch.setenv(name, value)
     for seed, step in enumerate(STEPS):
@@ -57,10 +57,10 @@ def test_killed_again_and_again_in_small_batches_it_comes_to_what_one_undisturbe
 @pytest.mark.services
 @pytest.mark.broker
 def test_the_same_over_sasl_and_tls(secure_place: dict[str, str]) -> None:
-    """In a pytest of its own: PyArrow looks at SSL_CERT_FILE once, before anything else."""
-    core = test_killed_again_and_again_in_small_batches_it_comes_to_what_one_undisturbed_batch_comes_to
+    """Runs in a separate pytest, since PyArrow reads SSL_CERT_FILE only once."""
+    test = test_runs_killed_in_small_batches_give_the_tables_of_one_undisturbed_batch
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{__file__}::{core.__name__}[services]"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{__file__}::{test.__name__}[services]"],
         env={**os.environ, **secure_place, GIVEN_PLACE: json.dumps(secure_place)},
         capture_output=True,
         text=True,
@@ -72,7 +72,7 @@ def test_the_same_over_sasl_and_tls(secure_place: dict[str, str]) -> None:
 
 @pytest.mark.services
 @pytest.mark.broker
-def test_a_local_lakehouse_goes_on_on_servers(
+def test_a_local_lakehouse_continues_on_servers(
     stores: dict[str, str], kafka_url: str, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, file = tmp_path / "home", tmp_path / "servers.env"

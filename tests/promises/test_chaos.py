@@ -1,4 +1,4 @@
-"""The random kill suite, short; `make chaos N=1000` is the long one."""
+"""A short run of the random kill suite; `make chaos N=1000` is a long one."""
 
 import json
 import random
@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.mark.slow
-def test_ten_kills_at_random_moments_lose_and_double_nothing() -> None:
+def test_ten_kills_at_random_moments_lose_and_duplicate_nothing() -> None:
     seed = random.SystemRandom().randrange(10**6)
     command = [sys.executable, "-m", "tests.promises.chaos", "10", str(seed)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)

@@ -1,4 +1,4 @@
-"""The crash matrix: a real process is killed at every step, and the next run converges to what it would have been."""
+"""A real process is killed at every step; the next run gives the same tables as a run that was not killed."""
 
 import json
 import os
@@ -41,10 +41,10 @@ STEPS = (
 )
 
 
-def run_driver(home: Path, fault: str | None = None, size: int = BATCH_SIZE, **place: str) -> int:
-    """Its exit code; `place` are settings for where log, catalog and files are."""
+def run_driver(home: Path, fault: str | None = None, size: int = BATCH_SIZE, **locations: str) -> int:
+    """Run the driver and return its exit code. `locations` are settings for log, catalog and files."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANIMEVERSE_")}
-    environment |= place
+    environment |= locations
     if fault:
         environment["ANIMEVERSE_FAULT"] = fault
     command = [sys.executable, "-m", "tests.promises.crash_driver", str(home), str(size)]
@@ -52,30 +52,30 @@ def run_driver(home: Path, fault: str | None = None, size: int = BATCH_SIZE, **p
 
 
 @pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose run nothing disturbed."""
-    home = tmp_path_factory.mktemp("calm")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose run was not killed."""
+    home = tmp_path_factory.mktemp("undisturbed")
     fill_log(home, 2_000)
     shutil.copy(home / "log.db", home / "log-before.db")
     assert run_driver(home) == 0
     return home
 
 
-# Most steps of a run's first round, the ones around the fold of its second, too.
+# All steps of a run's first round, and the steps around silver of its second one.
 RUNS = [*(f"{step}:1" for step in STEPS), *(f"{step}:2" for step in STEPS if "pos_" in step or "worked" in step)]
 
 
 @pytest.mark.parametrize("step", RUNS)
-def test_a_run_killed_at_this_step_loses_and_doubles_nothing(step: str, calm: Path, tmp_path: Path) -> None:
-    shutil.copy(calm / "log-before.db", tmp_path / "log.db")
+def test_a_run_killed_at_any_step_loses_and_duplicates_nothing(step: str, undisturbed: Path, tmp_path: Path) -> None:
+    shutil.copy(undisturbed / "log-before.db", tmp_path / "log.db")
     code = run_driver(tmp_path, step)
     if code == 0 and step.endswith(":2"):
-        pytest.skip("this step is passed only once in this run")
+        pytest.skip("the run reaches this step only once")
     assert code == -signal.SIGKILL
     assert run_driver(tmp_path) == 0
     failed = [check for check in verify(load_settings(home=tmp_path)) if not check.ok]
     assert failed == []
-    assert differences(calm, tmp_path) == []
+    assert differences(undisturbed, tmp_path) == []
 
 
 LANDING_STEPS = (
@@ -87,7 +87,7 @@ LANDING_STEPS = (
 
 
 @pytest.mark.parametrize("step", LANDING_STEPS)
-def test_a_landing_file_killed_at_this_step_is_there_once_and_whole(step: str, tmp_path: Path) -> None:
+def test_a_landing_file_is_ingested_once_after_a_kill_at_any_step(step: str, tmp_path: Path) -> None:
     folder = tmp_path / "landing" / "inventory-updates"
     folder.mkdir(parents=True)
     file = folder / "stock.ndjson"

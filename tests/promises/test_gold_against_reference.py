@@ -1,4 +1,4 @@
-"""The warehouse's gold equals the reference's, counted from the same accepted events (R31-R37, R41, R43)."""
+"""The warehouse's gold equals that of the reference for the same accepted events (R31-R37, R41, R43)."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ TABLES = [*VERSIONED, *PLAIN, *(f"gold.fct_{name}" for name in FACTS), "marts.da
 
 
 def changes(silver: Silver) -> SilverChanges:
-    """All that the reference accepted, as silver would hand it to gold."""
+    """All events that the reference accepted, as gold reads them from silver."""
     tables = {}
     for topic in TOPICS:
         rows = [{**silver_row(one), "_ingested_at": NOW, "_extra": None} for one in silver.accepted(topic)]

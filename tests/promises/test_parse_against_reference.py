@@ -22,20 +22,20 @@ from tests.reference.rfc8259 import parse as parse_json
 from tests.reference.samples import PLAIN, Raw, encode, event
 
 WRONG: list[Any] = [7, -1, "7", "", None, True, [], {}, "2026-02-30", "2026-02-30T00:00:00Z", "1999-01-01T00:00:00Z"]
-Road = Callable[[str, list[bytes | None], Layouts], Parsed]
+Parser = Callable[[str, list[bytes | None], Layouts], Parsed]
 
 
-def both_roads(topic: str, values: list[bytes | None], layouts: Layouts) -> Parsed:
+def both_paths(topic: str, values: list[bytes | None], layouts: Layouts) -> Parsed:
     return parse(CONTRACTS[topic], pa.array(values, pa.binary()), ParseRules(), layouts)
 
 
-def exact_road(topic: str, values: list[bytes | None], _: Layouts) -> Parsed:
+def exact_path(topic: str, values: list[bytes | None], _: Layouts) -> Parsed:
     rows = pl.Series(range(len(values)), dtype=pl.UInt32)
     return parse_exactly(CONTRACTS[topic], pa.array(values, pa.binary()), rows, ParseRules())
 
 
 def differences(topic: str, values: list[bytes | None], parsed: Parsed) -> list[str]:
-    """One line for each value or field on which the two do not agree."""
+    """One line for each value or field on which pipeline and reference differ."""
     events = {row["row"]: row for row in parsed.events.to_dicts()}
     rejects = {row["row"]: row for row in parsed.rejects.to_dicts()}
     found = []
@@ -75,61 +75,61 @@ def by_topic(seeds: range) -> dict[str, list[bytes | None]]:
     return made
 
 
-@pytest.mark.parametrize("road", [both_roads, exact_road])
+@pytest.mark.parametrize("parser", [both_paths, exact_path])
 @pytest.mark.parametrize("start", [0, 5000])
-def test_both_agree_on_thousands_of_adversarial_values(road: Road, start: int) -> None:
+def test_pipeline_and_reference_agree_on_adversarial_values(parser: Parser, start: int) -> None:
     found = []
     for topic, values in by_topic(range(start, start + 5000)).items():
-        found += differences(topic, values, road(topic, values, Layouts()))
+        found += differences(topic, values, parser(topic, values, Layouts()))
     assert found == [], "\n".join(found[:40])
 
 
-def test_what_was_learned_from_other_values_changes_nothing() -> None:
-    """One Layouts for all, plain values in between, small and large calls: the fast road comes and goes."""
+def test_layouts_learned_from_other_values_change_no_result() -> None:
+    """One Layouts object for all topics, valid values in between, small and large calls."""
     layouts, found = Layouts(), []
-    for topic, odd in by_topic(range(20_000, 24_000)).items():
-        plain: list[bytes | None] = [encode(event(topic, event_id=f"p{number}")) for number in range(2000)]
-        mixed = odd + plain
+    for topic, adversarial in by_topic(range(20_000, 24_000)).items():
+        valid: list[bytes | None] = [encode(event(topic, event_id=f"p{number}")) for number in range(2000)]
+        mixed = adversarial + valid
         random.Random(7).shuffle(mixed)
-        for values in (plain, mixed[:5], mixed):
-            found += differences(topic, values, both_roads(topic, values, layouts))
+        for values in (valid, mixed[:5], mixed):
+            found += differences(topic, values, both_paths(topic, values, layouts))
     assert found == [], "\n".join(found[:40])
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_values_that_all_break_in_the_same_way_are_learned_no_wrong_layout_from(topic: str) -> None:
-    """A column of wrong values that a pattern learned from them might let through."""
+def test_no_layout_is_learned_from_values_with_the_same_fault(topic: str) -> None:
+    """All values have the same wrong member, which a layout learned from them might match."""
     found = []
     for member in members(topic):
         for wrong in WRONG:
             values: list[bytes | None] = [
                 encode(event(topic, **{"event_id": f"e{number}", member.name: wrong})) for number in range(60)
             ]
-            found += differences(topic, values, both_roads(topic, values, Layouts()))
+            found += differences(topic, values, both_paths(topic, values, Layouts()))
     assert found == [], "\n".join(found[:40])
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_both_agree_on_each_member_absent_blank_or_wrong_under_each_kind_of_event_type(topic: str) -> None:
-    odd: list[Any] = [None, ..., "", " ", "\t\n", "\u00a0", "\x0b", [], {}, 0, "0", Raw("0.0"), True]
+def test_pipeline_and_reference_agree_on_absent_blank_and_wrong_members(topic: str) -> None:
+    faults: list[Any] = [None, ..., "", " ", "\t\n", "\u00a0", "\x0b", [], {}, 0, "0", Raw("0.0"), True]
     event_types = [None, "nope", ..., "delete", "adjustment", "upsert", PLAIN[topic]["event_type"]]
     values: list[bytes | None] = [
         encode(event(topic, **{"event_type": event_type, member.name: one}))
-        for member, one, event_type in product(members(topic), odd, event_types)
+        for member, one, event_type in product(members(topic), faults, event_types)
     ]
-    found = differences(topic, values, both_roads(topic, values, Layouts()))
+    found = differences(topic, values, both_paths(topic, values, Layouts()))
     assert found == [], "\n".join(found[:40])
 
 
-def test_both_agree_on_pairs_of_line_numbers_and_of_subjects() -> None:
-    odd = [1, 0, -1, Raw("1.0"), Raw("1e0"), Raw("1.5"), Raw("1e400"), "1", None, True, 2**63, ...]
+def test_pipeline_and_reference_agree_on_pairs_of_line_numbers_and_of_subjects() -> None:
+    numbers = [1, 0, -1, Raw("1.0"), Raw("1e0"), Raw("1.5"), Raw("1e400"), "1", None, True, 2**63, ...]
     lines: list[bytes | None] = []
     reviews: list[bytes | None] = []
-    for one, other in product(odd, odd):
+    for one, other in product(numbers, numbers):
         pair = [{"product_id": "P", "quantity": 1, "unit_price": 1, "line_number": number} for number in (one, other)]
         items = [{name: part for name, part in line.items() if part is not ...} for line in pair]
         lines.append(encode(event("pos-transactions", items=items)))
         reviews.append(encode(event("customer-reviews", product_id=one, title_id=other)))
-    found = differences("pos-transactions", lines, both_roads("pos-transactions", lines, Layouts()))
-    found += differences("customer-reviews", reviews, both_roads("customer-reviews", reviews, Layouts()))
+    found = differences("pos-transactions", lines, both_paths("pos-transactions", lines, Layouts()))
+    found += differences("customer-reviews", reviews, both_paths("customer-reviews", reviews, Layouts()))
     assert found == [], "\n".join(found[:40])

@@ -1,4 +1,4 @@
-"""Silver as the pipeline makes it, from bronze tables on disk, held against the naive reference."""
+"""The pipeline's silver, from bronze tables on disk, equals that of the reference."""
 
 import random
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from pipelines.bronze.position import Position
 from pipelines.bronze.table import bronze_rows, ensure_bronze
-from pipelines.bronze.writer import Position
 from pipelines.clock import from_micros, micros, utc_now
 from pipelines.config.settings import Settings, load_settings
 from pipelines.contracts.tables import checkpoint_table
@@ -56,7 +56,7 @@ def run_silver(settings: Settings, lake: Lake, topic: str, *, chunk: int, piece_
     quarantine, ledger = Quarantine(lake), Ledger(lake)
     silver = SilverTopic(lake, topic, settings.policy(topic), piece_rows=piece_rows)
     for batch in silver.pending(chunk):
-        outcome = silver.work_out(batch, quarantine, utc_now)
+        outcome = silver.transform(batch, quarantine, utc_now)
         assert outcome is not None
         quarantine.commit([outcome])
         silver.commit(outcome)
@@ -115,7 +115,7 @@ def test_silver_equals_the_reference_under_drift_policy_quarantine(seed: int, tm
     check(seed, "pos-transactions", tmp_path, Policy(drift="quarantine"), drift="quarantine")
 
 
-def test_any_cut_into_pieces_gives_the_same_rows(tmp_path: Path) -> None:
+def test_any_size_of_batches_and_pieces_gives_the_same_rows(tmp_path: Path) -> None:
     records = adversarial_log(7, "pos-transactions", size=300)
     frames: list[list[pl.DataFrame]] = []
     for number, (chunk, piece_rows) in enumerate([(1, 1), (50, 7), (10_000, None)]):

@@ -1,4 +1,4 @@
-"""Literal logs through the pipeline's silver, on disk, held against the reference."""
+"""Hand-written logs: the pipeline's silver, on disk, equals that of the reference."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -125,7 +125,7 @@ def test_silver_equals_the_reference(claim: str, tmp_path: Path) -> None:
     lake.close()
 
 
-def test_r29_null_extras_and_those_of_lines_are_drift_as_well(tmp_path: Path) -> None:
+def test_r29_null_extra_fields_and_those_of_lines_are_drift(tmp_path: Path) -> None:
     records = [record(POS, 0, x=None), record(POS, 1, items=[{**LINE, "gift": None}]), record(POS, 2)]
     settings = load_settings(home=tmp_path, drift="quarantine")
     lake = Lake.open(settings)
@@ -135,8 +135,8 @@ def test_r29_null_extras_and_those_of_lines_are_drift_as_well(tmp_path: Path) ->
     lake.close()
 
 
-def test_r18_a_change_of_policy_holds_from_the_next_bronze_batch_on(tmp_path: Path) -> None:
-    """Batches 1 to 3 and 4, which bronze holds when silver first sees the change, keep the old policy."""
+def test_r18_a_changed_policy_applies_from_the_next_bronze_batch_on(tmp_path: Path) -> None:
+    """Batches 1 to 4 are in bronze when the policy changes, and keep the old one."""
     records = [record(POS, n, (n * 7919) % 3000, recorded=4000, batch_id=1 + n // 10) for n in range(60)]
     strict = Policy(out_of_orderness=timedelta(seconds=1), allowed_lateness=timedelta(seconds=900))
     settings = load_settings(home=tmp_path)
@@ -152,5 +152,5 @@ def test_r18_a_change_of_policy_holds_from_the_next_bronze_batch_on(tmp_path: Pa
     run_silver(settings, lake, POS, chunk=10_000, piece_rows=4)
     found = outcome_of(settings, lake, POS)
     lake.close()
-    del found["ops.watermarks"]  # they follow the policy of now
+    del found["ops.watermarks"]  # computed with the current policy
     assert compare_silver(records, lambda one: strict if one.batch_id > 4 else Policy(), found) == []

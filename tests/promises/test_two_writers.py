@@ -1,4 +1,4 @@
-"""Two real processes on one lakehouse: the second is refused; a zombie loses the compare-and-swap and goes on."""
+"""Two real processes on one lakehouse: the second is refused, and a paused writer loses the compare-and-swap."""
 
 import os
 import subprocess
@@ -21,23 +21,23 @@ def start(home: Path, *, follow: bool = False, **settings: str) -> "subprocess.P
     if follow:
         command.append("--follow")
     home.mkdir(exist_ok=True)
-    with said(home).open("w") as stderr:
+    with stderr_of(home).open("w") as stderr:
         return subprocess.Popen(command, env={**os.environ, **settings}, stderr=stderr)
 
 
-def said(home: Path) -> Path:
+def stderr_of(home: Path) -> Path:
     return home / "stderr.txt"
 
 
 def finished(process: "subprocess.Popen[bytes]", home: Path) -> None:
-    assert process.wait(120) == 0, said(home).read_text()
+    assert process.wait(120) == 0, stderr_of(home).read_text()
 
 
 def until(path: Path, process: "subprocess.Popen[bytes]", seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not path.exists():
-        assert process.poll() is None, "it ended first"
-        assert time.monotonic() < deadline, f"{path} did not come"
+        assert process.poll() is None, "the process ended first"
+        assert time.monotonic() < deadline, f"{path} was not created"
         time.sleep(0.02)
 
 
@@ -77,7 +77,7 @@ def test_a_second_run_on_a_home_is_refused_and_names_the_first(tmp_path: Path) -
         "ops.batches.files_written",
     ],
 )
-def test_a_zombie_that_wakes_up_after_another_writer_took_over_doubles_nothing(step: str, tmp_path: Path) -> None:
+def test_a_writer_that_resumes_after_another_one_took_over_duplicates_nothing(step: str, tmp_path: Path) -> None:
     shared = {
         "ANIMEVERSE_LOG_URL": f"sqlite:///{tmp_path}/log.db",
         "ANIMEVERSE_CATALOG_URL": f"sqlite:///{tmp_path}/catalog.db",
@@ -86,16 +86,16 @@ def test_a_zombie_that_wakes_up_after_another_writer_took_over_doubles_nothing(s
     fill_log(tmp_path, 1_500)
     pause = tmp_path / "pause"
     pause.touch()
-    zombie = start(tmp_path / "a", **shared, ANIMEVERSE_FAULT_PAUSE=f"{step}:{pause}")
+    paused = start(tmp_path / "a", **shared, ANIMEVERSE_FAULT_PAUSE=f"{step}:{pause}")
     try:
-        until(tmp_path / "pause.reached", zombie)
+        until(tmp_path / "pause.reached", paused)
         finished(start(tmp_path / "b", **shared), tmp_path / "b")
-        fill_log(tmp_path, 100, seed=8)  # so that there is something for it to go on with
+        fill_log(tmp_path, 100, seed=8)  # so that it has records to continue with
         pause.unlink()
-        finished(zombie, tmp_path / "a")
+        finished(paused, tmp_path / "a")
     finally:
-        zombie.kill()
-        zombie.wait()
+        paused.kill()
+        paused.wait()
     settings = load_settings(
         home=tmp_path / "a",
         log_url=shared["ANIMEVERSE_LOG_URL"],

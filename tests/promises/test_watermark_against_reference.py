@@ -1,4 +1,4 @@
-"""The pipeline's watermark and the reference's agree on any per-partition state (R16)."""
+"""The watermarks of pipeline and reference are equal for any per-partition state (R16)."""
 
 import random
 
@@ -22,7 +22,7 @@ def states(rng: random.Random) -> dict[int, PartitionState]:
     return made
 
 
-def test_both_agree_on_any_state() -> None:
+def test_watermarks_are_equal_for_any_state() -> None:
     policy = Policy()
     durations = {"out_of_orderness": micros(policy.out_of_orderness), "idle_timeout": micros(policy.idle_timeout)}
     found = []

@@ -1,4 +1,4 @@
-"""Record headers as one value of bytes, for logs that keep records in cells. No headers at all is no bytes at all.
+"""Encodes the headers of a record as one binary value, and decodes them. No headers are encoded as null.
 
 Each header is: length of the name, name in UTF-8, length of the value or -1 for null, value; lengths are signed 32 bit,
 little-endian. Order and repeated names are kept.
@@ -15,15 +15,15 @@ _LENGTH = struct.Struct("<i")
 
 
 def encode(headers: pa.Array) -> pa.Array:
-    """Binary, null where a record has no headers."""
+    """Return the encoded headers of each record (binary), null for a record without headers."""
     if headers.null_count == len(headers):
         return pa.nulls(len(headers), pa.binary())
     return pa.array([_pack(row) for row in headers.to_pylist()], pa.binary())
 
 
-def decode(cells: pa.Array) -> pa.Array:
-    """What `encode` was given; an empty or null cell is a record without headers: null."""
-    return pa.array([_unpack(cell) if cell else None for cell in cells.to_pylist()], HEADERS)
+def decode(values: pa.Array) -> pa.Array:
+    """Return the headers of each encoded value (type HEADERS), null for an empty or null value."""
+    return pa.array([_unpack(value) if value else None for value in values.to_pylist()], HEADERS)
 
 
 def _pack(headers: list[dict[str, Any]] | None) -> bytes | None:
@@ -37,18 +37,18 @@ def _pack(headers: list[dict[str, Any]] | None) -> bytes | None:
     return b"".join(parts)
 
 
-def _unpack(cell: bytes) -> list[tuple[str, bytes | None]]:
+def _unpack(encoded: bytes) -> list[tuple[str, bytes | None]]:
     headers: list[tuple[str, bytes | None]] = []
     at = 0
-    while at < len(cell):
-        (length,) = _LENGTH.unpack_from(cell, at)
+    while at < len(encoded):
+        (length,) = _LENGTH.unpack_from(encoded, at)
         at += _LENGTH.size + length
-        name = cell[at - length : at].decode()
-        (length,) = _LENGTH.unpack_from(cell, at)
+        name = encoded[at - length : at].decode()
+        (length,) = _LENGTH.unpack_from(encoded, at)
         at += _LENGTH.size
         if length < 0:
             headers.append((name, None))
         else:
-            headers.append((name, cell[at : at + length]))
+            headers.append((name, encoded[at : at + length]))
             at += length
     return headers

@@ -1,6 +1,6 @@
-"""Which of Kafka's error codes mean the same to us."""
+"""Groups of Kafka's error codes that are handled alike."""
 
-from confluent_kafka import KafkaError  # noqa: TID251
+from confluent_kafka import KafkaError
 
 MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
 CREDENTIALS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}
@@ -14,8 +14,8 @@ FORBIDDEN = {
     KafkaError.INVALID_PARTITIONS,
     KafkaError.TOPIC_EXCEPTION,
 }
-_PASSING = {
-    KafkaError._NOENT,  # "No leaders found": none is known while the broker is away
+_TRANSIENT = {
+    KafkaError._NOENT,  # "No leaders found": none is known while the broker is unreachable
     KafkaError._TRANSPORT,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -36,6 +36,6 @@ _PASSING = {
 }
 
 
-def is_passing(error: KafkaError) -> bool:
-    """Whether the same request may succeed later. (`retriable()` alone says no to a leader that is being elected.)"""
-    return error.code() in _PASSING or (error.retriable() and error.code() not in MISSING)
+def is_transient(error: KafkaError) -> bool:
+    """Whether the same request may succeed later. `retriable()` alone is false during a leader election."""
+    return error.code() in _TRANSIENT or (error.retriable() and error.code() not in MISSING)

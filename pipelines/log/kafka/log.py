@@ -1,6 +1,7 @@
-"""The log on a broker that speaks Kafka's protocol: Redpanda, Apache Kafka or any other.
+"""The log on a broker that implements Kafka's protocol: Redpanda, Apache Kafka or another one.
 
-Where to read is the caller's business alone: no consumer group, no commit. Topics carry `topic_prefix` on the broker.
+The caller keeps the read positions: there is no consumer group and no commit. On the broker, topic names begin with
+`topic_prefix`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ PARTITIONS = 4
 
 
 class KafkaLog:
-    """A `Log` at one broker address. A broker that was away and is back is used again by the same object."""
+    """A `Log` at one broker address. It continues to work when an unreachable broker returns."""
 
     def __init__(self, servers: str, settings: Mapping[str, str], topic_prefix: str = "") -> None:
         self._client = KafkaClient(servers, settings)
@@ -28,36 +29,36 @@ class KafkaLog:
 
     @property
     def identity(self) -> str:
-        """The cluster's id. Asks the broker."""
+        """The cluster's id, requested from the broker."""
         return self._client.cluster_id()
 
     def ensure_topics(self, topics: Sequence[str], partitions: int = PARTITIONS) -> None:
-        """Make the topics that are not there; those that are keep their partitions."""
+        """Create the missing topics. Existing topics keep their partitions."""
         if partitions < 1:
             raise LogRefusedError(f"a topic needs at least one partition, not {partitions}")
-        there = self._client.topics()
-        missing = [self._prefix + topic for topic in topics if self._prefix + topic not in there]
+        existing = self._client.topics()
+        missing = [self._prefix + topic for topic in topics if self._prefix + topic not in existing]
         if missing:
             self._client.create_topics(missing, partitions)
 
     def topic_state(self, topic: str) -> TopicState:
-        """Identity and offsets now."""
+        """Return current identity and offsets."""
         name, deadline = self._prefix + topic, self._client.deadline()
         described = self._client.describe(name, deadline)
         first, end = self._client.offsets(name, described.partitions, deadline)
         return TopicState(topic, described.topic_id, first, end)
 
     def poll(self, topic: str, positions: Mapping[int, int], max_records: int, wait: float = 0.0) -> Polled:
-        """As `Log.poll`. An empty answer to `wait` = 0 means that the broker said so after the call began."""
+        """As `Log.poll`. With `wait` = 0, an empty result was confirmed by the broker after the call began."""
         name = self._prefix + topic
         if name not in self._readers:
             self._readers[name] = TopicReader(self._client, name)
         return self._readers[name].poll(positions, max_records, wait)
 
     def append(self, topic: str, records: pa.Table) -> int:
-        """Append in order within each partition; timestamps are cut to milliseconds.
+        """Append in order within each partition; timestamps are truncated to milliseconds.
 
-        When a record is refused, others that were under way may be in the log, also ones after it.
+        When a record is refused, others that were in flight may be in the log, also later ones.
         """
         records = checked(topic, records)
         name = self._prefix + topic
@@ -69,7 +70,7 @@ class KafkaLog:
         return self._writer.append(name, records, len(described.partitions))
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         self._writer.close()
         for reader in self._readers.values():
             reader.close()

@@ -1,36 +1,32 @@
-"""What a broker lets us do and what time it is there, asked without leaving anything behind."""
+"""Checks of `animeverse doctor` against a broker: permissions and clock. They leave nothing on the broker."""
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from confluent_kafka import KafkaException, Producer, TopicCollection  # noqa: TID251
-from confluent_kafka.admin import AclOperation, NewTopic  # type: ignore[attr-defined]  # noqa: TID251
+from confluent_kafka import KafkaException, Producer, TopicCollection
+from confluent_kafka.admin import AclOperation, NewTopic  # type: ignore[attr-defined]
 
 from pipelines.errors import LogUnavailableError
 from pipelines.log.kafka.client import KafkaClient
 
-if TYPE_CHECKING:
-    from pipelines.config.settings import Settings
-
 _LOG_APPEND_TIME = 2
-_WAIT = 4.0  # seconds
+_TIMEOUT_SECONDS = 4.0
 
 
 class NotMeasuredError(Exception):
-    """The broker does not let us look at its clock, or does not answer."""
+    """The broker's clock cannot be read: the broker refuses the probe or does not answer."""
 
 
-def _client(settings: "Settings") -> KafkaClient:
-    return KafkaClient(settings.log_url.removeprefix("kafka://"), settings.kafka)
-
-
-def refused_making(settings: "Settings", names: Sequence[str]) -> str | None:
-    """Why these topics may not be made; None: they may. Nothing is made."""
-    wanted = [NewTopic(name, num_partitions=settings.partitions) for name in names]
-    for future in _client(settings).admin.create_topics(wanted, request_timeout=_WAIT, validate_only=True).values():
+def topic_creation_refusal(
+    servers: str, properties: Mapping[str, str], topics: Sequence[str], partitions: int
+) -> str | None:
+    """Return why the broker refuses to create these topics, or None if it allows it. Creates nothing."""
+    new = [NewTopic(topic, num_partitions=partitions) for topic in topics]
+    admin = KafkaClient(servers, properties).admin
+    for future in admin.create_topics(new, request_timeout=_TIMEOUT_SECONDS, validate_only=True).values():
         try:
             future.result()
         except KafkaException as error:
@@ -38,72 +34,77 @@ def refused_making(settings: "Settings", names: Sequence[str]) -> str | None:
     return None
 
 
-def withheld(settings: "Settings", names: Sequence[str]) -> list[str]:
-    """What this user may not do with topics that are there; nothing where the broker does not tell."""
-    if not names:
+def denied_operations(servers: str, properties: Mapping[str, str], topics: Sequence[str]) -> list[str]:
+    """Return the operations on existing topics that this user lacks, as `read <topic>` and `write <topic>`.
+
+    The list is empty for a broker that does not report permissions. Raises LogUnavailableError.
+    """
+    if not topics:
         return []
-    asked = _client(settings).admin.describe_topics(
-        TopicCollection(list(names)), include_authorized_operations=True, request_timeout=_WAIT
+    described = KafkaClient(servers, properties).admin.describe_topics(
+        TopicCollection(list(topics)), include_authorized_operations=True, request_timeout=_TIMEOUT_SECONDS
     )
-    found = []
-    for name, future in asked.items():
+    required = {"read": AclOperation.READ, "write": AclOperation.WRITE}
+    denied = []
+    for topic, future in described.items():
         try:
             allowed = future.result().authorized_operations
         except KafkaException as error:
-            raise LogUnavailableError(f"cannot describe topic {name}: {error.args[0].str()}") from error
-        wanted = {"read": AclOperation.READ, "write": AclOperation.WRITE}
-        found += [f"{verb} {name}" for verb, operation in wanted.items() if allowed and operation not in allowed]
-    return found
+            raise LogUnavailableError(f"cannot describe topic {topic}: {error.args[0].str()}") from error
+        denied += [f"{verb} {topic}" for verb, operation in required.items() if allowed and operation not in allowed]
+    return denied
 
 
-def ahead_of_broker(settings: "Settings") -> float:
-    """Seconds by which our clock is ahead of the broker's, from the time it stamps on a record of a topic of its own.
+def clock_offset(servers: str, properties: Mapping[str, str], topic_prefix: str) -> float:
+    """Return the seconds by which this machine's clock is ahead of the broker's.
 
-    Raises NotMeasuredError. The topic is deleted again.
+    Sends two records to a temporary topic, which the broker timestamps. Raises NotMeasuredError.
     """
-    client = _client(settings)
+    client = KafkaClient(servers, properties)
     client.cluster_id()
-    name = f"{settings.topic_prefix}animeverse-doctor-{uuid.uuid4().hex[:12]}"
-    with _topic(client, name):
-        told: list[tuple[float, int]] = []
+    name = f"{topic_prefix}animeverse-doctor-{uuid.uuid4().hex[:12]}"
+    with _temporary_topic(client, name):
+        acknowledged: list[tuple[float, int]] = []  # local time in seconds, broker's timestamp in milliseconds
 
-        def delivered(error: Any, message: Any) -> None:
-            kind, stamp = message.timestamp() if error is None else (0, 0)
+        def on_delivery(error: Any, message: Any) -> None:
+            kind, timestamp = message.timestamp() if error is None else (0, 0)
             if kind == _LOG_APPEND_TIME:
-                told.append((time.time(), stamp))
+                acknowledged.append((time.time(), timestamp))
 
         producer = client.make(Producer, {"linger.ms": 0}, {})
-        sent = 0.0
-        for _ in range(2):  # the first finds its way; the second tells the time
-            sent = time.time()
-            producer.produce(name, b"what time is it?", on_delivery=delivered)
-            producer.flush(_WAIT)
-        if len(told) < 2:
+        sent_at = 0.0
+        for _ in range(2):  # the first record opens the connection, the second is measured
+            sent_at = time.time()
+            producer.produce(name, b"what time is it?", on_delivery=on_delivery)
+            producer.flush(_TIMEOUT_SECONDS)
+        if len(acknowledged) < 2:
             producer.purge()
-            raise NotMeasuredError("the broker did not stamp a record in time")
-        came, stamp = told[-1]
-        return (sent + came) / 2 - stamp / 1000
+            raise NotMeasuredError("the broker did not timestamp a record in time")
+        acknowledged_at, timestamp = acknowledged[-1]
+        return (sent_at + acknowledged_at) / 2 - timestamp / 1000
 
 
 @contextmanager
-def _topic(client: KafkaClient, name: str) -> Iterator[None]:
+def _temporary_topic(client: KafkaClient, name: str) -> Iterator[None]:
     new = NewTopic(name, num_partitions=1, config={"message.timestamp.type": "LogAppendTime"})
     try:
-        for future in client.admin.create_topics([new], request_timeout=_WAIT).values():
+        for future in client.admin.create_topics([new], request_timeout=_TIMEOUT_SECONDS).values():
             future.result()
     except KafkaException as error:
-        raise NotMeasuredError(f"a topic for it may not be made ({error.args[0].str()})") from error
+        raise NotMeasuredError(f"the broker refuses a temporary topic ({error.args[0].str()})") from error
     try:
         yield
     finally:
-        deleting = client.admin.delete_topics([name], request_timeout=_WAIT, operation_timeout=_WAIT)
-        refused = None
-        for future in deleting.values():
+        deleted = client.admin.delete_topics(
+            [name], request_timeout=_TIMEOUT_SECONDS, operation_timeout=_TIMEOUT_SECONDS
+        )
+        failure = None
+        for future in deleted.values():
             try:
                 future.result()
             except KafkaException as error:
-                refused = error
-        if refused is not None:
+                failure = error
+        if failure is not None:
             with suppress(KafkaException):
-                reason = refused.args[0].str()
-            raise NotMeasuredError(f"topic {name} could not be deleted again ({reason}): delete it")
+                reason = failure.args[0].str()
+            raise NotMeasuredError(f"the temporary topic {name} could not be deleted ({reason}): delete it")

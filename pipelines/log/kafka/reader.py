@@ -1,11 +1,11 @@
-"""Reading one topic: a consumer that stays assigned between polls, so that librdkafka fetches ahead.
+"""Reads one topic with a consumer that stays assigned between polls, so that librdkafka prefetches.
 
-Offsets come from the caller and are never committed. `consume` waits its whole timeout unless it gets all it asks for,
-so this takes what is queued (timeout 0) and waits by `poll`, which returns with the first message. What a partition has
-beyond its fair share stays in its lane for the next poll. A partition is at its end when the broker says so (EOF event,
-which also tells the offset behind transaction markers), or when the position reaches the high watermark that came with
-the last fetch; before an empty answer the broker is asked for its end offsets. Messages become Arrow a few thousand at
-a time: 100,000 Python objects at once halve the rate.
+Offsets come from the caller and are never committed. `Consumer.consume` waits for its whole timeout unless it gets all
+requested messages, so the reader takes the queued ones (timeout 0) and waits with `Consumer.poll`, which returns with
+the first message. Records beyond a partition's fair share stay in its buffer for the next poll. A partition is at its
+end when the broker reports it (the EOF event, which also gives the offset after transaction markers), or when the
+position reaches the high watermark of the last fetch. An empty result is returned only after a request for the end
+offsets. Messages become Arrow in chunks: 100,000 Python objects at a time halve the throughput.
 """
 
 import time
@@ -15,18 +15,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, TopicPartition  # noqa: TID251
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, TopicPartition
 
 from pipelines.errors import LogIdentityError, LogRefusedError, LogUnavailableError
-from pipelines.log.fairness import in_turn, shares
+from pipelines.log.fairness import rotated, shares
 from pipelines.log.interface import RECORDS, Polled, out_of_range
-from pipelines.log.kafka.client import PATIENCE, KafkaClient
+from pipelines.log.kafka.client import REQUEST_TIMEOUT, KafkaClient
 from pipelines.log.kafka.records import Message, as_records
 
-_GATHER = 0.05  # seconds to go on collecting after the first record while more is known to be there
-_SLICE = 0.1  # seconds in one wait: Ctrl-C has to be heard
-_CHUNK = 5_000  # messages made into Arrow at once
-POLL_BYTES = 256 * 2**20  # held in lanes, about; a poll then ends early
+GATHER_SECONDS = 0.05  # to collect more records after the first while the log is known to hold more
+_WAIT_SLICE = 0.1  # seconds in one wait, which Ctrl-C does not interrupt
+_CHUNK = 5_000  # messages converted to Arrow at a time
+POLL_BYTES = 256 * 2**20  # approximate size of all buffers at which a poll ends early
 
 _DEFAULTS: Mapping[str, Any] = {
     "group.id": "animeverse",
@@ -35,7 +35,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "fetch.message.max.bytes": 4 * 2**20,
     "fetch.max.bytes": 16 * 2**20,
     "fetch.wait.max.ms": 100,
-    "fetch.queue.backoff.ms": 10,  # the default of 1 s stops fetching for that long whenever the queue is full
+    "fetch.queue.backoff.ms": 10,  # at the default of 1 s, fetching pauses that long whenever the queue is full
     "max.poll.interval.ms": 86_400_000,
 }
 _FIXED: Mapping[str, Any] = {
@@ -44,44 +44,44 @@ _FIXED: Mapping[str, Any] = {
     "auto.offset.reset": "error",
     "enable.partition.eof": True,
     "isolation.level": "read_committed",
-    "message.max.bytes": 1_000_000,  # the producer's limit; a larger record is fetched all the same
+    "message.max.bytes": 1_000_000,  # the producer's limit; larger records are fetched, too
 }
 
 
 @dataclass(slots=True)
-class _Lane:
-    """What has been fetched of one partition and not handed out yet."""
+class _PartitionBuffer:
+    """Records of one partition that were fetched and not returned yet."""
 
-    following: int  # offset to hand out next
-    reached: int  # offset behind all that was fetched
-    ended: bool = False  # the broker said that nothing committed lies behind `reached`
-    known_end: int = -1  # the largest end offset heard of
+    next_offset: int  # of the next record to return
+    fetched_to: int  # the offset after the last fetched record
+    at_eof: bool = False  # the broker reported that no committed record follows `fetched_to`
+    known_end: int = -1  # the largest end offset that the broker reported
     batches: deque[pa.RecordBatch] = field(default_factory=deque)
-    held: int = 0  # records in `batches`
-    size: int = 0  # bytes in `batches`
+    record_count: int = 0  # in `batches`
+    byte_count: int = 0  # in `batches`
 
     def add(self, batch: pa.RecordBatch) -> None:
         self.batches.append(batch)
-        self.held += len(batch)
-        self.size += batch.nbytes
-        self.reached, self.ended = batch["offset"][-1].as_py() + 1, False
+        self.record_count += len(batch)
+        self.byte_count += batch.nbytes
+        self.fetched_to, self.at_eof = batch["offset"][-1].as_py() + 1, False
 
     def take(self, count: int) -> list[pa.RecordBatch]:
-        """The first `count` records; `following` moves behind them and, when nothing is left, behind any hole."""
-        taken: list[pa.RecordBatch] = []
-        self.held -= count
+        """Remove and return the first `count` records. When none is left, `next_offset` skips a hole after them."""
+        result: list[pa.RecordBatch] = []
+        self.record_count -= count
         while count:
             batch = self.batches.popleft()
             if len(batch) > count:
                 self.batches.appendleft(batch.slice(count))
-            taken.append(batch.slice(0, count))
-            count -= len(taken[-1])
-            self.size -= taken[-1].nbytes
-        self.following = self.batches[0]["offset"][0].as_py() if self.batches else self.reached
-        return taken
+            result.append(batch.slice(0, count))
+            count -= len(result[-1])
+            self.byte_count -= result[-1].nbytes
+        self.next_offset = self.batches[0]["offset"][0].as_py() if self.batches else self.fetched_to
+        return result
 
     def at_end(self) -> bool:
-        return self.ended or 0 <= self.known_end <= self.reached
+        return self.at_eof or 0 <= self.known_end <= self.fetched_to
 
 
 class TopicReader:
@@ -91,23 +91,23 @@ class TopicReader:
         self._client = client
         self._topic = topic
         self._consumer: Consumer = client.make(Consumer, _DEFAULTS, _FIXED)
-        self._lanes: dict[int, _Lane] = {}
-        self._order: list[int] = []  # who comes first in this poll
+        self._buffers: dict[int, _PartitionBuffer] = {}
+        self._order: list[int] = []  # of partitions in this poll
 
     def poll(self, positions: Mapping[int, int], max_records: int, wait: float) -> Polled:
         """As `Log.poll`."""
-        if {number: lane.following for number, lane in self._lanes.items()} != dict(positions):
+        if {number: buffer.next_offset for number, buffer in self._buffers.items()} != dict(positions):
             self._assign(positions)
-        self._order = in_turn(positions)
-        self._gather(max_records, wait)
+        self._order = rotated(positions)
+        self._fill_buffers(max_records, wait)
         return self._take(max_records)
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the consumer."""
         self._consumer.close()
 
     def _assign(self, positions: Mapping[int, int]) -> None:
-        self._lanes = {}
+        self._buffers = {}
         deadline = self._client.deadline()
         existing = self._client.describe(self._topic, deadline).partitions
         for number in positions:
@@ -120,87 +120,92 @@ class TopicReader:
         for number, offset in positions.items():
             if not first[number] <= offset <= end[number]:
                 raise out_of_range(self._topic, number, offset, first[number], end[number])
-        # Without it the consumer may look for the partitions' leaders a second after it has connected.
-        self._client.ask(
+        # Without this request, the consumer may look for the partitions' leaders only a second after it connected.
+        self._client.retry(
             f"read topic {self._topic}",
-            lambda left: self._consumer.list_topics(self._topic, timeout=min(left, 1.0)),
+            lambda timeout: self._consumer.list_topics(self._topic, timeout=min(timeout, 1.0)),
             deadline,
         )
         self._consumer.assign([TopicPartition(self._topic, number, offset) for number, offset in positions.items()])
-        self._lanes = {number: _Lane(offset, offset, known_end=end[number]) for number, offset in positions.items()}
+        self._buffers = {
+            number: _PartitionBuffer(offset, offset, known_end=end[number]) for number, offset in positions.items()
+        }
 
-    def _gather(self, max_records: int, wait: float) -> None:
-        """Fill the lanes until this poll has its fair shares, or all there is, or `wait` is over."""
+    def _fill_buffers(self, max_records: int, wait: float) -> None:
+        """Fill the buffers until this poll has its fair shares or all records, or `wait` seconds are over."""
         deadline = time.monotonic() + wait
-        give_up = time.monotonic() + PATIENCE
-        gathered: float | None = None  # when to stop collecting
+        give_up = time.monotonic() + REQUEST_TIMEOUT
+        gather_until: float | None = None
         while True:
-            held = self._pull(max_records)
+            buffered = self._drain_queue(max_records)
             now = time.monotonic()
-            self._hear_watermarks()
-            ended = all(lane.at_end() for lane in self._lanes.values())
-            if held:
-                gathered = gathered or now + _GATHER
-                if ended or now >= gathered or self._has_shares(max_records):
+            self._update_end_offsets()
+            ended = all(buffer.at_end() for buffer in self._buffers.values())
+            if buffered:
+                gather_until = gather_until or now + GATHER_SECONDS
+                if ended or now >= gather_until or self._has_shares(max_records):
                     return
-                timeout = gathered - now
+                timeout = gather_until - now
             elif ended:
-                if (self._client.failing or now >= deadline) and not self._more_on_broker(wait):
+                if (self._client.failing or now >= deadline) and not self._broker_has_more(wait):
                     return
-                timeout = min(_SLICE, max(0.0, deadline - now))
+                timeout = min(_WAIT_SLICE, max(0.0, deadline - now))
             else:
                 if now > give_up:
                     raise LogUnavailableError(
                         f"the broker {self._client.servers} has records of topic {self._topic} "
-                        f"but sent none in {PATIENCE:.0f} s"
+                        f"but sent none in {REQUEST_TIMEOUT:.0f} s"
                     )
-                timeout = _SLICE
+                timeout = _WAIT_SLICE
             message = self._consumer.poll(timeout)
             if message is not None:
-                self._sort([message])
+                self._dispatch([message])
 
-    def _pull(self, max_records: int) -> int:
-        """Take what librdkafka has queued; returns how many records the lanes hold."""
-        while not (held := self._held()) or not self._has_shares(max_records):
+    def _drain_queue(self, max_records: int) -> int:
+        """Move the messages that librdkafka has queued to the buffers; returns how many records the buffers hold."""
+        while not (buffered := self._record_count()) or not self._has_shares(max_records):
             messages = self._consumer.consume(_CHUNK, 0)
             if not messages:
                 break
-            self._sort(messages)
-        return held
+            self._dispatch(messages)
+        return buffered
 
-    def _held(self) -> int:
-        return sum(lane.held for lane in self._lanes.values())
+    def _record_count(self) -> int:
+        return sum(buffer.record_count for buffer in self._buffers.values())
 
     def _has_shares(self, max_records: int) -> bool:
-        """Whether every partition has its share of this poll, or the lanes hold all they may."""
-        lanes = self._lanes
-        if self._held() >= 2 * max_records + _CHUNK or sum(lane.size for lane in self._lanes.values()) >= POLL_BYTES:
+        """Whether every partition has its share of this poll, or the buffers are full."""
+        buffers = self._buffers
+        byte_count = sum(buffer.byte_count for buffer in buffers.values())
+        if self._record_count() >= 2 * max_records + _CHUNK or byte_count >= POLL_BYTES:
             return True
-        possible = {number: lanes[number].held if lanes[number].at_end() else max_records for number in self._order}
-        return all(lanes[number].held >= count for number, count in shares(possible, max_records).items())
+        possible = {
+            number: buffers[number].record_count if buffers[number].at_end() else max_records for number in self._order
+        }
+        return all(buffers[number].record_count >= count for number, count in shares(possible, max_records).items())
 
-    def _hear_watermarks(self) -> None:
-        for number, lane in self._lanes.items():
-            if not lane.ended:
+    def _update_end_offsets(self) -> None:
+        for number, buffer in self._buffers.items():
+            if not buffer.at_eof:
                 _, high = self._consumer.get_watermark_offsets(TopicPartition(self._topic, number), cached=True)
                 if high != OFFSET_INVALID:
-                    lane.known_end = max(lane.known_end, high)
+                    buffer.known_end = max(buffer.known_end, high)
 
-    def _more_on_broker(self, wait: float) -> bool:
-        """Ask the broker for its end offsets, if the caller did not wait for news or librdkafka reports a failure."""
+    def _broker_has_more(self, wait: float) -> bool:
+        """Request the end offsets, unless the caller waits for records and librdkafka reports no failure."""
         if wait > 0 and not self._client.failing:
             return False
-        first, end = self._client.offsets(self._topic, self._lanes, self._client.deadline())
-        for number, lane in self._lanes.items():
-            if not first[number] <= lane.reached <= end[number]:  # made anew, or cut, under our eyes
-                self._lanes = {}
-                raise out_of_range(self._topic, number, lane.reached, first[number], end[number])
-            lane.known_end = max(lane.known_end, end[number])
-            lane.ended = lane.ended and end[number] <= lane.reached
-        return not all(lane.at_end() for lane in self._lanes.values())
+        first, end = self._client.offsets(self._topic, self._buffers, self._client.deadline())
+        for number, buffer in self._buffers.items():
+            if not first[number] <= buffer.fetched_to <= end[number]:  # the topic was recreated or truncated
+                self._buffers = {}
+                raise out_of_range(self._topic, number, buffer.fetched_to, first[number], end[number])
+            buffer.known_end = max(buffer.known_end, end[number])
+            buffer.at_eof = buffer.at_eof and end[number] <= buffer.fetched_to
+        return not all(buffer.at_end() for buffer in self._buffers.values())
 
-    def _sort(self, messages: list[Message]) -> None:
-        """Put messages into the lanes of their partitions, in order."""
+    def _dispatch(self, messages: list[Message]) -> None:
+        """Append messages to the buffers of their partitions, in order."""
         runs: dict[int, list[Message]] = {}
         for message in messages:
             error = message.error()
@@ -209,36 +214,37 @@ class TopicReader:
             elif error.code() == KafkaError._PARTITION_EOF:
                 number = message.partition()
                 self._add(number, runs.pop(number, []))
-                lane = self._lanes[number]
-                lane.reached, lane.ended = max(lane.reached, message.offset()), True
-                if not lane.held:
-                    lane.following = lane.reached
-            elif error.code() != KafkaError.GROUP_AUTHORIZATION_FAILED:  # the group is only a name, nothing asks for it
+                buffer = self._buffers[number]
+                buffer.fetched_to, buffer.at_eof = max(buffer.fetched_to, message.offset()), True
+                if not buffer.record_count:
+                    buffer.next_offset = buffer.fetched_to
+            elif error.code() != KafkaError.GROUP_AUTHORIZATION_FAILED:  # the group is not used
                 self._fail(message, error)
         for number, run in runs.items():
             self._add(number, run)
 
     def _add(self, number: int, messages: list[Message]) -> None:
         if messages:
-            self._lanes[number].add(as_records(number, messages))
+            self._buffers[number].add(as_records(number, messages))
 
     def _fail(self, message: Message, error: KafkaError) -> None:
-        """Raise what a consumer error means; the next poll assigns anew."""
-        number, lanes = message.partition(), self._lanes
-        self._lanes = {}
+        """Raise our error for a consumer error; the next poll assigns the partitions again."""
+        number, buffers = message.partition(), self._buffers
+        self._buffers = {}
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             first, end = self._client.offsets(self._topic, [number], self._client.deadline())
-            raise out_of_range(self._topic, number, lanes[number].reached, first[number], end[number])
-        told = self._client.told(f"read topic {self._topic}", error, self._topic)
-        if isinstance(told, LogRefusedError):
-            self._client.describe(self._topic, self._client.deadline())  # says so itself where the topic is gone
-        raise told
+            raise out_of_range(self._topic, number, buffers[number].fetched_to, first[number], end[number])
+        translated = self._client.translate_error(f"read topic {self._topic}", error, self._topic)
+        if isinstance(translated, LogRefusedError):
+            self._client.describe(self._topic, self._client.deadline())  # raises NoTopicError if the topic is gone
+        raise translated
 
     def _take(self, max_records: int) -> Polled:
-        available = {number: self._lanes[number].held for number in self._order}
+        available = {number: self._buffers[number].record_count for number in self._order}
         parts = []
         for number, count in sorted(shares(available, max_records).items()):
-            parts += self._lanes[number].take(count)
+            parts += self._buffers[number].take(count)
         return Polled(
-            pa.Table.from_batches(parts, RECORDS), {number: lane.following for number, lane in self._lanes.items()}
+            pa.Table.from_batches(parts, RECORDS),
+            {number: buffer.next_offset for number, buffer in self._buffers.items()},
         )

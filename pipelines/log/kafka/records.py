@@ -1,4 +1,4 @@
-"""Messages of confluent-kafka as Arrow."""
+"""Converts messages of confluent-kafka to Arrow."""
 
 from typing import Any
 
@@ -9,21 +9,21 @@ from pipelines.log.interface import HEADERS, LATEST_MICROS, RECORDS
 
 UNREADABLE_HEADERS = "animeverse-unreadable-headers"
 
-_LATEST = LATEST_MICROS // 1000
-Message = Any  # confluent_kafka.Message; its stubs let every part be None, also where there is no error
+_LATEST_MILLIS = LATEST_MICROS // 1000
+Message = Any  # confluent_kafka.Message; its stubs allow None for every part, even without an error
 
 
 def as_records(partition: int, messages: list[Message]) -> pa.RecordBatch:
-    """Messages of one partition, none of them an error, as a batch of RECORDS."""
-    stamps = [message.timestamp() for message in messages]
+    """Return messages of one partition, none of them an error, as a batch of RECORDS."""
+    timestamps = [message.timestamp() for message in messages]
     headers = _headers(messages)
     return pa.RecordBatch.from_arrays(
         [
             pa.array(np.full(len(messages), partition, np.int32)),
             pa.array([message.offset() for message in messages], pa.int64()),
-            # The kind 0 is TIMESTAMP_NOT_AVAILABLE; a broker takes any number, and no calendar reads all of them.
+            # Kind 0 is TIMESTAMP_NOT_AVAILABLE. A broker accepts any number, also outside the calendar.
             pa.array(
-                [1000 * stamp if kind and 0 <= stamp <= _LATEST else None for kind, stamp in stamps],
+                [1000 * millis if kind and 0 <= millis <= _LATEST_MILLIS else None for kind, millis in timestamps],
                 RECORDS.field("timestamp").type,
             ),
             pa.array([message.key() for message in messages], pa.binary()),
@@ -35,14 +35,14 @@ def as_records(partition: int, messages: list[Message]) -> pa.RecordBatch:
 
 
 def _headers(messages: list[Message]) -> list[Any]:
-    """The headers of each; where a header's name is not UTF-8, which the client cannot read, a mark instead.
+    """Return the headers of each message, or a marker header if a header's name is not UTF-8.
 
-    There `headers` raises once, and called again gives a list with holes in it that crash the process.
+    The client cannot read such a name: `headers` raises once, and the result of a second call crashes the process.
     """
-    found = []
+    result = []
     for message in messages:
         try:
-            found.append(message.headers())
+            result.append(message.headers())
         except (SystemError, UnicodeDecodeError):
-            found.append([(UNREADABLE_HEADERS, None)])
-    return found
+            result.append([(UNREADABLE_HEADERS, None)])
+    return result

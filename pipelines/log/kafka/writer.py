@@ -1,7 +1,7 @@
-"""Sending to a broker: idempotent, acks=all, every record's failure collected.
+"""Sends records to a broker with idempotence and acks=all, and collects the failure of every record.
 
-`produce_batch` of confluent-kafka 2.16 knows no headers, refuses timestamps and ignores a message's own partition
-without a word, so records go one by one; with failures as the only callbacks that is as fast (400,000 a second).
+`produce_batch` of confluent-kafka 2.16 has no headers, refuses timestamps and silently ignores a message's partition,
+so records are sent one by one. With callbacks only for failures this is as fast (400,000 records a second).
 """
 
 import time
@@ -11,17 +11,17 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from confluent_kafka import KafkaError, KafkaException, Producer  # noqa: TID251
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from pipelines.errors import LogRefusedError, LogUnavailableError
-from pipelines.log.kafka.client import PATIENCE, KafkaClient
-from pipelines.log.kafka.error_codes import is_passing
+from pipelines.log.kafka.client import REQUEST_TIMEOUT, KafkaClient
+from pipelines.log.kafka.error_codes import is_transient
 from pipelines.log.outgoing import assigned, byte_sizes, pieces, refuse_larger
 
 MESSAGE_MAX_BYTES = 1_000_000  # librdkafka's default; brokers have 1,048,588
 _PIECE_RECORDS, _PIECE_BYTES = 20_000, 16 * 2**20
-_UNDER_WAY_RECORDS = 200_000
-_UNDER_WAY = 64 * 2**20  # bytes, about: more is sent when less than that waits for its acknowledgement
+_IN_FLIGHT_RECORDS = 200_000
+_IN_FLIGHT_BYTES = 64 * 2**20  # approximate: sending waits while more is not acknowledged
 
 _DEFAULTS: Mapping[str, Any] = {
     "compression.type": "lz4",
@@ -38,16 +38,18 @@ Failures = dict[int, KafkaError]
 
 
 class Writer:
-    """The producer of one log. It is thrown away after a failure, and made anew by the next call."""
+    """The producer of one log. After a failure it is discarded, and the next call creates another one."""
 
     def __init__(self, client: KafkaClient) -> None:
         self._client = client
-        self._most = client.setting("message.max.bytes", MESSAGE_MAX_BYTES)
+        self._max_record_bytes = client.setting("message.max.bytes", MESSAGE_MAX_BYTES)
         self._producer: Producer | None = None
 
     def append(self, topic: str, records: pa.Table, partitions: int) -> int:
-        """Send checked records in order, return when the broker has acknowledged all."""
-        refuse_larger(topic, records, self._most, "raise message.max.bytes (ANIMEVERSE_KAFKA_MESSAGE_MAX_BYTES)")
+        """Send validated records in order; returns their number when the broker has acknowledged all."""
+        refuse_larger(
+            topic, records, self._max_record_bytes, "raise message.max.bytes (ANIMEVERSE_KAFKA_MESSAGE_MAX_BYTES)"
+        )
         if self._producer is None:
             self._producer = self._client.make(Producer, _DEFAULTS, _FIXED)
         producer, failures, sent = self._producer, Failures(), 0
@@ -57,8 +59,8 @@ class Writer:
         ]
         for start, piece, chosen in planned:
             sent += self._send(producer, topic, start, piece, chosen, failures)
-            most = _UNDER_WAY * len(piece) // max(1, int(byte_sizes(piece).sum()))
-            self._drain(producer, topic, min(most, _UNDER_WAY_RECORDS), sent, len(records), failures)
+            most = _IN_FLIGHT_BYTES * len(piece) // max(1, int(byte_sizes(piece).sum()))
+            self._drain(producer, topic, min(most, _IN_FLIGHT_RECORDS), sent, len(records), failures)
             if failures:
                 break
         self._drain(producer, topic, 0, sent, len(records), failures)
@@ -68,7 +70,7 @@ class Writer:
         return sent
 
     def close(self) -> None:
-        """Wait a moment for what is under way, and let go."""
+        """Wait up to 2 s for records in flight, and close the producer."""
         if self._producer is not None:
             self._producer.flush(2)
             self._producer = None
@@ -76,15 +78,15 @@ class Writer:
     def _send(
         self, producer: Producer, topic: str, start: int, piece: pa.RecordBatch, chosen: list[int], failures: Failures
     ) -> int:
-        """Hand the records over in order, up to the first that is not even taken; returns how many, that one too."""
+        """Give records to the producer in order, up to and with the first that it refuses; returns their number."""
 
-        def failed(row: int, error: KafkaError, _message: object) -> None:
+        def on_failure(row: int, error: KafkaError, _message: object) -> None:
             failures.setdefault(row, error)
 
-        stamps = pc.divide(piece["timestamp"].cast(pa.int64()), 1000).fill_null(0).to_pylist()  # 0: now
+        timestamps = pc.divide(piece["timestamp"].cast(pa.int64()), 1000).fill_null(0).to_pylist()  # 0 means now
         headers = _headers(piece["headers"])
-        rows = zip(piece["key"].to_pylist(), piece["value"].to_pylist(), chosen, stamps, headers, strict=True)
-        for row, (key, value, partition, stamp, header) in enumerate(rows, start):
+        rows = zip(piece["key"].to_pylist(), piece["value"].to_pylist(), chosen, timestamps, headers, strict=True)
+        for row, (key, value, partition, timestamp, header) in enumerate(rows, start):
             while True:
                 try:
                     producer.produce(
@@ -92,8 +94,8 @@ class Writer:
                         value,
                         key,
                         partition,
-                        on_delivery=partial(failed, row),
-                        timestamp=stamp,
+                        on_delivery=partial(on_failure, row),
+                        timestamp=timestamp,
                         headers=header,
                     )
                 except BufferError:
@@ -105,20 +107,21 @@ class Writer:
                 break
         return len(piece)
 
-    def _drain(self, producer: Producer, topic: str, most: int, sent: int, asked: int, failures: Failures) -> None:
-        """Wait until at most `most` records are under way. Raises LogUnavailableError when none arrives for 8 s."""
+    def _drain(self, producer: Producer, topic: str, most: int, sent: int, total: int, failures: Failures) -> None:
+        """Wait until at most `most` records are in flight. Raises if none is acknowledged for REQUEST_TIMEOUT."""
         left, since = len(producer), time.monotonic()
         while left > most:
-            producer.poll(0.05) if most else producer.flush(0.05)  # a flush does not linger
+            producer.poll(0.05) if most else producer.flush(0.05)  # flush ignores linger.ms
             now = time.monotonic()
             if len(producer) != left:
                 left, since = len(producer), now
-            elif now - since > PATIENCE:
+            elif now - since > REQUEST_TIMEOUT:
                 acknowledged = max(0, sent - left - len(failures))
                 self._discard(producer)
-                told = self._client.told(f"write to topic {topic}", KafkaError(KafkaError._TIMED_OUT))
-                raise type(told)(
-                    f"{told}; {acknowledged:,} of {asked:,} records were acknowledged, {left:,} may have arrived or not"
+                error = self._client.translate_error(f"write to topic {topic}", KafkaError(KafkaError._TIMED_OUT))
+                raise type(error)(
+                    f"{error}; {acknowledged:,} of {total:,} records were acknowledged, "
+                    f"{left:,} may be in the log or not"
                 )
 
     def _discard(self, producer: Producer) -> None:
@@ -126,14 +129,14 @@ class Writer:
         producer.poll(0)
         self._producer = None
 
-    def _refused(self, topic: str, failures: Failures, sent: int, asked: int) -> Exception:
+    def _refused(self, topic: str, failures: Failures, sent: int, total: int) -> Exception:
         row = min(failures)
         error = failures[row]
         text = (
-            f"record {row} for topic {topic} was not taken by {self._client.servers}: {error.str()}; "
-            f"{sent - len(failures):,} of {asked:,} records were acknowledged, {len(failures):,} failed"
+            f"record {row} for topic {topic} was refused by {self._client.servers}: {error.str()}; "
+            f"{sent - len(failures):,} of {total:,} records were acknowledged, {len(failures):,} failed"
         )
-        return LogUnavailableError(text) if is_passing(error) else LogRefusedError(text)
+        return LogUnavailableError(text) if is_transient(error) else LogRefusedError(text)
 
 
 def _headers(column: pa.Array) -> list[list[tuple[str, str | bytes | None]] | None]:

@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it: real processes on one home, in order."""
+"""The command `demo` and the commands after it, as real processes on one home, in this order."""
 
 import json
 import re
@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from animeverse.cli.demo import start_over
-from pipelines.config.settings import Settings, load_settings
-from pipelines.errors import UsageError
+from pipelines.config.settings import load_settings
 from pipelines.lake.catalog import Lake
 
 ROOT = Path(__file__).parents[3]
@@ -34,7 +32,7 @@ def first(home: Path) -> subprocess.CompletedProcess[str]:
     return _call(home, "demo", *SMALL)
 
 
-def test_it_ends_with_what_a_newcomer_wants_to_see(first: subprocess.CompletedProcess[str]) -> None:
+def test_the_demo_ends_with_its_numbers_and_checks(first: subprocess.CompletedProcess[str]) -> None:
     assert first.returncode == 0, first.stderr
     for part in (
         "Rows by layer",
@@ -50,7 +48,7 @@ def test_it_ends_with_what_a_newcomer_wants_to_see(first: subprocess.CompletedPr
     assert re.search(r"all \d+ checks of `animeverse verify` hold", first.stdout)
 
 
-def test_the_law_it_prints_adds_up(first: subprocess.CompletedProcess[str]) -> None:
+def test_the_printed_conservation_law_adds_up(first: subprocess.CompletedProcess[str]) -> None:
     law = re.search(r"^([\d,]+) log records = ([\d,]+) in bronze = (.*)$", first.stdout, re.MULTILINE)
     assert law is not None
     parts = [int(number.replace(",", "")) for number in re.findall(r"[\d,]+\d|\d", law[3])]
@@ -59,12 +57,12 @@ def test_the_law_it_prints_adds_up(first: subprocess.CompletedProcess[str]) -> N
     assert total == int(law[2].replace(",", "")) == sum(parts)
 
 
-def test_progress_is_on_stderr_and_no_escape_codes_are_anywhere(first: subprocess.CompletedProcess[str]) -> None:
+def test_progress_goes_to_stderr_and_no_output_has_escape_codes(first: subprocess.CompletedProcess[str]) -> None:
     assert first.stderr.splitlines() == ["producing ...", "running all layers ...", "verifying ..."]
     assert "\x1b" not in first.stdout + first.stderr
 
 
-def test_the_commands_it_names_work(first: subprocess.CompletedProcess[str], home: Path) -> None:
+def test_the_suggested_commands_work(first: subprocess.CompletedProcess[str], home: Path) -> None:
     commands = first.stdout.split("Three things to try next")[1].strip().splitlines()
     assert len(commands) == 3
     for command in commands[:2]:
@@ -73,7 +71,7 @@ def test_the_commands_it_names_work(first: subprocess.CompletedProcess[str], hom
         assert _call(home, "query", sql[1]).returncode == 0
 
 
-def test_a_second_demo_shows_the_first_again_and_how_to_start_over(
+def test_a_second_demo_shows_the_first_one_and_how_to_start_over(
     first: subprocess.CompletedProcess[str], home: Path
 ) -> None:
     again = _call(home, "demo", "--events", "9999")
@@ -83,13 +81,13 @@ def test_a_second_demo_shows_the_first_again_and_how_to_start_over(
 
 
 @pytest.mark.slow
-def test_fresh_makes_the_same_world_anew(first: subprocess.CompletedProcess[str], home: Path) -> None:
-    anew = _call(home, "demo", *SMALL, "--fresh")
-    assert anew.returncode == 0
-    assert anew.stdout.split("Time by step")[0] == first.stdout.split("Time by step")[0]
+def test_fresh_generates_the_same_numbers_again(first: subprocess.CompletedProcess[str], home: Path) -> None:
+    second = _call(home, "demo", *SMALL, "--fresh")
+    assert second.returncode == 0
+    assert second.stdout.split("Time by step")[0] == first.stdout.split("Time by step")[0]
 
 
-def test_status_and_queries_read_what_it_made(first: subprocess.CompletedProcess[str], home: Path) -> None:
+def test_status_and_queries_read_the_lakehouse_of_the_demo(first: subprocess.CompletedProcess[str], home: Path) -> None:
     status = json.loads(_call(home, "status", "--json").stdout)
     assert set(status["catalog"]) >= {"type", "uri", "warehouse"}
     assert status["topics"]["pos-transactions"]["lag"] == 0
@@ -100,7 +98,7 @@ def test_status_and_queries_read_what_it_made(first: subprocess.CompletedProcess
     assert json.loads(counted.stdout)[0]["n"] == status["tables"]["silver.pos_transactions"]["rows"]
 
 
-def test_ctrl_c_in_the_middle_loses_nothing_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_after_ctrl_c_the_same_command_continues_without_loss(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "animeverse", f"--home={tmp_path / 'home'}", "demo", *SMALL]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
@@ -118,47 +116,19 @@ def test_ctrl_c_in_the_middle_loses_nothing_and_the_same_command_goes_on(tmp_pat
     assert _call(tmp_path / "home", "verify").returncode == 0
 
 
-def test_fresh_leaves_a_home_alone_that_no_demo_made(settings: Settings) -> None:
-    settings.home.mkdir()
-    (settings.home / "thesis.txt").write_text("years of work")
-    with pytest.raises(UsageError, match="was not made by a demo"):
-        start_over(settings)
-    assert (settings.home / "thesis.txt").exists()
-
-
-def test_fresh_leaves_a_lake_alone_that_lies_elsewhere(settings: Settings, tmp_path: Path) -> None:
-    settings.home.mkdir()
-    (settings.home / "made-by-demo.json").write_text("{}")
-    elsewhere = load_settings(home=settings.home, lake_root=str(tmp_path / "lake"))
-    with pytest.raises(UsageError, match="lies outside"):
-        start_over(elsewhere)
-    start_over(settings)
-    assert [path.name for path in settings.home.iterdir()] == ["run.lock"]
-
-
-def test_fresh_follows_no_link_out_of_the_home(settings: Settings, tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "file").touch()
-    settings.home.mkdir()
-    (settings.home / "made-by-demo.json").write_text("{}")
-    (settings.home / "link").symlink_to(tmp_path / "other")
-    start_over(settings)
-    assert (tmp_path / "other" / "file").exists()
-
-
-def test_reconcile_adds_up_and_says_what_late_data_changed(first: subprocess.CompletedProcess[str], home: Path) -> None:
-    shown = _call(home, "reconcile")
-    assert shown.returncode == 0
-    assert shown.stdout.count("adds up") == 7
-    assert re.search(r"\d{4}: net sales [\d,.]+ → [\d,.]+ \([+-][\d.]+ %\) from \d+ late event", shown.stdout)
-    found = json.loads(_call(home, "reconcile", "--json").stdout)
-    assert found["ok"]
-    for law in found["topics"]:
+def test_reconcile_adds_up_and_lists_changes_by_late_data(first: subprocess.CompletedProcess[str], home: Path) -> None:
+    output = _call(home, "reconcile")
+    assert output.returncode == 0
+    assert output.stdout.count("adds up") == 7
+    assert re.search(r"\d{4}: net sales [\d,.]+ → [\d,.]+ \([+-][\d.]+ %\) from \d+ late event", output.stdout)
+    reconciliation = json.loads(_call(home, "reconcile", "--json").stdout)
+    assert reconciliation["ok"]
+    for law in reconciliation["topics"]:
         accounted = law["on_time"] + law["late"] + law["duplicates"] + law["quarantined"]
         assert law["log"] == law["bronze"] == accounted
 
 
-def test_what_does_not_add_up_ends_reconcile_with_1_and_names_the_topic(
+def test_reconcile_exits_with_1_and_names_the_topic_that_does_not_add_up(
     first: subprocess.CompletedProcess[str], home: Path
 ) -> None:
     settings = load_settings(home=home)

@@ -1,4 +1,4 @@
-"""What `animeverse serve` makes of a Prefect server's answers: a real HTTP server gives those that a test wants."""
+"""The client of the Prefect API, against a real HTTP server with prepared responses."""
 
 import json
 import threading
@@ -17,10 +17,10 @@ NOW = datetime(2026, 11, 30, 6, tzinfo=UTC)
 
 
 class Server(ThreadingHTTPServer):
-    """Gives its answers in turn, the last one for ever; `heard` is what was asked."""
+    """Sends its responses in order and repeats the last one; `requests` are those it received."""
 
-    def __init__(self, *answers: tuple[int, str]) -> None:
-        self.answers, self.heard = list(answers), list[tuple[str, str, Any]]()
+    def __init__(self, *responses: tuple[int, str]) -> None:
+        self.responses, self.requests = list(responses), list[tuple[str, str, Any]]()
         super().__init__(("127.0.0.1", 0), Handler)
 
     @property
@@ -32,16 +32,16 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        self._answer(None)
+        self._respond(None)
 
     def do_POST(self) -> None:
-        self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self._respond(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
-    def _answer(self, body: Any) -> None:
-        self.server.heard.append((self.command, self.path, body))
-        answers = self.server.answers
-        status, text = answers.pop(0) if len(answers) > 1 else answers[0]
-        if status < 100:  # killed in the middle of an answer
+    def _respond(self, body: Any) -> None:
+        self.server.requests.append((self.command, self.path, body))
+        responses = self.server.responses
+        status, text = responses.pop(0) if len(responses) > 1 else responses[0]
+        if status < 100:  # killed in the middle of a response
             self.wfile.write(b"HTTP/1.1 %d00 OK\r\nContent-Length: 100\r\n\r\n[" % (status or 2))
             return
         self.send_response(status)
@@ -49,24 +49,24 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     def log_message(self, *_: Any) -> None:
-        """Tests are quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Seconds that were waited for, in no time."""
-    waited: list[float] = []
-    monkeypatch.setattr(time, "sleep", waited.append)
-    return waited
+def delays(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Record the delays between attempts instead of sleeping."""
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    return slept
 
 
 @pytest.fixture
 def serve() -> Iterator[Any]:
-    """Start a server with these answers."""
+    """Return a function that starts a server with these responses."""
     servers: list[Server] = []
 
-    def start(*answers: tuple[int, str]) -> Server:
-        servers.append(Server(*answers))
+    def start(*responses: tuple[int, str]) -> Server:
+        servers.append(Server(*responses))
         threading.Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
         return servers[-1]
 
@@ -76,10 +76,10 @@ def serve() -> Iterator[Any]:
         server.server_close()
 
 
-def test_runs_that_are_due_are_asked_for_as_a_worker_does(serve: Any) -> None:
+def test_due_runs_are_requested_like_a_worker_does(serve: Any) -> None:
     server = serve((200, json.dumps([{"flow_run": {"id": "a"}}, {"flow_run": {"id": "b"}}])))
     assert server.api.due("animeverse", NOW) == ["a", "b"]
-    assert server.heard == [
+    assert server.requests == [
         (
             "POST",
             "/api/work_pools/animeverse/get_scheduled_flow_runs",
@@ -88,12 +88,12 @@ def test_runs_that_are_due_are_asked_for_as_a_worker_does(serve: Any) -> None:
     ]
 
 
-def test_nothing_is_due_where_the_pool_is_gone(serve: Any) -> None:
+def test_no_run_is_due_without_the_pool(serve: Any) -> None:
     assert serve((404, "{}")).api.due("animeverse", NOW) == []
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("response", "error"),
     [
         ((503, "{}"), PermanentError),
         ((5, ""), PermanentError),
@@ -102,40 +102,40 @@ def test_nothing_is_due_where_the_pool_is_gone(serve: Any) -> None:
         ((0, ""), RetryableError),
     ],
 )
-def test_whoever_looks_now_and_then_is_told_at_once(
-    serve: Any, waits: list[float], answer: tuple[int, str], error: type[Exception]
+def test_the_request_for_due_runs_is_not_retried(
+    serve: Any, delays: list[float], response: tuple[int, str], error: type[Exception]
 ) -> None:
     with pytest.raises(error, match="server"):
-        serve(answer).api.due("animeverse", NOW)
-    assert waits == []
+        serve(response).api.due("animeverse", NOW)
+    assert delays == []
 
 
-def test_a_server_whose_database_is_locked_is_asked_again(serve: Any, waits: list[float]) -> None:
+def test_a_request_is_retried_while_the_database_is_locked(serve: Any, delays: list[float]) -> None:
     server = serve((503, "{}"), (0, ""), (429, "{}"), (200, json.dumps({"name": "brave-otter"})))
     assert server.api.run("some-id") == "brave-otter"
-    assert waits == [0.5, 1.0, 2.0]
+    assert delays == [0.5, 1.0, 2.0]
 
 
-def test_one_that_stays_locked_is_given_up_after_more_than_prefect_waits_itself(serve: Any, waits: list[float]) -> None:
+def test_retries_take_longer_than_prefect_waits_for_its_lock(serve: Any, delays: list[float]) -> None:
     server = serve((503, "database is locked"))
     with pytest.raises(PermanentError, match=r"503 to POST .*/create_flow_run: database is locked"):
         server.api.run("some-id")
-    assert len(server.heard) == len(waits) + 1
-    assert sum(waits) + len(server.heard) * 10 > 60  # a try that is not answered takes ten seconds
+    assert len(server.requests) == len(delays) + 1
+    assert sum(delays) + len(server.requests) * 10 > 60  # an attempt without a response takes ten seconds
 
 
-def test_what_the_server_refuses_is_not_asked_again(serve: Any, waits: list[float]) -> None:
+def test_a_rejected_request_is_not_retried(serve: Any, delays: list[float]) -> None:
     server = serve((422, "no such field"))
     with pytest.raises(PermanentError, match=r"422 .*no such field"):
         server.api.run("some-id")
-    assert waits == []
-    assert len(server.heard) == 1
+    assert delays == []
+    assert len(server.requests) == 1
 
 
-def test_a_pool_that_is_there_is_fine(serve: Any) -> None:
+def test_an_existing_pool_is_accepted(serve: Any) -> None:
     serve((409, "{}")).api.make_pool("animeverse")
 
 
-def test_a_server_that_breaks_off_its_answer_is_not_there_yet(serve: Any) -> None:
+def test_a_server_with_an_incomplete_response_is_not_there_yet(serve: Any) -> None:
     server = serve((0, ""), (404, "{}"), (200, "true"))
     assert [server.api.is_there() for _ in range(3)] == [False, False, True]

@@ -1,6 +1,4 @@
 import json
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,71 +7,39 @@ from typer.testing import CliRunner
 from animeverse.cli.main import app
 from animeverse.services.maintain import reflected_snapshots
 from pipelines.config.settings import load_settings
-from pipelines.maintenance.maintain import maintain
 from tests.pipelines.small_home import movement, run_layers, send
 
 pytestmark = pytest.mark.usefixtures("without_settings")
 
 
-def ask(home: Path, *arguments: str) -> str:
+def run_command(home: Path, *arguments: str) -> str:
     result = CliRunner().invoke(app, ["--home", str(home), *arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
 def count(home: Path, table: str, *arguments: str) -> int:
-    (row,) = json.loads(ask(home, "query", f"select count(*) as n from {table}", "--format", "json", *arguments))
+    (row,) = json.loads(
+        run_command(home, "query", f"select count(*) as n from {table}", "--format", "json", *arguments)
+    )
     return int(row["n"])
 
 
-def test_bronze_and_silver_are_asked_as_they_were(tmp_path: Path) -> None:
-    before = datetime.now(UTC)
-    moments = []
-    for n in range(3):
-        send(tmp_path, [movement(n)])
-        run_layers(tmp_path)
-        time.sleep(0.01)
-        moments.append(datetime.now(UTC))
-    for table in ("silver.inventory_updates", "bronze.inventory_updates"):
-        assert count(tmp_path, table) == 3
-        assert [count(tmp_path, table, "--as-of", moment.isoformat()) for moment in moments] == [1, 2, 3]
-        assert count(tmp_path, table, "--as-of", before.isoformat()) == 0
-
-
-def test_what_is_not_kept_and_what_is_no_time_are_told(tmp_path: Path) -> None:
-    for n in range(4):
-        send(tmp_path, [movement(n)])
-        run_layers(tmp_path)
-    first = datetime.now(UTC)
-    for n in range(4, 8):
-        send(tmp_path, [movement(n)])
-        run_layers(tmp_path)
-    maintain(load_settings(home=tmp_path, keep_commits=1, keep_hourly=0, keep_daily=0, orphan_age="0s"))
-    runner = CliRunner()
-    sql = "select count(*) from silver.inventory_updates"
-    gone = runner.invoke(app, ["--home", str(tmp_path), "query", sql, "--as-of", first.isoformat()])
-    assert "not kept as of" in str(gone.exception)
-    wrong = runner.invoke(app, ["--home", str(tmp_path), "query", sql, "--as-of", "yesterday"])
-    assert "expected a time such as" in str(wrong.exception)
-    gold = runner.invoke(app, ["--home", str(tmp_path), "query", "from gold.fct_sales", "--as-of", "2030-01-01"])
-    assert "Of the past there are bronze, silver and ops" in str(gold.exception)
-
-
 @pytest.mark.slow
-def test_maintain_keeps_what_gold_reads_on_from_and_gold_does_not_notice(tmp_path: Path) -> None:
+def test_maintain_keeps_the_snapshots_that_gold_continues_from(tmp_path: Path) -> None:
     for n in range(5):
         send(tmp_path, [movement(n)])
         run_layers(tmp_path, gold=True)
     pinned = reflected_snapshots(load_settings(home=tmp_path))
     assert pinned
-    planned = json.loads(ask(tmp_path, "maintain", "--dry-run", "--json"))
-    done = json.loads(ask(tmp_path, "maintain", "--json"))
+    planned = json.loads(run_command(tmp_path, "maintain", "--dry-run", "--json"))
+    done = json.loads(run_command(tmp_path, "maintain", "--json"))
     compacted = {of["table"]: (of["files"], of["into"]) for of in done["tables"] if of["files"]}
     assert compacted == {of["table"]: (of["files"], of["into"]) for of in planned["tables"] if of["files"]}
     assert compacted["silver.inventory_updates"] == (5, 1)
-    assert "nothing to do" in ask(tmp_path, "maintain")
+    assert "nothing to do" in run_command(tmp_path, "maintain")
     assert run_layers(tmp_path, gold=True).refreshes == 0
     send(tmp_path, [movement(7)])
     assert run_layers(tmp_path, gold=True).refreshes == 1
-    assert json.loads(ask(tmp_path, "verify", "--json"))
+    assert json.loads(run_command(tmp_path, "verify", "--json"))
     assert count(tmp_path, "gold.fct_inventory_movement") == 6

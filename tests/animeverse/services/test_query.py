@@ -17,7 +17,7 @@ def _rows(session: Session, sql: str) -> list[tuple[object, ...]]:
     return list(session.run(sql).rows)
 
 
-def test_gold_marts_ops_bronze_and_silver_are_one_database(published: Settings) -> None:
+def test_all_layers_are_one_database(published: Settings) -> None:
     with Session(published) as session:
         assert _rows(session, "select sum(share) from gold.numbers") == [(Decimal("1.0000"),)]
         assert _rows(session, "from marts.totals") == [(3,)]
@@ -31,7 +31,7 @@ def test_gold_marts_ops_bronze_and_silver_are_one_database(published: Settings) 
         assert _rows(session, "with t as (select 1 as one from silver.pos_items) select count(*) from t") == [(0,)]
 
 
-def test_rule_counts_hold_the_rules_that_gold_judges_too(published: Settings) -> None:
+def test_rule_counts_include_the_rules_of_gold(published: Settings) -> None:
     lake = Lake.open(published)
     counts = {"batch_id": [1], "topic": ["a"], "rule": ["store_missing"], "action": ["warn"], "rows": [2]}
     lake.ensure("ops.rule_counts", RULE_COUNTS).append(pa.table(counts, schema=RULE_COUNTS), {})
@@ -54,18 +54,18 @@ def test_columns_keep_their_names_and_types(published: Settings) -> None:
         assert (result.names, result.types) == (["share", "other"], ["DECIMAL(18,4)", "BIGINT"])
 
 
-def test_gold_alone_is_answered_without_opening_the_catalog(published: Settings) -> None:
+def test_a_query_of_gold_does_not_open_the_catalog(published: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Lake, "open", lambda _settings: pytest.fail("the catalog is opened"))
     with Session(published) as session:
-        session.run("from gold.numbers join ops.refreshes on true")
-        assert session._lake is None
+        assert _rows(session, "select count(*) from gold.numbers join ops.refreshes on true") == [(3,)]
 
 
-def test_times_are_shown_in_utc(published: Settings) -> None:
+def test_times_are_in_utc(published: Settings) -> None:
     with Session(published) as session:
         assert _rows(session, "select refreshed_at::varchar from ops.refreshes") == [("2025-12-31 23:00:00+00",)]
 
 
-def test_what_there_is_can_be_listed(published: Settings) -> None:
+def test_tables_and_columns_can_be_listed(published: Settings) -> None:
     with Session(published) as session:
         assert ("silver", "pos_items") in session.tables()
         assert ("gold", "numbers") in session.tables()
@@ -102,7 +102,7 @@ def test_what_there_is_can_be_listed(published: Settings) -> None:
         "from silver.no_such_table",
     ],
 )
-def test_what_is_no_query_is_refused_and_changes_nothing(sql: str, published: Settings) -> None:
+def test_statements_other_than_queries_are_rejected_and_change_nothing(sql: str, published: Settings) -> None:
     before = published.published_path.read_bytes()
     files = sorted(Path().iterdir())
     with Session(published) as session:
@@ -120,18 +120,18 @@ def test_explain_and_pivot_are_queries(published: Settings) -> None:
         assert _rows(session, "pivot gold.numbers on n using sum(share)")
 
 
-def test_an_error_while_reading_rows_is_one_of_the_query(published: Settings) -> None:
+def test_an_error_while_reading_rows_is_a_usage_error(published: Settings) -> None:
     with Session(published) as session, pytest.raises(UsageError):
         list(session.run("select case when n = 2 then error('late') end from gold.numbers").rows)
 
 
-def test_without_a_lakehouse_the_way_to_one_is_named(settings: Settings) -> None:
+def test_a_missing_lakehouse_is_an_error_that_suggests_the_demo(settings: Settings) -> None:
     with pytest.raises(NoLakehouseError, match="animeverse demo"):
         Session(settings)
     assert not settings.home.exists()
 
 
-def test_a_session_sees_when_gold_is_published_anew_and_keeps_its_own_until_then(published: Settings) -> None:
+def test_a_session_keeps_its_publication_and_detects_a_new_one(published: Settings) -> None:
     path = published.published_path
     with Session(published) as session:
         assert not session.is_stale()
@@ -143,7 +143,7 @@ def test_a_session_sees_when_gold_is_published_anew_and_keeps_its_own_until_then
         assert _rows(session, "select count(*) from gold.numbers") == [(3,)]
 
 
-def test_gold_can_be_asked_before_bronze_is_there_and_bronze_before_gold(published: Settings) -> None:
+def test_gold_is_readable_without_bronze_and_bronze_without_gold(published: Settings) -> None:
     shutil.move(published.published_path, published.home / "elsewhere.duckdb")
     with Session(published) as session:
         assert _rows(session, "select count(*) from bronze.pos_transactions") == [(0,)]
@@ -156,7 +156,7 @@ def test_gold_can_be_asked_before_bronze_is_there_and_bronze_before_gold(publish
             session.run("from bronze.pos_transactions")
 
 
-def test_gold_that_was_never_published_is_told_with_the_way_on(published: Settings) -> None:
+def test_unpublished_gold_is_an_error_that_suggests_a_run(published: Settings) -> None:
     published.published_path.unlink()
     with Session(published) as session:
         assert _rows(session, "select count(*) from silver.pos_items") == [(0,)]

@@ -1,4 +1,4 @@
-"""`rebuild gold`, in place and as of a moment, and `export`."""
+"""Rebuild gold in place and as of a moment."""
 
 import subprocess
 import sys
@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from animeverse.services import rebuild as rebuilding
-from animeverse.services import run as running
-from animeverse.services.export import export
+from animeverse.services.rebuild import rebuild_in_place, rebuild_into
+from animeverse.services.run import run
 from pipelines.config.settings import Settings, load_settings
 from pipelines.contracts.registry import TOPICS
-from pipelines.errors import AlreadyRunningError, NoLakehouseError, StoreUnavailableError, UsageError
+from pipelines.errors import AlreadyRunningError, NoLakehouseError, UsageError
 from pipelines.log.open import open_log
 from producers.world import World
 from tests.pipelines.outcome import GOLD
@@ -40,7 +38,7 @@ def tables(file: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def send(settings: Settings, *, before: bool) -> None:
-    """The part of a small world that arrived up to MOMENT, or the rest of it."""
+    """Send the part of a small world that arrived up to MOMENT, or the rest."""
     log = open_log(settings.log_url)
     log.ensure_topics(list(TOPICS))
     limit = pa.scalar(MOMENT, pa.timestamp("us", tz="UTC"))
@@ -50,76 +48,55 @@ def send(settings: Settings, *, before: bool) -> None:
     log.close()
 
 
-def run(settings: Settings) -> None:
-    running.run(settings, "all", follow=False, stop=threading.Event())
+def run_all(settings: Settings) -> None:
+    run(settings, "all", follow=False, stop=threading.Event())
 
 
-def test_gold_as_of_a_moment_is_what_gold_was_then_and_a_rebuild_changes_nothing(tmp_path: Path) -> None:
+def test_a_rebuild_as_of_a_moment_equals_gold_at_that_moment(tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path / "home")
     send(settings, before=True)
-    run(settings)
+    run_all(settings)
     then = tables(settings.published_path)
     send(settings, before=False)
-    run(settings)
+    run_all(settings)
     now = tables(settings.published_path)
     assert then["gold.fct_sales"] != now["gold.fct_sales"]
 
-    rebuilding.into(settings, tmp_path / "then.duckdb", MOMENT)
+    rebuild_into(settings, tmp_path / "then.duckdb", MOMENT)
     assert tables(tmp_path / "then.duckdb") == then
-    rebuilding.into(settings, tmp_path / "now.duckdb", None)
+    rebuild_into(settings, tmp_path / "now.duckdb", None)
     assert tables(tmp_path / "now.duckdb") == now
-    rebuilding.in_place(settings, threading.Event())
+    rebuild_in_place(settings, threading.Event())
     assert tables(settings.published_path) == now
 
     with pytest.raises(UsageError, match="exists"):
-        rebuilding.into(settings, tmp_path / "now.duckdb", None)
-    with pytest.raises(UsageError, match="name it otherwise"):
-        rebuilding.into(settings, tmp_path / "gold.duckdb", None)
-
-    count = export(settings, "daily_summary", tmp_path / "daily.parquet", cutoff=None, horizon=None)
-    assert count == len(pl.read_parquet(tmp_path / "daily.parquet")) == len(now["marts.daily_summary"])
-    count = export(settings, "demand_forecast_features", tmp_path / "d.parquet", cutoff=MOMENT, horizon=2)
-    assert count == len(pl.read_parquet(tmp_path / "d.parquet")) > 0
-    for mart, cutoff in (("churn_features", None), ("daily_summary", MOMENT), ("nothing", None)):
-        with pytest.raises(UsageError, match=mart):
-            export(settings, mart, tmp_path / "x.parquet", cutoff=cutoff, horizon=None)
-    labels = export(settings, "churn_labels", tmp_path / "l.parquet", cutoff=MOMENT, horizon=1)
-    assert labels == len(pl.read_parquet(tmp_path / "l.parquet"))
-    for mart in ("daily_summary", "recommendation_interactions"):
-        with pytest.raises(UsageError, match=r"no --horizon; .*demand_forecast_features"):
-            export(settings, mart, tmp_path / "x.parquet", cutoff=MOMENT, horizon=3)
-    early = datetime.fromisoformat("0001-01-01T00:00:00+05:00")
-    with pytest.raises(UsageError, match="between the years 1 and 9999"):
-        export(settings, "churn_features", tmp_path / "x.parquet", cutoff=early, horizon=None)
-    with pytest.raises(UsageError, match=r"cannot be computed: .*range"):
-        export(settings, "demand_forecast_features", tmp_path / "x.parquet", cutoff=MOMENT, horizon=2**31 - 1)
-    settings.published_path.write_bytes(b"this is no database")
-    with pytest.raises(StoreUnavailableError, match="cannot be read"):
-        export(settings, "daily_summary", tmp_path / "x.parquet", cutoff=None, horizon=None)
+        rebuild_into(settings, tmp_path / "now.duckdb", None)
+    with pytest.raises(UsageError, match="Choose another file name"):
+        rebuild_into(settings, tmp_path / "gold.duckdb", None)
 
 
-def test_where_there_is_no_lakehouse_a_rebuild_makes_none(tmp_path: Path) -> None:
+def test_a_rebuild_without_a_lakehouse_creates_nothing(tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path / "home")
     with pytest.raises(NoLakehouseError):
-        rebuilding.in_place(settings, threading.Event())
+        rebuild_in_place(settings, threading.Event())
     with pytest.raises(NoLakehouseError):
-        rebuilding.into(settings, tmp_path / "new" / "other.duckdb", None)
+        rebuild_into(settings, tmp_path / "new" / "other.duckdb", None)
     assert not list(tmp_path.iterdir())
 
 
-def test_gold_is_waited_for_while_its_last_writer_closes_it(tmp_path: Path) -> None:
+def test_a_rebuild_waits_while_the_last_writer_closes_gold(tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path / "home")
     send(settings, before=True)
-    run(settings)
+    run_all(settings)
     code = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
     command = [sys.executable, "-c", code, str(settings.published_path.with_name("writer.duckdb"))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout
         other.stdout.readline()
         with pytest.raises(AlreadyRunningError, match=str(other.pid)):
-            rebuilding.in_place(settings, threading.Event())
+            rebuild_in_place(settings, threading.Event())
         ending = threading.Timer(0.3, other.communicate, ("\n",))
         ending.start()
-        report, _ = rebuilding.in_place(settings, threading.Event())
+        report, _ = rebuild_in_place(settings, threading.Event())
         ending.join()
     assert report.refreshes == 1

@@ -1,4 +1,4 @@
-"""What `animeverse reconcile` tells of changed days."""
+"""The changed days in `animeverse reconcile`."""
 
 from datetime import date
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import duckdb
 import pytest
 
-from animeverse.services import reconcile as reconciling
 from animeverse.services.reconcile import Reconciliation, reconcile
 from animeverse.terminal.reconcile import print_reconciliation
 from pipelines.config.settings import Settings
@@ -19,8 +18,8 @@ _ROW = (
 
 @pytest.fixture(autouse=True)
 def no_topics(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What became of records is told by tests/pipelines/operations/test_reconcile.py."""
-    monkeypatch.setattr(reconciling, "count_topics", lambda _: [])
+    """The counts of records are tested in tests/pipelines/operations/test_reconcile.py."""
+    monkeypatch.setattr("animeverse.services.reconcile.count_topics", lambda _: [])
 
 
 def restated(settings: Settings, *rows: tuple[Any, ...]) -> Reconciliation:
@@ -31,24 +30,24 @@ def restated(settings: Settings, *rows: tuple[Any, ...]) -> Reconciliation:
     return reconcile(settings)
 
 
-def told(found: Reconciliation, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    print_reconciliation(found)
+def printed(reconciliation: Reconciliation, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    print_reconciliation(reconciliation)
     lines = capsys.readouterr().out.splitlines()
     return lines[lines.index("log = bronze = on time + late + duplicates + quarantined") + 1 :]
 
 
-def test_a_day_of_which_neither_net_sales_nor_admissions_changed_is_told_by_what_did(
+def test_a_day_without_changed_net_sales_or_admissions_lists_other_kpis(
     published: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     day = date(2026, 11, 19)
-    found = restated(
+    reconciliation = restated(
         published,
         (2, day, "units", "late", 0, 3, 3, 1, False),
         (2, day, "orders", "late", 0, 1, 1, 1, False),
         (2, date(2026, 11, 20), "units", "late", 5, 4, -1, 2, True),
         (2, date(2026, 11, 20), "net_sales_amount", "late", "50.00", "40.00", "-10.00", 2, True),
     )
-    assert told(found, capsys) == [
+    assert printed(reconciliation, capsys) == [
         "",
         "What late data changed (the last 2 of 2 days)",
         "Thursday 19 November 2026: orders 0 → 1 from 1 late event",
@@ -57,17 +56,17 @@ def test_a_day_of_which_neither_net_sales_nor_admissions_changed_is_told_by_what
     ]
 
 
-def test_other_changes_of_days_that_had_ended_are_told_with_their_cause(
+def test_other_changes_of_ended_days_are_listed_with_their_cause(
     published: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     day = date(2026, 11, 13)
-    found = restated(
+    reconciliation = restated(
         published,
         (2, day, "net_sales_amount", "on_time", 0, 28, 28, 1, True),
         (3, day, "gross_margin_amount", "master_data", 20, 18, -2, 0, False),
         (4, day, "gross_margin_amount", "master_data", 18, 17, -1, 0, False),
     )
-    assert told(found, capsys) == [
+    assert printed(reconciliation, capsys) == [
         "",
         "no late event changed a day",
         "",
@@ -76,7 +75,7 @@ def test_other_changes_of_days_that_had_ended_are_told_with_their_cause(
         "Friday 13 November 2026: net sales 0.00 → 28.00 from 1 event of a partition that had been idle,"
         " though the day was final",
     ]
-    (first, _) = found.to_dict()["other"]
+    (first, _) = reconciliation.to_dict()["other"]
     assert first["cause"] == "master_data"
     assert (first["before"], first["after"]) == ("20.0000", "17.0000")
-    assert found.to_dict()["late"] == []
+    assert reconciliation.to_dict()["late"] == []

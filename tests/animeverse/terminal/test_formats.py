@@ -47,17 +47,17 @@ def _json(names: list[str], rows: list[tuple[Any, ...]]) -> str:
         ),
     ],
 )
-def test_every_value_has_its_json(value: object, text: str) -> None:
+def test_values_are_written_as_json(value: object, text: str) -> None:
     assert to_json(value) == text
     json.loads(text)
 
 
-def test_no_rows_are_an_empty_array_and_rows_are_objects() -> None:
+def test_json_is_an_array_of_objects() -> None:
     assert _json(["a"], []) == "[]\n"
     assert json.loads(_json(["a", "b"], [(1, "x"), (2, None)])) == [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
 
 
-def test_columns_of_one_name_keep_their_values_apart() -> None:
+def test_columns_with_the_same_name_are_numbered() -> None:
     assert unique(["a", "a_1", "a", "a"]) == ["a", "a_1", "a_2", "a_3"]
     assert json.loads(_json(["a", "a"], [(1, 2)])) == [{"a": 1, "a_1": 2}]
 
@@ -67,31 +67,31 @@ def test_columns_of_one_name_keep_their_values_apart() -> None:
         st.tuples(st.decimals(allow_nan=False, allow_infinity=False), st.text(), st.floats(allow_nan=False)), max_size=5
     )
 )
-def test_json_is_read_back_to_the_last_digit(rows: list[tuple[Any, ...]]) -> None:
+def test_json_round_trips_with_all_digits(rows: list[tuple[Any, ...]]) -> None:
     read = json.loads(_json(["d", "t", "f"], rows), parse_float=Decimal, parse_int=Decimal)
     expected = [(d, t, None if f in (float("inf"), float("-inf")) else f) for d, t, f in rows]
     assert [(row["d"], row["t"], None if row["f"] is None else float(row["f"])) for row in read] == expected
 
 
 @given(st.lists(st.tuples(st.text(), st.text()), max_size=5))
-def test_csv_is_read_back_as_it_was(rows: list[tuple[str, str]]) -> None:
+def test_csv_round_trips(rows: list[tuple[str, str]]) -> None:
     out = io.StringIO(newline="")
     write_csv(out, ["a,b", 'c"d'], rows)
     assert list(csv.reader(io.StringIO(out.getvalue(), newline=""))) == [["a,b", 'c"d'], *map(list, rows)]
 
 
-def test_csv_tells_null_from_an_empty_text() -> None:
+def test_csv_distinguishes_null_from_an_empty_text() -> None:
     out = io.StringIO()
     write_csv(out, ["a", "b"], [(None, ""), (Decimal("1E+2"), [1, None])])
     assert out.getvalue() == 'a,b\n,""\n100,"[1, null]"\n'
 
 
-def test_a_table_shows_the_first_thousand_rows_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_shows_the_first_1000_rows_and_a_note(capsys: pytest.CaptureFixture[str]) -> None:
     write_table(["n", "t"], ["BIGINT", "VARCHAR"], ((i, "[red]x") for i in range(1_001)))
-    shown = capsys.readouterr()
-    assert len(shown.out.splitlines()) == 1_001
-    assert "  9  [red]x\n" in shown.out
-    assert "only the first 1,000 rows are shown" in shown.err
+    output = capsys.readouterr()
+    assert len(output.out.splitlines()) == 1_001
+    assert "  9  [red]x\n" in output.out
+    assert "only the first 1,000 rows are shown" in output.err
 
 
 def test_an_instant_is_written_in_utc() -> None:

@@ -1,82 +1,17 @@
-import gzip
 import io
-import json
-import os
-import threading
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.bronze.landing_files import Landing
-from pipelines.config.settings import Settings, load_settings
-from pipelines.lake.catalog import Lake
-from pipelines.microbatch.loop import run
-from pipelines.microbatch.report import RunReport
-
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+from pipelines.config.settings import Settings
+from tests.pipelines.bronze.landing_home import NOW, drop, lines, movement, rows, run_once
 
 
-def movement(number: int, **changes: Any) -> dict[str, Any]:
-    event = {
-        "event_id": f"e{number}",
-        "event_type": "delivery",
-        "event_time": "2026-03-01T10:00:00Z",
-        "update_id": f"u{number}",
-        "product_id": "P1",
-        "warehouse_id": "W1",
-        "quantity": number + 1,
-        "supplier_id": "S1",
-        "unit_cost": 1.25,
-    }
-    return {name: value for name, value in {**event, **changes}.items() if value is not ...}
-
-
-@pytest.fixture
-def settings(tmp_path: Path, without_settings: None) -> Settings:
-    return load_settings(home=tmp_path / "home")
-
-
-def drop(settings: Settings, name: str, content: bytes, topic: str = "inventory-updates", age: float = 10) -> Path:
-    path = settings.home / "landing" / topic / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    old = path.stat().st_mtime - age
-    os.utime(path, (old, old))
-    return path
-
-
-def lines(*events: dict[str, Any]) -> bytes:
-    return b"".join(json.dumps(event).encode() + b"\n" for event in events)
-
-
-def run_once(settings: Settings) -> tuple[RunReport, list[str]]:
-    notes: list[str] = []
-    report = run(
-        settings,
-        ("bronze", "silver"),
-        follow=False,
-        gold=None,
-        clock=lambda: NOW,
-        progress=lambda progress: notes.append(progress.note) if progress.note else None,
-        stop=threading.Event(),
-    )
-    return report, notes
-
-
-def rows(settings: Settings, table: str) -> pl.DataFrame:
-    lake = Lake.open(settings)
-    try:
-        return lake.scan(table).collect()
-    finally:
-        lake.close()
-
-
-def test_a_file_becomes_records_of_partition_minus_one_that_name_file_and_line(settings: Settings) -> None:
+def test_the_records_of_a_file_have_partition_minus_one_and_headers_with_file_and_line(settings: Settings) -> None:
     path = drop(settings, "a.ndjson", lines(movement(0)) + b"\r\n" + lines(movement(1)) + b"no json\n")
     report, _ = run_once(settings)
     bronze = rows(settings, "bronze.inventory_updates").sort("offset")
@@ -92,79 +27,14 @@ def test_a_file_becomes_records_of_partition_minus_one_that_name_file_and_line(s
     assert (settings.home / "landing/_done/inventory-updates/a.ndjson").exists()
 
 
-def test_the_same_content_under_a_new_name_is_said_and_not_ingested_again(settings: Settings) -> None:
-    drop(settings, "a.ndjson", lines(movement(0)))
-    run_once(settings)
-    drop(settings, "b.ndjson", lines(movement(0)))
-    _, notes = run_once(settings)
-    assert len(rows(settings, "bronze.inventory_updates")) == 1
-    assert any("same content as a.ndjson" in note for note in notes)
-    assert rows(settings, "ops.landing_files").select("file", "rows").rows() == [("a.ndjson", 1)]
-
-
-def test_a_file_still_being_written_is_left_alone(settings: Settings, tmp_path: Path) -> None:
-    clock = [1000.0]
-    landing = Landing(tmp_path, now=lambda: clock[0])
-    (tmp_path / "inventory-updates").mkdir()
-    path = tmp_path / "inventory-updates" / "a.ndjson"
-    path.write_bytes(b"{")
-    os.utime(path, (1000, 1000))
-    assert landing.settled(["inventory-updates"]) == ([], True)
-    clock[0] = 1001.0
-    path.write_bytes(b"{}")
-    os.utime(path, (1001, 1001))
-    assert landing.settled(["inventory-updates"]) == ([], True)
-    clock[0] = 1002.9
-    assert landing.settled(["inventory-updates"]) == ([], True)
-    clock[0] = 1003.0
-    assert landing.settled(["inventory-updates"]) == ([("inventory-updates", path)], False)
-
-
-def test_hidden_and_unfinished_names_are_left_alone(settings: Settings) -> None:
-    kept = [drop(settings, name, lines(movement(0))) for name in (".a.ndjson", "_a.ndjson", "a.tmp", "a.part")]
-    run_once(settings)
-    assert all(path.exists() for path in kept)
-
-
-def test_an_unreadable_file_moves_away_with_its_reason_and_the_rest_goes_on(settings: Settings) -> None:
-    drop(settings, "a.parquet", b"not parquet")
-    drop(settings, "b.ndjson.gz", b"not gzip")
-    drop(settings, "c.xlsx", b"?")
-    drop(settings, "d.csv", b"")
-    drop(settings, "e.ndjson.gz", gzip.compress(lines(movement(0))))
-    run_once(settings)
-    rejected = settings.home / "landing/_rejected/inventory-updates"
-    for name in ("a.parquet", "b.ndjson.gz", "c.xlsx", "d.csv"):
-        assert (rejected / name).exists()
-        assert (rejected / f"{name}.reason").read_text().strip()
-    assert rows(settings, "silver.inventory_updates")["event_id"].to_list() == ["e0"]
-
-
-def test_what_lies_beside_the_topics_folders_is_said_once_and_left_there(settings: Settings) -> None:
-    stray = drop(settings, "a.ndjson", lines(movement(0)), topic="inventory_updates")
-    _, notes = run_once(settings)
-    assert stray.exists()
-    assert [note.split(":")[0] for note in notes if "landing/" in note] == ["landing/inventory_updates is not read"]
-
-
-def test_a_name_that_is_no_text_or_as_long_as_names_can_be_stops_nothing(settings: Settings) -> None:
-    drop(settings, os.fsdecode(b"\xff.ndjson"), lines(movement(0)))
-    drop(settings, "n" * 247 + ".parquet", b"not parquet")
-    run_once(settings)
-    run_once(settings)
-    assert rows(settings, "ops.landing_files")["file"].to_list() == ["\ufffd.ndjson"]
-    (moved,) = (settings.home / "landing/_rejected/inventory-updates").glob("*.parquet")
-    assert moved.with_name(moved.name + ".reason").exists()
-
-
-def test_a_byte_order_mark_before_a_csv_header_is_no_part_of_a_name(settings: Settings) -> None:
+def test_a_byte_order_mark_is_not_part_of_the_first_csv_name(settings: Settings) -> None:
     head = "\ufeffevent_id,event_type,event_time,update_id,product_id,warehouse_id,quantity\n"
     drop(settings, "a.csv", (head + "e1,shrinkage,2026-03-01T10:00:00Z,u1,P1,W1,1\n").encode())
     run_once(settings)
     assert rows(settings, "silver.inventory_updates")["event_id"].to_list() == ["e1"]
 
 
-def test_csv_cells_are_read_by_the_contract_and_empty_ones_are_null(settings: Settings) -> None:
+def test_csv_cells_are_read_by_the_contract_and_empty_cells_are_null(settings: Settings) -> None:
     head = "event_id,event_type,event_time,update_id,product_id,warehouse_id,quantity,supplier_id,unit_cost,007\n"
     good = 'e1,delivery,2026-03-01T10:00:00Z,"u,1",P1,W1,5,S1,1.23456,x\n'
     no_supplier = "e2,shrinkage,2026-03-01T10:00:00Z,u2,P1,W1,1,,,\n"
@@ -182,7 +52,7 @@ def test_csv_cells_are_read_by_the_contract_and_empty_ones_are_null(settings: Se
     assert reasons == [["type:quantity"], ["invalid_json"]]
 
 
-def test_csv_lists_and_items_are_json_text(settings: Settings) -> None:
+def test_csv_lists_are_json_text(settings: Settings) -> None:
     head = "event_id,event_type,event_time,customer_id,name,email,signup_date,city,country,loyalty_tier,"
     head += "preferred_genres,marketing_opt_in\n"
     row = 'e1,upsert,2026-03-01T10:00:00Z,C1,Ann,a@b.c,2020-01-01,Bonn,DE,gold,"[""Action"", ""Drama""]",true\n'
@@ -203,7 +73,7 @@ def test_parquet_rows_keep_their_types(settings: Settings, tmp_path: Path) -> No
     assert silver.select("event_time", "quantity", "quality_status").rows() == [(NOW - timedelta(hours=2), 4, None)]
 
 
-def test_parquet_values_that_python_cannot_hold_are_bad_records_and_stop_nothing(settings: Settings) -> None:
+def test_parquet_values_that_python_cannot_represent_are_quarantined(settings: Settings) -> None:
     def table(event_id: str, event_time: pa.Array, **columns: pa.Array) -> pa.Table:
         event = movement(3, event_id=event_id, event_time=..., **dict.fromkeys(columns, ...))
         return pa.table({**{name: [value] for name, value in event.items()}, "event_time": event_time, **columns})
@@ -232,37 +102,10 @@ def test_parquet_values_that_python_cannot_hold_are_bad_records_and_stop_nothing
     assert reasons == [["type:event_time"], ["type:shipment_date"], ["invalid_json"], ["duplicate_field"]]
 
 
-def test_an_empty_file_is_done_and_holds_nothing(settings: Settings) -> None:
-    drop(settings, "a.ndjson", b"\n")
-    run_once(settings)
-    drop(settings, "b.ndjson", lines(movement(0)))
-    run_once(settings)
-    assert len(rows(settings, "bronze.inventory_updates")) == 1
-    assert rows(settings, "ops.landing_files").sort("file")["rows"].to_list() == [0, 1]
-
-
-def test_a_large_file_is_several_batches_and_one_commit(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.bronze.landing_files._CHUNK_ROWS", 10)
+def test_a_large_file_becomes_several_batches(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.bronze.landing_files.CHUNK_ROWS", 10)
     drop(settings, "a.ndjson", lines(*(movement(number) for number in range(35))))
     run_once(settings)
     assert rows(settings, "bronze.inventory_updates")["batch_id"].unique().sort().to_list() == [1, 2, 3, 4]
     assert len(rows(settings, "silver.inventory_updates")) == 35
     assert rows(settings, "ops.batches")["polled"].sum() == 35
-
-
-def test_a_file_ingested_but_not_moved_before_a_crash_is_only_moved(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def crash(self: Landing, topic: str, path: Path) -> Path:
-        raise KeyboardInterrupt
-
-    path = drop(settings, "a.ndjson", lines(movement(0)))
-    with monkeypatch.context() as patched:
-        patched.setattr(Landing, "done", crash)
-        with pytest.raises(KeyboardInterrupt):
-            run_once(settings)
-    assert path.exists()
-    run_once(settings)
-    assert not path.exists()
-    assert len(rows(settings, "bronze.inventory_updates")) == 1
-    assert rows(settings, "silver.inventory_updates")["event_id"].to_list() == ["e0"]

@@ -5,32 +5,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipelines.config.policies import Policy
 from pipelines.config.settings import load_settings
-from pipelines.config.sources import BY_TOPIC, CATALOG_NAMES, S3_NAMES
+from pipelines.config.topic_settings import BY_TOPIC
 from pipelines.contracts.registry import TOPICS
-from pipelines.durations import parse_duration, show_duration
+from pipelines.durations import show_duration
 from pipelines.errors import SettingsError
+from tests.pipelines.config.refusal import refusal
 
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture(autouse=True)
-def _bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without_settings: None) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-def _refusal(**overrides: object) -> str:
-    with pytest.raises(SettingsError) as caught:
-        load_settings(**overrides)
-    return str(caught.value)
-
-
-def test_without_any_setting_everything_lies_in_data_of_the_working_directory(tmp_path: Path) -> None:
+def test_the_default_home_is_data_in_the_working_directory(tmp_path: Path) -> None:
     settings = load_settings()
     home = tmp_path / "data"
     assert settings.home == home
@@ -47,20 +35,6 @@ def test_without_any_setting_everything_lies_in_data_of_the_working_directory(tm
         "EUR",
         datetime(2000, 1, 1, tzinfo=UTC),
     )
-
-
-def test_arguments_win_over_environment_over_dot_env_over_toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "animeverse.toml").write_text('batch_size = 1\npartitions = 1\ncurrency = "JPY"\ntopic_prefix = "t"\n')
-    (tmp_path / ".env").write_text("ANIMEVERSE_BATCH_SIZE=2\nANIMEVERSE_PARTITIONS=2\nANIMEVERSE_CURRENCY=USD\n")
-    monkeypatch.setenv("ANIMEVERSE_BATCH_SIZE", "3")
-    monkeypatch.setenv("ANIMEVERSE_PARTITIONS", "3")
-    settings = load_settings(batch_size=4, partitions=None)
-    assert (settings.batch_size, settings.partitions, settings.currency, settings.topic_prefix) == (4, 3, "USD", "t")
-
-
-def test_an_empty_variable_counts_as_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANIMEVERSE_LOG_URL", "")
-    assert load_settings().log_path is not None
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -80,89 +54,6 @@ def test_each_lateness_setting_can_differ_for_one_topic(name: str, monkeypatch: 
     assert (found if name == "drift" else show_duration(found)) == ("3d" if value == "72h" else value)
 
 
-def test_toml_takes_tables_for_topics_kafka_s3_and_catalog(tmp_path: Path) -> None:
-    (tmp_path / "animeverse.toml").write_text(
-        """
-        log_url = "kafka://broker-1:9092,broker-2:9092"
-        catalog_url = "https://catalog.example/v1"
-        lake_root = "s3://bucket/lake/"
-        min_event_time = 2001-02-03T04:05:06+01:00
-        [kafka]
-        sasl.mechanism = "SCRAM-SHA-512"
-        "enable.ssl.certificate.verification" = false
-        [s3]
-        secret_access_key = "s3cret"
-        [catalog]
-        token = "t0ken"
-        [topics.pos-transactions]
-        allowed_lateness = "72h"
-        """
-    )
-    settings = load_settings()
-    assert settings.kafka == {"sasl.mechanism": "SCRAM-SHA-512", "enable.ssl.certificate.verification": "false"}
-    assert settings.s3 == {"s3.secret-access-key": "s3cret"}
-    assert settings.catalog == {"token": "t0ken"}
-    assert settings.lake_root == "s3://bucket/lake"
-    assert settings.policy("pos-transactions").allowed_lateness == timedelta(hours=72)
-    assert settings.min_event_time == datetime(2001, 2, 3, 3, 5, 6, tzinfo=UTC)
-
-
-def test_kafka_variables_become_librdkafkas_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANIMEVERSE_LOG_URL", "kafka://[::1]:9092")
-    monkeypatch.setenv("ANIMEVERSE_KAFKA_SASL_MECHANISM", "PLAIN")
-    monkeypatch.setenv("ANIMEVERSE_KAFKA_SSL_CA_LOCATION", "/ca.pem")
-    assert load_settings().kafka == {"sasl.mechanism": "PLAIN", "ssl.ca.location": "/ca.pem"}
-
-
-def test_what_every_s3_client_reads_counts_where_our_own_name_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://one")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "theirs")
-    monkeypatch.setenv("ANIMEVERSE_S3_ACCESS_KEY_ID", "ours")
-    expected = {"s3.endpoint": "http://one", "s3.access-key-id": "ours", "s3.region": "us-east-1"}  # AWS is not asked
-    assert load_settings().s3 == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "right"),
-    [
-        ("ANIMEVERSE_BATCHSIZE", "ANIMEVERSE_BATCH_SIZE"),
-        ("ANIMEVERSE_ALLOWED_LATENES", "ANIMEVERSE_ALLOWED_LATENESS"),
-        ("ANIMEVERSE_DRIFT__POS_TRANSACTION", "ANIMEVERSE_DRIFT__POS_TRANSACTIONS"),
-        ("ANIMEVERSE_S3_SECRET_KEY", "ANIMEVERSE_S3_SECRET_ACCESS_KEY"),
-        ("ANIMEVERSE_CATALOG_TOKENS", "ANIMEVERSE_CATALOG_TOKEN"),
-    ],
-)
-@pytest.mark.parametrize("place", ["environment", ".env"])
-def test_an_unknown_variable_is_named_with_the_nearest_right_one(
-    name: str, right: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if place == ".env":
-        (tmp_path / ".env").write_text(f"{name}=hush\n")
-    else:
-        monkeypatch.setenv(name, "hush")
-    message = _refusal()
-    assert message == f"{name}{' (.env)' if place == '.env' else ''} is no setting: did you mean {right}?"
-
-
-@pytest.mark.parametrize(
-    ("toml", "message"),
-    [
-        ("batchsize = 1", "animeverse.toml: batchsize is no setting: did you mean batch_size?"),
-        ("[topics.cinema]\n", "animeverse.toml: [topics.cinema] is no setting: did you mean cinema-sales?"),
-        (
-            '[topics.cinema-sales]\nlateness = "1h"',
-            "animeverse.toml: topics.cinema-sales.lateness is no setting: did you mean allowed_lateness?",
-        ),
-        ("[s3]\nregio = 1", "animeverse.toml: s3.regio is no setting: did you mean region?"),
-        ("kafka = 1", "animeverse.toml: expected a table [kafka], found int"),
-        ("batch_size = 0", "animeverse.toml: batch_size: expected a whole number of at least 1, found '0'"),
-    ],
-)
-def test_a_fault_in_toml_is_named(toml: str, message: str, tmp_path: Path) -> None:
-    (tmp_path / "animeverse.toml").write_text(toml)
-    assert _refusal() == message
-
-
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
@@ -178,31 +69,31 @@ def test_a_fault_in_toml_is_named(toml: str, message: str, tmp_path: Path) -> No
         ("HOME", "/tmp/50%", "a folder without #, ? or % in its path"),
     ],
 )
-def test_a_malformed_value_is_named_with_what_is_expected(
+def test_a_malformed_value_is_reported_with_what_is_expected(
     name: str, value: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"ANIMEVERSE_{name}", value)
-    assert _refusal() == f"ANIMEVERSE_{name}: expected {expected}, found {value!r}"
+    assert refusal() == f"ANIMEVERSE_{name}: expected {expected}, found {value!r}"
 
 
 @pytest.mark.parametrize("url", ["kafka://host", "kafka://host:99999", "kafka://", "redpanda:9092", "sqlite:///", "x"])
-def test_an_address_of_no_log_is_refused(url: str) -> None:
-    assert _refusal(log_url=url).startswith("log_url: expected kafka://host:port[,host:port…] or sqlite:///path")
+def test_an_address_that_is_not_a_log_is_refused(url: str) -> None:
+    assert refusal(log_url=url).startswith("log_url: expected kafka://host:port[,host:port…] or sqlite:///path")
 
 
 def test_contradictions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    lateness = _refusal(allowed_lateness="1m")
+    lateness = refusal(allowed_lateness="1m")
     assert "expected ANIMEVERSE_ALLOWED_LATENESS to be at least ANIMEVERSE_OUT_OF_ORDERNESS" in lateness
     assert "found" not in lateness
     monkeypatch.setenv("ANIMEVERSE_OUT_OF_ORDERNESS__CINEMA_SALES", "49h")
-    assert "allowed_lateness is 2d, out_of_orderness 2d1h for cinema-sales" in _refusal()
+    assert "allowed_lateness is 2d, out_of_orderness 2d1h for cinema-sales" in refusal()
     monkeypatch.setenv("ANIMEVERSE_KAFKA_SASL_PASSWORD", "hush")
-    assert "Kafka settings are given (sasl.password), but ANIMEVERSE_LOG_URL is sqlite:///" in _refusal()
+    assert "Kafka settings are given (sasl.password), but ANIMEVERSE_LOG_URL is sqlite:///" in refusal()
     monkeypatch.setenv("ANIMEVERSE_KAFKA_BOOTSTRAP_SERVERS", "other:9092")
-    assert "address is given twice" in _refusal(log_url="kafka://host:9092")
+    assert "address is given twice" in refusal(log_url="kafka://host:9092")
     monkeypatch.setenv("ANIMEVERSE_CATALOG_TOKEN", "hush")
     monkeypatch.delenv("ANIMEVERSE_KAFKA_BOOTSTRAP_SERVERS")
-    assert "catalog settings are given (token)" in _refusal(log_url="kafka://host:9092")
+    assert "catalog settings are given (token)" in refusal(log_url="kafka://host:9092")
 
 
 def test_no_secret_is_ever_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,57 +107,30 @@ def test_no_secret_is_ever_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LOG_URL", "CATALOG_URL"):
         with monkeypatch.context() as inner:
             inner.setenv(f"ANIMEVERSE_{name}", "http://me:hush@host:1/a@b")
-            assert "hush" not in _refusal()
+            assert "hush" not in refusal()
     monkeypatch.setenv("ANIMEVERSE_BATCH_SIZE", "x")
-    assert "hush" not in _refusal()
+    assert "hush" not in refusal()
 
 
-def test_variables_of_test_suites_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANIMEVERSE_TEST_KAFKA", "kafka://host:9092")
-    load_settings()
-
-
-@given(
-    st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=10_000)),
-    st.datetimes(timezones=st.just(UTC)),
-    st.sampled_from(["evolve", "freeze", "quarantine"]),
+@pytest.mark.parametrize(
+    ("url", "kind"), [("", "sql"), ("sqlite:///catalog.db", "sql"), ("http://catalog:8181", "rest")]
 )
-def test_a_policy_survives_json_to_the_microsecond(duration: timedelta, moment: datetime, drift: str) -> None:
-    policy = Policy(duration, duration * 2, timedelta(0), duration, drift, "EUR", moment)
-    assert Policy.from_json(policy.to_json()) == policy
-
-
-@given(st.integers(min_value=0, max_value=10**12))
-def test_a_duration_is_read_back_as_it_was_shown(milliseconds: int) -> None:
-    duration = timedelta(milliseconds=milliseconds)
-    assert parse_duration(show_duration(duration)) == duration
+def test_the_address_decides_the_kind_of_catalog(url: str, kind: str) -> None:
+    settings = load_settings(catalog_url=url or None)
+    assert settings.catalog_kind == kind
+    assert settings.is_catalog_missing == (kind == "sql")
 
 
 @pytest.mark.parametrize(("text", "age"), [("off", None), ("90d", timedelta(days=90)), ("24h", timedelta(days=1))])
-def test_bronze_is_kept_for_ever_or_for_an_age(text: str, age: timedelta | None) -> None:
+def test_bronze_retention_is_off_or_an_age(text: str, age: timedelta | None) -> None:
     assert load_settings().bronze_retention is None
     assert load_settings(bronze_retention=text).bronze_retention == age
 
 
 @pytest.mark.parametrize("text", ["0", "23h", "never", "-1d"])
-def test_an_age_of_bronze_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_bronze_retention_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="expected off, or an age of at least 1d such as 90d"):
         load_settings(bronze_retention=text)
-
-
-def test_dot_env_example_names_every_setting_and_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (ROOT / ".env.example").read_text()
-    lines = [line.removeprefix("# ") for line in text.splitlines() if "=" in line and "ANIMEVERSE_" in line]
-    names = {line.split("=")[0].removeprefix("ANIMEVERSE_").split("__")[0] for line in lines}
-    fields = {f.upper() for f in type(load_settings()).model_fields if f != "topics" and not f.endswith("_settings")}
-    assert names >= fields
-    assert names >= {f"S3_{name.upper()}" for name in S3_NAMES} | {f"CATALOG_{name.upper()}" for name in CATALOG_NAMES}
-    (tmp_path / ".env").write_text(text)
-    load_settings()
-    (tmp_path / ".env").write_text("\n".join(lines))
-    for name in (line.split("=")[0] for line in lines):
-        monkeypatch.delenv(name, raising=False)
-    load_settings()
 
 
 def test_settings_are_imported_without_contracts_or_frames() -> None:

@@ -13,7 +13,7 @@ from pipelines.parsing.parse import ParseRules, parse_exactly
 from tests.reference.adversary_values import any_value
 from tests.reference.samples import encode, event
 
-# Numbers with all their digits, as the contract reads them.
+# Numbers keep all their digits, as the contract reads them.
 _TYPES = Draft202012Validator.TYPE_CHECKER.redefine(
     "integer",
     lambda _, value: (
@@ -25,7 +25,7 @@ _Exact = validators.extend(Draft202012Validator, type_checker=_TYPES)
 
 
 def _beyond_json_schema(topic: str, reason: str) -> bool:
-    """What JSON Schema has no words for, as the module's docstring says."""
+    """Whether JSON Schema cannot express the rule; see the docstring of `documentation.py`."""
     if reason in ("invalid_json", "duplicate_field", "rule:line_number"):
         return True
     rule, _, path = reason.partition(":")
@@ -40,7 +40,7 @@ def _validator(topic: str) -> Any:
 
 
 def _verdict(topic: str, value: bytes | None) -> list[str]:
-    """The contract's reasons against the value; none when it keeps it."""
+    """The contract's reasons to reject the value; [] if it accepts it."""
     found = parse_exactly(
         CONTRACTS[topic], pa.array([value], pa.binary()), pl.Series([0], dtype=pl.UInt32), ParseRules()
     )
@@ -48,7 +48,7 @@ def _verdict(topic: str, value: bytes | None) -> list[str]:
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_each_schema_is_one_and_accepts_a_plain_event(topic: str) -> None:
+def test_each_schema_is_valid_and_accepts_a_valid_event(topic: str) -> None:
     schema = json_schema(CONTRACTS[topic], "EUR")
     Draft202012Validator.check_schema(schema)
     assert _validator(topic).is_valid(json.loads(encode(event(topic))))
@@ -63,7 +63,7 @@ def test_a_delete_needs_its_key_only_and_may_carry_anything(topic: str) -> None:
     assert not _validator(topic).is_valid({**deleted, "event_type": "upsert"})
 
 
-def test_schemas_and_contracts_agree_on_values_that_look_for_trouble() -> None:
+def test_schemas_and_contracts_agree_on_adversarial_values() -> None:
     validators_by_topic = {topic: _validator(topic) for topic in TOPICS}
     accepted = 0
     for seed in range(3_000):
@@ -85,7 +85,7 @@ def test_schemas_and_contracts_agree_on_values_that_look_for_trouble() -> None:
     assert accepted > 500
 
 
-def test_the_table_names_every_field_once_with_what_it_means() -> None:
+def test_the_table_describes_every_field_once() -> None:
     for contract in CONTRACTS.values():
         found = rows(contract, "EUR")
         assert len({row.path for row in found}) == len(found) == sum(1 + len(f.lines) for f in contract.fields)

@@ -1,7 +1,5 @@
-"""Data files that we write are those that PyIceberg's own append would have written: rows, partitions, bounds."""
+"""Our data files have the rows, partitions and bounds that PyIceberg's own append writes."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,19 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.config.settings import load_settings
 from pipelines.contracts.tables import BRONZE
 from pipelines.lake.catalog import Lake
 from pipelines.lake.table import LakeTable
 
 _START = datetime(2026, 3, 2, 23, tzinfo=UTC)
-_NOTED = ("record_count", "value_counts", "null_value_counts", "lower_bounds", "upper_bounds", "spec_id")
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Iterator[Lake]:
-    with closing(Lake.open(load_settings(home=tmp_path))) as opened:
-        yield opened
+_COMPARED = ("record_count", "value_counts", "null_value_counts", "lower_bounds", "upper_bounds", "spec_id")
 
 
 def _rows(minutes: list[int | None], partition: int = 0) -> pa.Table:
@@ -40,8 +31,8 @@ def _rows(minutes: list[int | None], partition: int = 0) -> pa.Table:
     return pa.table([pa.array(columns[field.name], field.type) for field in BRONZE], schema=BRONZE)
 
 
-def _noted(files: list[Any]) -> dict[str, list[object]]:
-    return {repr(file.partition): [getattr(file, name) for name in _NOTED] for file in files}
+def _compared(files: list[Any]) -> dict[str, list[object]]:
+    return {repr(file.partition): [getattr(file, name) for name in _COMPARED] for file in files}
 
 
 def _files(table: LakeTable) -> list[Any]:
@@ -66,7 +57,7 @@ def test_files_are_as_pyiceberg_writes_them(lake: Lake, pieces: list[list[int | 
     ours.append(rows, {})
     theirs.iceberg.append(rows.cast(theirs.iceberg.schema().as_arrow()))
     theirs.reload()
-    assert _noted(_files(ours)) == _noted(_files(theirs))
+    assert _compared(_files(ours)) == _compared(_files(theirs))
     order = [("partition", "ascending"), ("offset", "ascending")]
     assert ours.read().sort_by(order).equals(theirs.read().sort_by(order))
     assert ours.read().num_rows == rows.num_rows
@@ -88,13 +79,13 @@ def test_a_write_that_fails_leaves_no_file(lake: Lake, tmp_path: Path, monkeypat
     from pipelines.lake.data_files import DataFileWriter
 
     table = lake.ensure("bronze.ours", BRONZE, day_of="timestamp")
-    written = DataFileWriter.write
+    write = DataFileWriter.write
 
-    def full(self: DataFileWriter, rows: pa.Table) -> None:
-        written(self, rows)
+    def write_and_fail(self: DataFileWriter, rows: pa.Table) -> None:
+        write(self, rows)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(DataFileWriter, "write", full)
+    monkeypatch.setattr(DataFileWriter, "write", write_and_fail)
     with pytest.raises(Exception, match="No space left"):
         table.append(_rows([0, 1, 2]), {})
     assert not list(tmp_path.rglob("*.parquet"))

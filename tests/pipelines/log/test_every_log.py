@@ -1,4 +1,4 @@
-"""What holds for every log. One suite; the log is a parameter."""
+"""The claims that hold for every log: one suite with the log as a parameter."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def read_all(log: Log, topic: str, positions: Mapping[int, int] = START, max_records: int = 100_000) -> pa.Table:
-    """Poll until nothing comes any more."""
+    """Poll until a poll returns no records."""
     parts = []
     while True:
         polled = log.poll(topic, positions, max_records)
@@ -34,10 +34,10 @@ def read_all(log: Log, topic: str, positions: Mapping[int, int] = START, max_rec
         positions = polled.next_offsets
 
 
-def test_a_record_comes_back_as_it_was_sent(backend, sent: Sent) -> None:
+def test_a_record_is_read_as_it_was_sent(backend, sent: Sent) -> None:
     log = backend.open()
     log.ensure_topics(["t"])
-    stamps = [datetime(2024, 5, 1, 12, 0, 0, 123000, UTC), datetime(2001, 1, 1, tzinfo=UTC)] * 3
+    timestamps = [datetime(2024, 5, 1, 12, 0, 0, 123000, UTC), datetime(2001, 1, 1, tzinfo=UTC)] * 3
     keys = [b"k", None, b"", b"\xff\x00", b"a", b"b"]
     values = [b"{}", b"", None, b"\x80\x00\xfe", "日本".encode(), b"x" * 5000]
     headers = [
@@ -48,18 +48,18 @@ def test_a_record_comes_back_as_it_was_sent(backend, sent: Sent) -> None:
         [],
         None,
     ]
-    table = sent(values, partition=[2] * 6, timestamp=stamps, key=keys, headers=headers)
+    table = sent(values, partition=[2] * 6, timestamp=timestamps, key=keys, headers=headers)
     assert log.append("t", table) == 6
     records = log.poll("t", START, 100).records
     assert records.schema == RECORDS
     records.validate(full=True)
     assert records["partition"].to_pylist() == [2] * 6
     assert records["offset"].to_pylist() == list(range(6))
-    assert records["timestamp"].to_pylist() == stamps
+    assert records["timestamp"].to_pylist() == timestamps
     assert records["key"].to_pylist() == keys
     assert records["value"].to_pylist() == values
-    found = [row and [(header["key"], header["value"]) for header in row] for row in records["headers"].to_pylist()]
-    assert found == [row or None for row in headers]
+    received = [row and [(header["key"], header["value"]) for header in row] for row in records["headers"].to_pylist()]
+    assert received == [row or None for row in headers]
 
 
 def test_offsets_begin_at_zero_and_have_no_gaps(backend, sent: Sent) -> None:
@@ -77,7 +77,7 @@ def test_offsets_begin_at_zero_and_have_no_gaps(backend, sent: Sent) -> None:
         assert mine["offset"].to_pylist() == list(range(end))
 
 
-def test_a_key_lands_in_the_partition_that_kafkas_java_client_gives_it(backend, sent: Sent) -> None:
+def test_a_key_gets_the_partition_that_kafkas_java_client_chooses(backend, sent: Sent) -> None:
     log = backend.open()
     keys = [b"kafka", b"foobar", b"21", None, None, b""]
     values = [b"1", b"2", b"3", b"by the value", None, b"6"]
@@ -103,12 +103,12 @@ def test_a_record_without_a_timestamp_gets_the_time_of_arrival(backend, sent: Se
     log = backend.open()
     before = datetime.now(UTC)
     log.append("t", sent([b"v"]))
-    (stamp,) = read_all(log, "t")["timestamp"].to_pylist()
-    assert before - timedelta(milliseconds=1) <= stamp <= datetime.now(UTC)
+    (timestamp,) = read_all(log, "t")["timestamp"].to_pylist()
+    assert before - timedelta(milliseconds=1) <= timestamp <= datetime.now(UTC)
 
 
 @pytest.mark.parametrize("max_records", [1, 7, 1000])
-def test_the_size_of_a_poll_changes_no_record(backend, sent: Sent, max_records: int) -> None:
+def test_the_size_of_a_poll_does_not_change_the_records(backend, sent: Sent, max_records: int) -> None:
     log = backend.open()
     log.append("t", sent([b"%d" % n for n in range(60)], key=[b"%d" % (n % 9) for n in range(60)]))
     assert read_all(log, "t", max_records=max_records).equals(read_all(backend.open(), "t"))
@@ -124,7 +124,7 @@ def test_a_position_can_be_read_again(backend, sent: Sent) -> None:
     assert (rest["partition"].to_pylist(), rest["offset"].to_pylist()) == ([0], [9])
 
 
-def test_partitions_share_a_poll_and_leave_what_they_do_not_use_to_the_others(backend, sent: Sent) -> None:
+def test_partitions_share_a_poll_fairly(backend, sent: Sent) -> None:
     log = backend.open()
     log.ensure_topics(["t"])
     for partition, count in ((0, 100), (1, 100), (2, 3)):
@@ -134,7 +134,7 @@ def test_partitions_share_a_poll_and_leave_what_they_do_not_use_to_the_others(ba
     assert polled.records["partition"].to_pylist() == [0] * 19 + [1] * 19 + [2] * 3
 
 
-def test_single_polls_take_the_partitions_in_turn(backend, sent: Sent) -> None:
+def test_polls_of_one_record_alternate_between_partitions(backend, sent: Sent) -> None:
     log = backend.open()
     log.append("t", sent([b"v"] * 40, partition=[n % 4 for n in range(40)]))
     positions = START
@@ -143,7 +143,7 @@ def test_single_polls_take_the_partitions_in_turn(backend, sent: Sent) -> None:
     assert positions == {0: 2, 1: 2, 2: 2, 3: 2}
 
 
-def test_with_nothing_new_a_poll_gives_no_record_and_the_same_positions(backend, sent: Sent) -> None:
+def test_a_poll_without_new_records_returns_the_same_positions(backend, sent: Sent) -> None:
     log = backend.open()
     log.append("t", sent([b"v"] * 8, partition=[0] * 8))
     end = log.topic_state("t").end_offsets
@@ -152,7 +152,7 @@ def test_with_nothing_new_a_poll_gives_no_record_and_the_same_positions(backend,
     assert polled.next_offsets == {0: 8, 1: 0, 2: 0, 3: 0}
 
 
-def test_what_is_acknowledged_is_in_the_next_poll(backend, sent: Sent) -> None:
+def test_acknowledged_records_are_in_the_next_poll(backend, sent: Sent) -> None:
     writer, reader, positions = backend.open(), backend.open(), START
     writer.ensure_topics(["t"])
     for number in range(10):
@@ -182,7 +182,7 @@ def test_a_waiting_poll_returns_with_the_first_record(backend, sent: Sent) -> No
     assert ended - acknowledged[0] < 1.5
 
 
-def test_a_waiting_poll_comes_back_when_nothing_arrives(backend) -> None:
+def test_a_waiting_poll_returns_when_nothing_arrives(backend) -> None:
     log = backend.open()
     log.ensure_topics(["t"])
     started = time.monotonic()
@@ -198,22 +198,22 @@ def test_a_position_beyond_the_end_names_topic_partition_and_offsets(backend, se
     assert len(log.poll("t", START, 10).records) == 5
 
 
-def test_a_partition_that_is_not_there_is_named(backend, sent: Sent) -> None:
+def test_a_missing_partition_is_named_in_the_error(backend, sent: Sent) -> None:
     log = backend.open()
     log.append("t", sent([b"v"]))
     with pytest.raises(LogIdentityError, match="no partition 7"):
         log.poll("t", {7: 0}, 10)
 
 
-def test_a_topic_that_is_not_there_is_refused_by_name(backend, sent: Sent) -> None:
+def test_a_missing_topic_is_named_in_the_error(backend, sent: Sent) -> None:
     log = backend.open()
     log.ensure_topics(["other"])
-    for ask in (lambda: log.topic_state("missing"), lambda: log.poll("missing", START, 10)):
+    for request in (lambda: log.topic_state("missing"), lambda: log.poll("missing", START, 10)):
         with pytest.raises(LogRefusedError, match=f"no topic {backend.prefix}missing"):
-            ask()
+            request()
 
 
-def test_a_topic_made_twice_stays_as_it_is(backend, sent: Sent) -> None:
+def test_creating_an_existing_topic_changes_nothing(backend, sent: Sent) -> None:
     log = backend.open()
     log.ensure_topics(["t"])
     log.append("t", sent([b"v"]))
@@ -229,7 +229,7 @@ def test_two_connections_see_one_identity(backend) -> None:
     assert log.topic_state("t").topic_id == backend.open().topic_state("t").topic_id != log.topic_state("u").topic_id
 
 
-def test_installations_with_other_prefixes_do_not_meet(backend, sent: Sent) -> None:
+def test_topic_prefixes_separate_installations(backend, sent: Sent) -> None:
     one, two = backend.open(prefix=backend.prefix + "one."), backend.open(prefix=backend.prefix + "two.")
     one.append("t", sent([b"one"]))
     two.append("t", sent([b"two"]))
@@ -247,7 +247,7 @@ def test_installations_with_other_prefixes_do_not_meet(backend, sent: Sent) -> N
         ({"headers": [None, [("a", b"")], [("b", b""), (None, b"x")]]}, "record 2 .*header without a name"),
     ],
 )
-def test_a_record_that_cannot_be_sent_is_named_and_nothing_is_sent(backend, sent: Sent, columns, words: str) -> None:
+def test_an_invalid_record_is_named_and_nothing_is_sent(backend, sent: Sent, columns, words: str) -> None:
     log = backend.open()
     log.ensure_topics(["t"])
     with pytest.raises(LogRefusedError, match=words):
@@ -255,7 +255,7 @@ def test_a_record_that_cannot_be_sent_is_named_and_nothing_is_sent(backend, sent
     assert sum(log.topic_state("t").end_offsets.values()) == 0
 
 
-def test_no_records_are_no_records(backend, sent: Sent) -> None:
+def test_appending_no_records_succeeds(backend, sent: Sent) -> None:
     log = backend.open()
     assert log.append("t", sent([])) == 0
     assert len(read_all(log, "t")) == 0
@@ -282,7 +282,7 @@ def _writer(backend, name: str, rounds: int, each: int) -> subprocess.Popen[str]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
-def test_processes_that_write_at_once_lose_nothing_and_leave_no_gap(backend) -> None:
+def test_concurrent_writers_lose_no_record_and_leave_no_gap(backend) -> None:
     writers = [_writer(backend, name, 20, 50) for name in "abc"]
     for writer in writers:
         writer.communicate(timeout=60)
@@ -293,42 +293,42 @@ def test_processes_that_write_at_once_lose_nothing_and_leave_no_gap(backend) -> 
     assert sum(log.topic_state("t").end_offsets.values()) == 3000
 
 
-def test_a_killed_writer_loses_only_what_was_not_acknowledged(lasting) -> None:
-    lasting.open().ensure_topics(["t"])
+def test_a_killed_writer_loses_only_unacknowledged_records(durable_backend) -> None:
+    durable_backend.open().ensure_topics(["t"])
     for name in "ab":
-        writer = _writer(lasting, name, 1_000_000, 37)
+        writer = _writer(durable_backend, name, 1_000_000, 37)
         assert writer.stdout is not None
         acknowledged = [writer.stdout.readline() for _ in range(12)][-1]
         writer.kill()
         rest = writer.communicate()[0].split()
         acknowledged = rest[-1] if rest and rest[-1:] else acknowledged
-        there = [v for v in read_all(lasting.open(), "t")["value"].to_pylist() if v.startswith(name.encode())]
-        assert set(there) >= {f"{name} {n}".encode() for n in range(int(acknowledged))}
-        assert len(there) == len(set(there))
-        if lasting.kind == "embedded":
-            assert len(there) % 37 == 0  # a batch is there whole or not at all
+        found = [v for v in read_all(durable_backend.open(), "t")["value"].to_pylist() if v.startswith(name.encode())]
+        assert set(found) >= {f"{name} {n}".encode() for n in range(int(acknowledged))}
+        assert len(found) == len(set(found))
+        if durable_backend.kind == "embedded":
+            assert len(found) % 37 == 0  # a batch is written completely or not at all
 
 
-def test_records_that_retention_took_are_missed(lasting, sent: Sent) -> None:
-    log = lasting.open()
+def test_reading_records_that_retention_removed_raises(durable_backend, sent: Sent) -> None:
+    log = durable_backend.open()
     log.append("t", sent([b"x" * 100] * 20, partition=[0] * 20))
     positions = log.poll("t", START, 5).next_offsets
-    lasting.forget("t", 0, 12)
+    durable_backend.truncate("t", 0, 12)
     assert log.topic_state("t").first_offsets[0] == 12
-    reader = lasting.open()
+    reader = durable_backend.open()
     with pytest.raises(LogIdentityError, match=r"from offset 5.* 7 records are gone.*first offset 12, end offset 20"):
         reader.poll("t", positions, 100)
     assert reader.poll("t", {0: 12}, 100).records["offset"].to_pylist() == list(range(12, 20))
 
 
-def test_a_topic_made_anew_has_another_id_and_begins_at_zero(lasting, sent: Sent) -> None:
-    log = lasting.open()
+def test_a_recreated_topic_has_another_id_and_begins_at_zero(durable_backend, sent: Sent) -> None:
+    log = durable_backend.open()
     log.append("t", sent([b"old"] * 9, partition=[0] * 9))
     before = log.topic_state("t")
     assert log.poll("t", START, 100).next_offsets == before.end_offsets
-    lasting.delete_topic("t")
+    durable_backend.delete_topic("t")
     with pytest.raises(LogRefusedError, match="no topic"):
-        lasting.open().topic_state("t")
+        durable_backend.open().topic_state("t")
     log.append("t", sent([b"new"], partition=[0]))
     after = log.topic_state("t")
     assert after.topic_id != before.topic_id

@@ -1,4 +1,4 @@
-"""Bronze retention by age: whole judged days go, and everything else still holds and still finds what is off."""
+"""Bronze retention by age removes whole consumed days; all checks still pass, and still find damage."""
 
 import json
 import os
@@ -44,13 +44,13 @@ LATER = DAY + timedelta(days=30)
 
 
 def ingest(home: Path, values: list[Mapping[str, Any] | bytes | None], day: int, *, partition: int = 1) -> None:
-    """Records that came, and were read and judged, some days after DAY."""
+    """Send records and process them, `day` days after DAY."""
     now = DAY + timedelta(days=day)
     send(home, values, partition=partition, at=now)
-    judge(home, now)
+    process(home, now)
 
 
-def judge(home: Path, now: datetime, *layers: str, **more: Any) -> None:
+def process(home: Path, now: datetime, *layers: str, **more: Any) -> None:
     settings = load_settings(home=home, **more)
     run(
         settings,
@@ -64,7 +64,7 @@ def judge(home: Path, now: datetime, *layers: str, **more: Any) -> None:
 
 
 def fill(home: Path) -> None:
-    """Ten days with an accepted record, its copy and a broken one each, in two partitions."""
+    """Ten days, each with an accepted record, its duplicate and a broken record, in two partitions."""
     settings = load_settings(home=home)
     with closing(open_log(settings.log_url)) as log, opened(home) as lake:
         log.ensure_topics([TOPIC])
@@ -73,7 +73,7 @@ def fill(home: Path) -> None:
             new, now = movement(day * MINUTES), DAY + timedelta(days=day)
             send(home, [new, new, b"broken"], partition=day % 2, at=now)
             writer.next_batch(100, partial(lambda at: at, now))
-    judge(home, now)
+    process(home, now)
 
 
 def maintained(home: Path, now: datetime, **more: Any) -> Report:
@@ -90,8 +90,8 @@ def failed(home: Path) -> list[str]:
     return found + [fault for topic in count_topics(settings) for fault in topic.faults]
 
 
-def left(home: Path) -> list[int]:
-    """The days after DAY of which bronze holds records."""
+def remaining_days(home: Path) -> list[int]:
+    """The days after DAY of the records in bronze."""
     found = rows(load_settings(home=home), BRONZE)["ingested_at"]
     return sorted({(at - DAY).days for at in found})
 
@@ -102,33 +102,33 @@ def opened(home: Path) -> Iterator[Lake]:
         yield lake
 
 
-def cut(home: Path) -> RemovedRange:
+def removed_range(home: Path) -> RemovedRange:
     with opened(home) as lake:
         return RemovedRange.of(lake.table(BRONZE))
 
 
 def remove_rows(home: Path, table: str, where: str) -> None:
-    """What no program of ours does."""
+    """Damage a table as no part of the pipeline does."""
     with opened(home) as lake:
         lake.table(table).iceberg.delete(where)
 
 
-def test_bronze_keeps_all_unless_an_age_is_set(tmp_path: Path) -> None:
+def test_bronze_is_kept_unless_an_age_is_set(tmp_path: Path) -> None:
     fill(tmp_path)
     assert removed(maintain(load_settings(home=tmp_path), clock=lambda: LATER)) == 0
-    assert left(tmp_path) == list(range(10))
+    assert remaining_days(tmp_path) == list(range(10))
 
 
-def test_whole_days_that_are_older_than_the_age_go_and_every_promise_holds(tmp_path: Path) -> None:
+def test_whole_days_older_than_the_age_are_removed_and_all_checks_pass(tmp_path: Path) -> None:
     fill(tmp_path)
     before = silver(tmp_path)
-    now = DAY + timedelta(days=10)  # noon: of day 3 the half is not a week old
+    now = DAY + timedelta(days=10)  # noon: half of day 3 is younger than a week
     planned = maintain(load_settings(home=tmp_path, **AGE), dry_run=True, clock=lambda: now)
     assert removed(planned) == 9
-    assert left(tmp_path) == list(range(10))
+    assert remaining_days(tmp_path) == list(range(10))
     assert removed(maintained(tmp_path, now)) == 9
-    assert left(tmp_path) == list(range(3, 10))
-    assert cut(tmp_path) == RemovedRange(3, "2026-03-13", {0: 6, 1: 3}, {0: 6, 1: 3})
+    assert remaining_days(tmp_path) == list(range(3, 10))
+    assert removed_range(tmp_path) == RemovedRange(3, "2026-03-13", {0: 6, 1: 3}, {0: 6, 1: 3})
     assert failed(tmp_path) == []
     after = silver(tmp_path)
     assert all(before[name].equals(after[name]) for name in before)
@@ -137,32 +137,32 @@ def test_whole_days_that_are_older_than_the_age_go_and_every_promise_holds(tmp_p
     assert counted.days[DAY.date() + timedelta(days=4)].received == 3
 
 
-def test_a_second_time_nothing_goes_and_a_later_one_goes_on(tmp_path: Path) -> None:
+def test_a_second_call_removes_nothing_and_a_later_one_continues(tmp_path: Path) -> None:
     fill(tmp_path)
     now = DAY + timedelta(days=10)
     maintained(tmp_path, now)
     assert removed(maintained(tmp_path, now)) == 0
     assert removed(maintained(tmp_path, now + timedelta(days=2))) == 6
-    assert sum(cut(tmp_path).rows.values()) == 15
+    assert sum(removed_range(tmp_path).rows.values()) == 15
     assert failed(tmp_path) == []
 
 
-def test_what_silver_has_not_judged_stays(tmp_path: Path) -> None:
+def test_records_that_silver_has_not_consumed_are_kept(tmp_path: Path) -> None:
     fill(tmp_path)
     send(tmp_path, [movement(20 * MINUTES)], partition=0, at=DAY + timedelta(days=20))
-    judge(tmp_path, DAY + timedelta(days=20), "bronze")
+    process(tmp_path, DAY + timedelta(days=20), "bronze")
     send(tmp_path, [movement(40 * MINUTES)], partition=0, at=DAY + timedelta(days=40))
-    judge(tmp_path, DAY + timedelta(days=40), "bronze")
+    process(tmp_path, DAY + timedelta(days=40), "bronze")
     maintained(tmp_path, DAY + timedelta(days=60))
-    assert 20 in left(tmp_path)
-    judge(tmp_path, DAY + timedelta(days=60))
+    assert 20 in remaining_days(tmp_path)
+    process(tmp_path, DAY + timedelta(days=60))
     assert failed(tmp_path) == []
 
 
-def test_what_a_copy_may_be_compared_with_stays_however_old_it_is(tmp_path: Path) -> None:
+def test_records_that_a_duplicate_may_be_compared_with_are_kept_at_any_age(tmp_path: Path) -> None:
     fill(tmp_path)
     maintained(tmp_path, LATER)
-    assert left(tmp_path) == [7, 8, 9]  # 48 h before the newest event
+    assert remaining_days(tmp_path) == [7, 8, 9]  # 48 h before the newest event
     same, other = movement(9 * MINUTES), movement(9 * MINUTES, quantity=5)
     ingest(tmp_path, [same, other], 30)
     found = rows(load_settings(home=tmp_path), "silver.quarantine").filter(pl.col("offset") >= 15)
@@ -170,19 +170,19 @@ def test_what_a_copy_may_be_compared_with_stays_however_old_it_is(tmp_path: Path
     assert failed(tmp_path) == []
 
 
-def test_master_data_stays_since_its_copies_are_compared_with_all_history(tmp_path: Path) -> None:
+def test_master_data_is_kept(tmp_path: Path) -> None:
     for day in range(3):
         delete = {"event_id": f"d{day}", "event_type": "delete", "event_time": DAY.isoformat(), "title_id": f"T{day}"}
         send(tmp_path, [delete], topic="anime-schedule", at=DAY + timedelta(days=day))
-        judge(tmp_path, DAY + timedelta(days=day))
+        process(tmp_path, DAY + timedelta(days=day))
     assert removed(maintained(tmp_path, LATER)) == 0
 
 
-def test_a_run_goes_on_and_what_cannot_be_compared_any_more_is_kept_aside(tmp_path: Path) -> None:
+def test_a_run_continues_and_quarantines_duplicates_whose_first_record_was_removed(tmp_path: Path) -> None:
     fill(tmp_path)
     maintained(tmp_path, LATER)
     ingest(tmp_path, [movement(30 * MINUTES)], 30)
-    # A partition that nobody has seen before has no horizon: its copy is looked for in all of silver.
+    # A new partition has no horizon: its duplicates are looked up in all of silver.
     ingest(tmp_path, [movement(0), movement(29 * MINUTES)], 30, partition=3)
     found = rows(load_settings(home=tmp_path), "silver.quarantine").filter(pl.col("partition") == 3)
     assert found["reasons"].to_list() == [["conflicting_duplicate"]]
@@ -192,7 +192,7 @@ def test_a_run_goes_on_and_what_cannot_be_compared_any_more_is_kept_aside(tmp_pa
     assert failed(tmp_path) == []
 
 
-def test_a_hole_above_the_cut_is_found(tmp_path: Path) -> None:
+def test_a_record_missing_after_the_removed_range_is_found(tmp_path: Path) -> None:
     fill(tmp_path)
     maintained(tmp_path, LATER)
     remove_rows(tmp_path, BRONZE, "partition = 0 and offset = 13")
@@ -202,7 +202,7 @@ def test_a_hole_above_the_cut_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("table", ["silver.inventory_updates", "silver.quarantine"])
-def test_a_row_that_silver_lost_below_the_cut_is_found_and_no_more_is_removed(tmp_path: Path, table: str) -> None:
+def test_a_silver_row_missing_in_the_removed_range_is_found_and_stops_retention(tmp_path: Path, table: str) -> None:
     fill(tmp_path)
     maintained(tmp_path, DAY + timedelta(days=10))
     prefix = "_" if table.endswith("updates") else ""
@@ -211,12 +211,12 @@ def test_a_row_that_silver_lost_below_the_cut_is_found_and_no_more_is_removed(tm
     assert "silver and quarantine hold what the ledger says of it: batch 2 partition 1" in names
     report = maintained(tmp_path, LATER)
     assert removed(report) == 0
-    assert any("nothing was removed by age" in (of.note or "") for of in report.tables)
-    assert left(tmp_path) == list(range(3, 10))
+    assert any("retention removed nothing" in (of.note or "") for of in report.tables)
+    assert remaining_days(tmp_path) == list(range(3, 10))
 
 
 @pytest.mark.parametrize("change", [{"rows": {"0": 5, "1": 3}}, {"through": 2}, {"offsets": {"0": 6, "1": 6}}])
-def test_a_record_of_the_cut_that_was_changed_is_found(tmp_path: Path, change: dict[str, Any]) -> None:
+def test_a_changed_removed_range_is_found(tmp_path: Path, change: dict[str, Any]) -> None:
     fill(tmp_path)
     maintained(tmp_path, DAY + timedelta(days=10))
     with opened(tmp_path) as lake:
@@ -225,34 +225,34 @@ def test_a_record_of_the_cut_that_was_changed_is_found(tmp_path: Path, change: d
     assert failed(tmp_path) != []
 
 
-def test_silver_is_never_made_from_what_is_left(tmp_path: Path) -> None:
+def test_silver_is_never_rebuilt_from_truncated_bronze(tmp_path: Path) -> None:
     fill(tmp_path)
     maintained(tmp_path, LATER)
     with pytest.raises(BronzeTruncatedError, match=r"BRONZE_RETENTION has removed 21 records of batches up to 7"):
         verify(load_settings(home=tmp_path), rebuild=True)
     with opened(tmp_path) as lake:
         lake.catalog.drop_table("silver.inventory_updates")
-    with pytest.raises(BronzeTruncatedError, match="restored from a backup"):
-        judge(tmp_path, LATER)
+    with pytest.raises(BronzeTruncatedError, match="restore it from a backup"):
+        process(tmp_path, LATER)
 
 
-def test_a_quarantined_record_whose_bronze_is_gone_is_released(tmp_path: Path) -> None:
+def test_a_quarantined_record_is_released_after_its_bronze_record_was_removed(tmp_path: Path) -> None:
     for day in range(10):
         ingest(tmp_path, [movement(day * MINUTES)], day)
         if day == 4:
             ingest(tmp_path, [movement(5)], day)  # too late by two days
     maintained(tmp_path, LATER)
     settings = load_settings(home=tmp_path)
-    assert cut(tmp_path).has(1, 5)
+    assert removed_range(tmp_path).has(1, 5)
     done = release(settings, QuarantineFilter(TOPIC, reasons=("too_late",)), None, lambda text: None)
     assert len(done.copies) == 1
-    judge(tmp_path, datetime.now(UTC))
+    process(tmp_path, datetime.now(UTC))
     assert "e5" in rows(settings, "silver.inventory_updates")["event_id"]
     assert len(release(settings, QuarantineFilter(TOPIC, reasons=("too_late",)), None, lambda text: None).copies) == 0
     assert failed(tmp_path) == []
 
 
-def test_an_event_whose_record_is_gone_is_traced_by_what_silver_kept(tmp_path: Path) -> None:
+def test_an_event_is_traced_after_its_bronze_record_was_removed(tmp_path: Path) -> None:
     fill(tmp_path)
     ingest(tmp_path, [movement(9 * MINUTES + 1, quantity=-1)], 9)
     ingest(tmp_path, [movement(25 * MINUTES)], 25)
@@ -266,7 +266,7 @@ def test_an_event_whose_record_is_gone_is_traced_by_what_silver_kept(tmp_path: P
     assert "retention removed" in trace(settings, "e0").notes[0]
 
 
-def test_what_was_known_at_a_moment_is_known_without_its_bronze(tmp_path: Path) -> None:
+def test_silver_as_of_a_time_is_the_same_after_its_bronze_records_were_removed(tmp_path: Path) -> None:
     fill(tmp_path)
     moment = DAY + timedelta(days=4)
     with opened(tmp_path) as lake:
@@ -278,16 +278,16 @@ def test_what_was_known_at_a_moment_is_known_without_its_bronze(tmp_path: Path) 
     assert {name: len(table) for name, table in after.tables.items()} == {n: len(t) for n, t in before.tables.items()}
 
 
-def test_the_cut_and_the_offsets_outlive_every_snapshot_that_held_the_rows(tmp_path: Path) -> None:
+def test_the_removed_range_and_the_offsets_survive_the_expiry_of_all_snapshots_with_the_rows(tmp_path: Path) -> None:
     fill(tmp_path)
     at_once: dict[str, Any] = {"orphan_age": "0s", "keep_commits": 1, "keep_hourly": 0, "keep_daily": 0}
     with opened(tmp_path) as lake:
-        stamp = dict(lake.table(BRONZE).checkpoint())
+        checkpoint = dict(lake.table(BRONZE).checkpoint())
     for _ in range(2):
         maintained(tmp_path, datetime.now(UTC), **at_once)
     with opened(tmp_path) as lake:
         table = lake.table(BRONZE)
-        assert dict(table.checkpoint()) == stamp
+        assert dict(table.checkpoint()) == checkpoint
         assert table.snapshot_count <= 2
         assert RemovedRange.of(table).through == 7
     files = (tmp_path / "lake" / "bronze" / "inventory_updates").rglob("*.parquet")
@@ -296,48 +296,48 @@ def test_the_cut_and_the_offsets_outlive_every_snapshot_that_held_the_rows(tmp_p
     assert failed(tmp_path) == []
 
 
-def test_a_clock_that_was_set_back_cuts_only_whole_batches(tmp_path: Path) -> None:
+def test_only_whole_batches_are_removed_after_the_clock_was_set_back(tmp_path: Path) -> None:
     for day in (0, 5, 1, 6, 30):
         ingest(tmp_path, [movement(day * MINUTES)], day)
     maintained(tmp_path, DAY + timedelta(days=12))
-    assert left(tmp_path) == [1, 5, 6, 30]
-    assert cut(tmp_path).through == 1
+    assert remaining_days(tmp_path) == [1, 5, 6, 30]
+    assert removed_range(tmp_path).through == 1
     assert failed(tmp_path) == []
 
 
-def test_beside_a_run_what_is_old_goes_in_an_idle_moment(tmp_path: Path) -> None:
+def test_background_maintenance_removes_old_days(tmp_path: Path) -> None:
     fill(tmp_path)
-    now, said = LATER, list[str]()
+    now, messages = LATER, list[str]()
     with opened(tmp_path) as lake:
-        held = OwnedTable(lake.table(BRONZE), lambda work: work())
-        upkeep = BackgroundMaintenance(lake, load_settings(home=tmp_path, **AGE), lambda: now, said.append)
+        owned = OwnedTable(lake.table(BRONZE), lambda work: work())
+        maintenance = BackgroundMaintenance(lake, load_settings(home=tmp_path, **AGE), lambda: now, messages.append)
         deadline = time.monotonic() + 30
-        while not said and time.monotonic() < deadline:
-            upkeep.step([held])
+        while not messages and time.monotonic() < deadline:
+            maintenance.step([owned])
             now += timedelta(minutes=1)
             time.sleep(0.02)
-        upkeep.close()
-        assert said == [f"{BRONZE}: 21 records older than the retention were removed"]
-        assert RemovedRange.of(held.table).through == 7
-    assert left(tmp_path) == [7, 8, 9]
+        maintenance.close()
+        assert messages == [f"{BRONZE}: 21 records older than the retention were removed"]
+        assert RemovedRange.of(owned.table).through == 7
+    assert remaining_days(tmp_path) == [7, 8, 9]
     assert failed(tmp_path) == []
 
 
-def test_a_plan_that_another_maintenance_was_faster_with_changes_nothing(tmp_path: Path) -> None:
+def test_a_plan_is_not_committed_after_another_maintenance_removed_records(tmp_path: Path) -> None:
     fill(tmp_path)
     settings = load_settings(home=tmp_path, **AGE)
     with opened(tmp_path) as lake:
-        cutting = plan_retention(lake, BRONZE, settings, LATER)
-        assert cutting is not None
+        plan = plan_retention(lake, BRONZE, settings, LATER)
+        assert plan is not None
         stale = lake.table(BRONZE)
         maintained(tmp_path, DAY + timedelta(days=10))
         for table in (stale, lake.table(BRONZE)):
             with pytest.raises(CommitConflictError):
-                cutting.commit(table)
-    assert cut(tmp_path).through == 3
+                plan.commit(table)
+    assert removed_range(tmp_path).through == 3
 
 
-def test_a_lakehouse_that_moved_knows_what_was_removed(tmp_path: Path) -> None:
+def test_a_migrated_lakehouse_keeps_the_removed_range(tmp_path: Path) -> None:
     home = tmp_path / "home"
     fill(home)
     maintained(home, LATER)
@@ -345,13 +345,15 @@ def test_a_lakehouse_that_moved_knows_what_was_removed(tmp_path: Path) -> None:
     target = load_settings(home=home, **place)
     migrate(load_settings(home=home), target, lambda: LATER)
     with closing(Lake.open(target)) as lake:
-        assert RemovedRange.of(lake.table(BRONZE)) == cut(home)
+        assert RemovedRange.of(lake.table(BRONZE)) == removed_range(home)
     assert [check.detail for check in verify(target) if not check.ok] == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", ["rows_removing", "rows_removed"])
-def test_a_process_killed_while_it_removes_loses_nothing_and_the_next_one_ends_it(step: str, tmp_path: Path) -> None:
+def test_a_process_killed_while_it_removes_records_loses_nothing_and_the_next_one_finishes(
+    step: str, tmp_path: Path
+) -> None:
     fill(tmp_path)
     ingest(tmp_path, [movement(30 * MINUTES)], 30)
     before = silver(tmp_path)
@@ -359,9 +361,9 @@ def test_a_process_killed_while_it_removes_loses_nothing_and_the_next_one_ends_i
     environment |= {"ANIMEVERSE_FAULT": f"{BRONZE}.{step}", "ANIMEVERSE_BRONZE_RETENTION": "7d"}
     command = [sys.executable, "-m", "animeverse", "--home", str(tmp_path), "maintain"]
     assert subprocess.run(command, env=environment, check=False, timeout=120).returncode == -9
-    assert left(tmp_path) == ([*range(10), 30] if step == "rows_removing" else [30])
+    assert remaining_days(tmp_path) == ([*range(10), 30] if step == "rows_removing" else [30])
     assert failed(tmp_path) == []
     maintained(tmp_path, datetime.now(UTC))
-    assert left(tmp_path) == [30]
+    assert remaining_days(tmp_path) == [30]
     assert failed(tmp_path) == []
     assert all(before[name].equals(found) for name, found in silver(tmp_path).items())

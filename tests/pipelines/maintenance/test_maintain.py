@@ -1,4 +1,4 @@
-"""Maintenance of real homes: what is read stays the same, whatever is done to the files."""
+"""Maintenance of real homes changes files, never table contents."""
 
 import os
 import subprocess
@@ -26,6 +26,7 @@ from pipelines.lake.rewrite import Rewrite, file_lines, write_anew
 from pipelines.maintenance.maintain import maintain, sort_of
 from pipelines.microbatch.loop import run
 from pipelines.operations.verify import verify
+from pipelines.silver.pending import pending_batches
 from pipelines.silver.topic import SilverTopic
 from tests.pipelines.outcome import silver
 from tests.pipelines.small_home import TOPIC, movement, run_layers, send
@@ -36,7 +37,7 @@ AT_ONCE: dict[str, Any] = {"orphan_age": "0s", "keep_commits": 2, "keep_hourly":
 
 
 def fill(home: Path, batches: int = 6, *, start: int = 0) -> None:
-    """Batches over two days, with a duplicate and a broken record in each."""
+    """Batches over two days, each with a duplicate and a broken record."""
     for batch in range(start, start + batches):
         numbers = range(batch * 10, batch * 10 + 8)
         send(home, [movement(n * 40) for n in numbers], partition=batch % 2)
@@ -76,7 +77,7 @@ def rewritten(table: LakeTable) -> Rewrite:
 
 
 @pytest.mark.slow
-def test_after_all_maintenance_every_promise_holds_and_all_rows_are_the_same(tmp_path: Path) -> None:
+def test_all_checks_pass_and_all_rows_are_the_same_after_maintenance(tmp_path: Path) -> None:
     fill(tmp_path)
     before = silver(tmp_path)
     report = maintain(load_settings(home=tmp_path, **AT_ONCE))
@@ -92,7 +93,7 @@ def test_after_all_maintenance_every_promise_holds_and_all_rows_are_the_same(tmp
     assert failed(load_settings(home=tmp_path), rebuild=True) == []
 
 
-def test_afterwards_each_day_is_one_file_sorted_and_a_second_call_finds_nothing(tmp_path: Path) -> None:
+def test_each_day_becomes_one_sorted_file_and_a_second_call_finds_nothing(tmp_path: Path) -> None:
     fill(tmp_path)
     settings = load_settings(home=tmp_path, **AT_ONCE)
     maintain(settings)
@@ -107,7 +108,7 @@ def test_afterwards_each_day_is_one_file_sorted_and_a_second_call_finds_nothing(
     assert not any(of.files or of.expired or of.deleted for of in again.tables)
 
 
-def test_a_dry_run_says_the_same_and_changes_nothing_and_needs_no_lock(tmp_path: Path) -> None:
+def test_a_dry_run_reports_the_same_without_a_lock_and_changes_nothing(tmp_path: Path) -> None:
     fill(tmp_path, 3)
     settings = load_settings(home=tmp_path, **AT_ONCE)
     before = all_files(tmp_path)
@@ -123,13 +124,13 @@ def test_a_dry_run_says_the_same_and_changes_nothing_and_needs_no_lock(tmp_path:
     assert not done.dry_run
 
 
-def test_it_never_runs_beside_a_run(tmp_path: Path) -> None:
+def test_maintenance_is_refused_beside_a_run(tmp_path: Path) -> None:
     fill(tmp_path, 1)
     with home_lock(tmp_path), pytest.raises(AlreadyRunningError, match=r"pid \d+"):
         maintain(load_settings(home=tmp_path))
 
 
-def test_who_reads_what_was_appended_does_not_see_a_compaction(tmp_path: Path) -> None:
+def test_readers_of_appended_rows_do_not_see_a_compaction(tmp_path: Path) -> None:
     with opened(load_settings(home=tmp_path)) as lake:
         table = ensure_bronze(lake, TOPIC)
         table.append(bronze_rows(1, 3), {"batch-id": "1"})
@@ -153,10 +154,10 @@ def test_who_reads_what_was_appended_does_not_see_a_compaction(tmp_path: Path) -
         assert appended(middle) == [6, 7]
         assert appended(None) == list(range(8))
         assert sorted(table.read(snapshot_id=start).column("offset").to_pylist()) == [0, 1, 2]
-        assert [int(stamp["batch-id"]) for _, _, stamp in table.checkpoints()] == [1, 2, 3]
+        assert [int(checkpoint["batch-id"]) for _, _, checkpoint in table.checkpoints()] == [1, 2, 3]
 
 
-def test_a_chain_that_expiry_broke_is_said_and_not_read(tmp_path: Path) -> None:
+def test_appended_rows_are_not_read_over_an_expired_snapshot(tmp_path: Path) -> None:
     with opened(load_settings(home=tmp_path)) as lake:
         table = ensure_bronze(lake, TOPIC)
         ids = [table.append(bronze_rows(n, 1, first=n), {"batch-id": str(n)}) for n in range(4)]
@@ -165,7 +166,7 @@ def test_a_chain_that_expiry_broke_is_said_and_not_read(tmp_path: Path) -> None:
         assert table.read_appended(ids[2]) is not None
 
 
-def test_a_compaction_loses_to_another_one_but_not_to_an_append(tmp_path: Path) -> None:
+def test_a_compaction_conflicts_with_another_one_and_not_with_an_append(tmp_path: Path) -> None:
     with opened(load_settings(home=tmp_path)) as lake:
         table = ensure_bronze(lake, TOPIC)
         for n in range(3):
@@ -183,7 +184,7 @@ def test_a_compaction_loses_to_another_one_but_not_to_an_append(tmp_path: Path) 
             stale.replace_files(three.old, three.new)
 
 
-def test_files_that_do_not_hold_the_same_number_of_rows_replace_nothing(tmp_path: Path) -> None:
+def test_files_with_another_number_of_rows_replace_nothing(tmp_path: Path) -> None:
     with opened(load_settings(home=tmp_path)) as lake:
         table = ensure_bronze(lake, TOPIC)
         for n in range(2):
@@ -212,12 +213,11 @@ def test_silver_reads_whole_batches_from_compacted_bronze_in_bounded_pieces(
         assert len(pieces) >= 3
         batches = [set(piece.rows.column("batch_id").to_pylist()) for piece in pieces]
         assert sum(len(found) for found in batches) == len(sizes)
-        topic.consumed = 4
-        rest = [n for piece in topic.pending(10) for n in piece.rows.column("batch_id").to_pylist()]
+        rest = [n for piece in pending_batches(table, TOPIC, 4, 10) for n in piece.rows.column("batch_id").to_pylist()]
         assert rest == [n for n, size in enumerate(sizes, 1) for _ in range(size) if n > 4]
 
 
-def test_columns_that_came_later_and_nested_values_survive(tmp_path: Path) -> None:
+def test_evolved_columns_and_nested_values_survive(tmp_path: Path) -> None:
     values = [movement(n, **({"colour": f"c{n}"} if n > 3 else {})) for n in range(8)]
     for n, value in enumerate(values):
         send(tmp_path, [value], headers=[("n", str(n).encode())])
@@ -233,7 +233,7 @@ def test_columns_that_came_later_and_nested_values_survive(tmp_path: Path) -> No
     assert all(before[name].equals(after[name]) for name in before)
 
 
-def test_files_that_nothing_refers_to_go_when_they_are_old_and_stay_while_they_are_young(tmp_path: Path) -> None:
+def test_unreferenced_files_are_deleted_only_when_they_are_old(tmp_path: Path) -> None:
     fill(tmp_path, 1)
     folder = tmp_path / "lake" / "bronze" / "inventory_updates"
     data = next(folder.rglob("*.parquet")).parent
@@ -249,7 +249,7 @@ def test_files_that_nothing_refers_to_go_when_they_are_old_and_stay_while_they_a
     assert failed(load_settings(home=tmp_path)) == []
 
 
-def test_a_home_whose_name_has_spaces_keeps_all_its_files_and_is_maintained(tmp_path: Path) -> None:
+def test_a_home_with_spaces_in_its_name_is_maintained(tmp_path: Path) -> None:
     home = tmp_path / "my data ü"
     fill(home, 2)
     assert [path.name for path in tmp_path.iterdir()] == ["my data ü"]
@@ -257,7 +257,7 @@ def test_a_home_whose_name_has_spaces_keeps_all_its_files_and_is_maintained(tmp_
     assert failed(load_settings(home=home)) == []
 
 
-def test_checksums_beside_files_in_use_stay(tmp_path: Path) -> None:
+def test_checksums_of_files_in_use_are_kept(tmp_path: Path) -> None:
     fill(tmp_path, 1)
     with opened(load_settings(home=tmp_path)) as lake:
         metadata = Path(lake.table("bronze.inventory_updates").iceberg.metadata_location.removeprefix("file://"))
@@ -267,7 +267,7 @@ def test_checksums_beside_files_in_use_stay(tmp_path: Path) -> None:
     assert checksum.exists()
 
 
-def test_folders_of_dead_rebuilds_go_and_those_at_work_stay(tmp_path: Path) -> None:
+def test_folders_of_rebuilds_are_deleted_once_their_process_has_ended(tmp_path: Path) -> None:
     fill(tmp_path, 1)
     dead, alive = tmp_path / "rebuild-dead", tmp_path / "rebuild-alive"
     for folder in (dead, alive):
@@ -279,7 +279,7 @@ def test_folders_of_dead_rebuilds_go_and_those_at_work_stay(tmp_path: Path) -> N
     assert (dead.exists(), alive.exists()) == (False, True)
 
 
-def test_a_snapshot_that_gold_needs_is_kept_with_all_after_it(tmp_path: Path) -> None:
+def test_a_pinned_snapshot_and_all_after_it_are_kept(tmp_path: Path) -> None:
     fill(tmp_path, 2)
     settings = load_settings(home=tmp_path, **AT_ONCE)
     with opened(settings) as lake:
@@ -306,7 +306,7 @@ STEPS = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
-def test_a_process_killed_at_this_step_loses_nothing_and_the_next_one_tidies_up(step: str, tmp_path: Path) -> None:
+def test_a_process_killed_at_this_step_loses_nothing_and_the_next_one_cleans_up(step: str, tmp_path: Path) -> None:
     fill(tmp_path, 3)
     before = silver(tmp_path)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("ANIMEVERSE_")}
@@ -323,9 +323,7 @@ def test_a_process_killed_at_this_step_loses_nothing_and_the_next_one_tidies_up(
 
 
 @pytest.mark.slow
-def test_a_following_run_compacts_and_expires_in_its_idle_moments(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_following_run_compacts_and_expires_while_it_is_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.microbatch.loop._IDLE_AFTER", 0.1)
     monkeypatch.setattr("pipelines.maintenance.background._PAUSE", 0.0)
     for n in range(30):

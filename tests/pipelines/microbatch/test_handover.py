@@ -1,4 +1,4 @@
-"""Who writes a home next: a writer that looks at the doors, its successor, guests, and one that does not look."""
+"""Hand-over of the write lock: a writer that watches the locks, its successor, jobs with exclusive access, others."""
 
 import threading
 import time
@@ -14,25 +14,25 @@ from pipelines.microbatch.handover import Ended, exclusive_access, run_until_suc
 
 
 class Writer:
-    """Writes a home in turns, in a thread, and notes when it does."""
+    """Writes a home in a thread and counts how often its work began."""
 
-    def __init__(self, home: Path, *, seconds: float = 30, patience: float = 5) -> None:
-        self.home, self.turns, self.is_writing, self.result = home, 0, threading.Event(), list[object]()
+    def __init__(self, home: Path, *, seconds: float = 30, timeout: float = 5) -> None:
+        self.home, self.calls, self.is_writing, self.result = home, 0, threading.Event(), list[object]()
         self.stop = threading.Event()
-        self.thread = threading.Thread(target=self._run, args=(seconds, patience))
+        self.thread = threading.Thread(target=self._run, args=(seconds, timeout))
         self.thread.start()
 
     def work(self, halt: threading.Event) -> None:
         with home_lock(self.home):
-            self.turns += 1
+            self.calls += 1
             self.is_writing.set()
             halt.wait()
             self.is_writing.clear()
 
-    def _run(self, seconds: float, patience: float) -> None:
+    def _run(self, seconds: float, timeout: float) -> None:
         try:
             self.result.append(
-                run_until_succeeded(self.home, self.work, seconds=seconds, patience=patience, stop=self.stop),
+                run_until_succeeded(self.home, self.work, seconds=seconds, timeout=timeout, stop=self.stop),
             )
         except AlreadyRunningError as error:
             self.result.append(error)
@@ -57,12 +57,12 @@ def writer(tmp_path: Path) -> Iterator[Callable[..., Writer]]:
 
 
 @contextmanager
-def guest(home: Path, patience: float = 5) -> Iterator[None]:
-    with exclusive_access(home, patience=patience, stop=threading.Event()):
+def exclusive(home: Path, timeout: float = 5) -> Iterator[None]:
+    with exclusive_access(home, timeout=timeout, stop=threading.Event()):
         yield
 
 
-def test_a_writer_ends_when_its_successor_is_at_the_door(writer: Callable[..., Writer]) -> None:
+def test_a_writer_ends_when_a_successor_requests_the_lock(writer: Callable[..., Writer]) -> None:
     first = writer()
     assert first.is_writing.wait(5)
     second = writer()
@@ -70,7 +70,7 @@ def test_a_writer_ends_when_its_successor_is_at_the_door(writer: Callable[..., W
     assert second.is_writing.wait(1)
 
 
-def test_of_many_successors_one_is_left(writer: Callable[..., Writer]) -> None:
+def test_one_of_several_successors_writes_and_the_others_end(writer: Callable[..., Writer]) -> None:
     first = writer()
     assert first.is_writing.wait(5)
     others = [writer() for _ in range(4)]
@@ -84,25 +84,23 @@ def test_of_many_successors_one_is_left(writer: Callable[..., Writer]) -> None:
     assert {one.ended() for one in (first, *others) if not one.is_writing.is_set()} == {Ended.SUCCESSOR}
 
 
-def test_a_writer_steps_aside_for_a_guest_and_goes_on(writer: Callable[..., Writer], tmp_path: Path) -> None:
+def test_a_writer_pauses_for_exclusive_access_and_continues(writer: Callable[..., Writer], tmp_path: Path) -> None:
     one = writer()
     assert one.is_writing.wait(5)
-    with guest(tmp_path):
+    with exclusive(tmp_path):
         assert not one.is_writing.is_set()
         with home_lock(tmp_path):
             time.sleep(0.3)
         time.sleep(0.3)
         assert not one.is_writing.is_set()
     assert one.is_writing.wait(1)
-    assert one.turns == 2
+    assert one.calls == 2
 
 
-def test_a_successor_that_comes_while_a_guest_is_there_waits_and_takes_over(
-    writer: Callable[..., Writer], tmp_path: Path
-) -> None:
+def test_a_successor_starts_after_exclusive_access_ends(writer: Callable[..., Writer], tmp_path: Path) -> None:
     first = writer()
     assert first.is_writing.wait(5)
-    with guest(tmp_path):
+    with exclusive(tmp_path):
         second = writer()
         assert first.ended() is Ended.SUCCESSOR
         time.sleep(0.3)
@@ -110,11 +108,11 @@ def test_a_successor_that_comes_while_a_guest_is_there_waits_and_takes_over(
     assert second.is_writing.wait(1)
 
 
-def test_a_writer_ends_when_its_time_is_over(writer: Callable[..., Writer]) -> None:
+def test_a_writer_ends_at_its_time_limit(writer: Callable[..., Writer]) -> None:
     assert writer(seconds=0.2).ended() is Ended.TIME
 
 
-def test_a_writer_ends_when_told_to(writer: Callable[..., Writer]) -> None:
+def test_a_writer_ends_when_it_is_stopped(writer: Callable[..., Writer]) -> None:
     one = writer()
     assert one.is_writing.wait(5)
     one.stop.set()
@@ -123,64 +121,64 @@ def test_a_writer_ends_when_told_to(writer: Callable[..., Writer]) -> None:
 
 def test_work_that_ends_by_itself_ends_the_writer(tmp_path: Path) -> None:
     stop = threading.Event()
-    assert run_until_succeeded(tmp_path, lambda halt: None, seconds=5, patience=1, stop=stop) is Ended.DONE
+    assert run_until_succeeded(tmp_path, lambda halt: None, seconds=5, timeout=1, stop=stop) is Ended.DONE
 
 
-def test_a_writer_that_does_not_look_at_the_doors_is_waited_for_and_named(
+def test_a_request_waits_for_a_writer_that_does_not_watch_the_locks_and_names_its_pid_on_timeout(
     writer: Callable[..., Writer], tmp_path: Path
 ) -> None:
     with home_lock(tmp_path):
-        with pytest.raises(AlreadyRunningError, match="pid"), guest(tmp_path, patience=0.2):
+        with pytest.raises(AlreadyRunningError, match="pid"), exclusive(tmp_path, timeout=0.2):
             pass
-        assert isinstance(writer(patience=0.2).ended(), AlreadyRunningError)
-        patient = writer(patience=5)
+        assert isinstance(writer(timeout=0.2).ended(), AlreadyRunningError)
+        waiting = writer(timeout=5)
         time.sleep(0.3)
-        assert not patient.is_writing.is_set()
-    assert patient.is_writing.wait(1)
+        assert not waiting.is_writing.is_set()
+    assert waiting.is_writing.wait(1)
 
 
-def test_a_guest_never_meets_a_writer_that_is_about_to_begin(tmp_path: Path) -> None:
-    met, begun, stop = list[object](), threading.Event(), threading.Event()
+def test_exclusive_access_never_meets_a_writer_that_is_about_to_begin(tmp_path: Path) -> None:
+    results, begun, stop = list[object](), threading.Event(), threading.Event()
 
     def work(halt: threading.Event) -> None:
         begun.set()
         time.sleep(0.3)  # before it takes the lock
         with home_lock(tmp_path):
-            time.sleep(0.3)  # before it listens
+            time.sleep(0.3)  # before it sees requests
             halt.wait()
 
     def write() -> None:
-        met.append(run_until_succeeded(tmp_path, work, seconds=30, patience=5, stop=stop))
+        results.append(run_until_succeeded(tmp_path, work, seconds=30, timeout=5, stop=stop))
 
     one = threading.Thread(target=write)
     one.start()
     assert begun.wait(5)
-    with guest(tmp_path):
+    with exclusive(tmp_path):
         for _ in range(100):
             with home_lock(tmp_path):
                 pass
             time.sleep(0.01)
     stop.set()
     one.join(10)
-    assert met == [Ended.STOPPED]
+    assert results == [Ended.STOPPED]
 
 
-def test_guests_come_one_after_the_other(writer: Callable[..., Writer], tmp_path: Path) -> None:
+def test_exclusive_access_is_granted_to_one_job_at_a_time(writer: Callable[..., Writer], tmp_path: Path) -> None:
     one = writer()
     assert one.is_writing.wait(5)
     inside, most = [0], [0]
 
-    def visit() -> None:
-        with guest(tmp_path):
+    def access() -> None:
+        with exclusive(tmp_path):
             inside[0] += 1
             most[0] = max(most[0], inside[0])
             time.sleep(0.1)
             inside[0] -= 1
 
-    guests = [threading.Thread(target=visit) for _ in range(4)]
-    for thread in guests:
+    jobs = [threading.Thread(target=access) for _ in range(4)]
+    for thread in jobs:
         thread.start()
-    for thread in guests:
+    for thread in jobs:
         thread.join(10)
     assert most == [1]
     assert one.is_writing.wait(2)

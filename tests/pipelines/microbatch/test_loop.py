@@ -1,3 +1,5 @@
+"""The whole loop: layers, batch sizes, ends, stops, gold and ledger."""
+
 import shutil
 import threading
 from contextlib import closing
@@ -7,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from pipelines.config.settings import load_settings
-from pipelines.errors import AlreadyRunningError
-from pipelines.home_lock import home_lock
 from pipelines.lake.catalog import Lake
 from pipelines.microbatch.loop import run
 from pipelines.microbatch.report import LAYERS, Progress, RunReport
@@ -41,7 +41,7 @@ def failed(home: Path, *, rebuild: bool = False) -> list[str]:
     return [f"{check.name}: {check.detail}" for check in checks if not check.ok]
 
 
-def test_every_promise_holds_after_one_run_and_after_a_second_one_that_finds_nothing(tmp_path: Path) -> None:
+def test_all_checks_pass_after_a_run_and_after_a_second_run_without_new_records(tmp_path: Path) -> None:
     fill_log(tmp_path, 2_000)
     report = run_all(tmp_path)
     assert report.polled == report.judged > 1_900
@@ -64,7 +64,7 @@ def test_batches_of_1_7_1000_and_all_give_the_same_silver_and_gold(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_layers_run_one_after_the_other_come_to_the_same(tmp_path: Path) -> None:
+def test_layers_run_one_after_the_other_give_the_same_silver_and_gold(tmp_path: Path) -> None:
     fill_log(tmp_path / "together", 500)
     (tmp_path / "apart").mkdir()
     shutil.copy(tmp_path / "together" / "log.db", tmp_path / "apart")
@@ -85,16 +85,16 @@ def test_layers_run_one_after_the_other_come_to_the_same(tmp_path: Path) -> None
     assert failed(tmp_path / "apart") == []
 
 
-def test_a_run_ends_where_the_log_ended_when_it_began_however_fast_producers_are(tmp_path: Path) -> None:
+def test_a_run_ends_at_the_end_of_the_log_when_it_began_even_if_records_keep_coming(tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path)
     send(tmp_path, [movement(number) for number in range(10)])
     sent = iter(range(10, 100))
 
-    def more_comes(_progress: Progress) -> None:
+    def send_one(_progress: Progress) -> None:
         for number in sent:
             send(tmp_path, [movement(number)])
             return
-        raise AssertionError("the run goes on for as long as records come")
+        raise AssertionError("the run does not end while records come")
 
     report = run(
         settings,
@@ -102,7 +102,7 @@ def test_a_run_ends_where_the_log_ended_when_it_began_however_fast_producers_are
         follow=False,
         gold=None,
         clock=lambda: datetime.now(UTC),
-        progress=more_comes,
+        progress=send_one,
         stop=threading.Event(),
     )
     assert report.polled >= 10
@@ -111,7 +111,7 @@ def test_a_run_ends_where_the_log_ended_when_it_began_however_fast_producers_are
 
 
 @pytest.mark.slow
-def test_what_refreshes_left_for_later_is_there_when_the_run_has_ended(tmp_path: Path) -> None:
+def test_a_run_completes_at_its_end_what_refreshes_deferred(tmp_path: Path) -> None:
     fill_log(tmp_path, 800)
     assert run_all(tmp_path, 50, patience=3600.0).refreshes > 1
     with closing(Warehouse(tmp_path / "gold", patience=3600.0)) as gold:
@@ -121,7 +121,7 @@ def test_what_refreshes_left_for_later_is_there_when_the_run_has_ended(tmp_path:
 
 
 @pytest.mark.slow
-def test_the_ledger_says_when_readers_saw_a_batch_also_where_a_catch_up_publishes_seldom(
+def test_the_ledger_records_when_readers_saw_a_batch_of_a_catch_up_that_publishes_seldom(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("warehouse.writer._LARGE", 1)
@@ -131,49 +131,44 @@ def test_the_ledger_says_when_readers_saw_a_batch_also_where_a_catch_up_publishe
     settings = load_settings(home=tmp_path)
     with closing(Lake.open(settings)) as lake:
         seen = sorted(set(read_ledger(lake).column("gold_at").to_pylist()))
-    assert len(seen) == 2  # the first refresh, and all at the end
+    assert len(seen) == 2  # the first refresh, and all others at the end
     assert seen[1].timestamp() >= settings.published_path.stat().st_mtime
     assert failed(tmp_path) == []
 
 
-def test_a_batch_was_seen_when_it_was_published_not_when_old_days_had_been_moved(
+def test_the_ledger_records_the_time_of_publication_not_of_the_archiving_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Behind a catch-up that published its first batch alone, an idle run publishes, then moves old days to files."""
+    """After a catch-up that published only its first batch, an idle run publishes, then moves old days to files."""
     monkeypatch.setattr("warehouse.writer._LARGE", 1)
     monkeypatch.setattr("warehouse.writer._COPY_SHARE", 1e9)
     fill_log(tmp_path, 200, days=1)
-    stop, tidied = threading.Event(), []
+    stop, archived = threading.Event(), []
 
-    class Untidy(Warehouse):
+    class Archiving(Warehouse):
         def archive_closed_days(self) -> bool:
-            tidied.append(datetime.now(UTC))
+            archived.append(datetime.now(UTC))
             stop.set()
             return False
 
-    with closing(Untidy(tmp_path / "gold", patience=3600.0)) as gold:
+    with closing(Archiving(tmp_path / "gold", patience=3600.0)) as gold:
         run(
             load_settings(home=tmp_path, batch_size=50),
             LAYERS,
             follow=True,
             gold=gold,
-            clock=lambda: datetime.now(UTC) + timedelta(days=len(tidied)),
+            clock=lambda: datetime.now(UTC) + timedelta(days=len(archived)),
             progress=lambda progress: None,
             stop=stop,
         )
     with closing(Lake.open(load_settings(home=tmp_path))) as lake:
         seen = read_ledger(lake).column("gold_at").to_pylist()
-    assert len(tidied) == 1
+    assert len(archived) == 1
     assert len(set(seen)) == 2
-    assert max(seen) <= tidied[0]
+    assert max(seen) <= archived[0]
 
 
-def test_a_second_run_on_a_home_is_refused_and_names_the_first(tmp_path: Path) -> None:
-    with home_lock(tmp_path), pytest.raises(AlreadyRunningError, match=r"pid \d+"), home_lock(tmp_path):
-        pass
-
-
-def test_follow_ends_when_it_is_told_to_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_a_following_run_ends_when_it_is_stopped_and_loses_nothing(tmp_path: Path) -> None:
     fill_log(tmp_path, 800)
     stop = threading.Event()
     settings = load_settings(home=tmp_path, batch_size=50)
@@ -192,8 +187,8 @@ def test_follow_ends_when_it_is_told_to_and_nothing_is_lost(tmp_path: Path) -> N
     assert failed(tmp_path) == []
 
 
-def test_rounds_are_as_far_apart_as_the_freshness_target_allows_and_end_when_told_to(tmp_path: Path) -> None:
-    """One record after the other for three seconds: without a pace each would be a batch of its own."""
+def test_rounds_are_as_far_apart_as_the_freshness_target_allows(tmp_path: Path) -> None:
+    """Thirty records in three seconds: without pacing each would be its own batch. Stopping ends the wait."""
     stop, settings = threading.Event(), load_settings(home=tmp_path, freshness_target="1m")
     send(tmp_path, [movement(0)])
 

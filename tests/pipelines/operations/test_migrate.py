@@ -1,4 +1,4 @@
-"""A local lakehouse goes on elsewhere: here in another folder and SQLite catalog; on S3 in test_acceptance.py."""
+"""A lakehouse is migrated to another folder and SQLite catalog. test_acceptance.py migrates one to S3."""
 
 import hashlib
 import os
@@ -29,12 +29,12 @@ from tests.pipelines.small_home import TOPIC, log_records, movement, rows, run_l
 pytestmark = pytest.mark.usefixtures("without_settings")
 
 
-def there(home: Path, to: Path) -> dict[str, str]:
+def target_of(home: Path, to: Path) -> dict[str, str]:
     return {"catalog_url": f"sqlite:///{to}/catalog.db", "lake_root": str(to / "lake")}
 
 
-def moved(home: Path, to: Path) -> Report:
-    return migrate(load_settings(home=home), load_settings(home=home, **there(home, to)), lambda: datetime.now(UTC))
+def migrated(home: Path, to: Path) -> Report:
+    return migrate(load_settings(home=home), load_settings(home=home, **target_of(home, to)), lambda: datetime.now(UTC))
 
 
 def failed(settings: Settings) -> list[str]:
@@ -42,7 +42,7 @@ def failed(settings: Settings) -> list[str]:
 
 
 def files(folder: Path) -> dict[str, str]:
-    """Every file with its digest; locks come and go."""
+    """Return the digest of every file but locks."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
@@ -52,7 +52,7 @@ def files(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A few batches, an evolved column, quarantined records, and a stamp that a compaction carried on."""
+    """A few batches, an evolved column, quarantined records, and a checkpoint that a compaction carried over."""
     home = tmp_path / "home"
     for n in range(3):
         send(home, [movement(n), b"broken", movement(n, event_id=f"x{n}", colour="red")])
@@ -61,11 +61,11 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-def test_all_tables_are_copied_with_what_their_last_commits_said(home: Path, tmp_path: Path) -> None:
+def test_all_tables_are_copied_with_their_checkpoints(home: Path, tmp_path: Path) -> None:
     before, to = files(home), tmp_path / "to"
-    report = moved(home, to)
+    report = migrated(home, to)
     assert files(home) == before
-    old, new = load_settings(home=home), load_settings(home=home, **there(home, to))
+    old, new = load_settings(home=home), load_settings(home=home, **target_of(home, to))
     with closing(Lake.open(old)) as source, closing(Lake.open(new)) as target:
         assert target.names() == sorted([*source.names(), MIGRATIONS])
         for line in report.tables:
@@ -85,14 +85,14 @@ def test_all_tables_are_copied_with_what_their_last_commits_said(home: Path, tmp
     assert failed(new) == []
 
 
-def test_a_run_goes_on_there_where_the_local_one_stood(home: Path, tmp_path: Path) -> None:
+def test_a_run_continues_in_the_target_where_the_source_ended(home: Path, tmp_path: Path) -> None:
     to = tmp_path / "to"
-    moved(home, to)
+    migrated(home, to)
     send(home, [movement(1), movement(50), movement(51, colour="blue", size="L")])
-    report = run_layers(home, **there(home, to))
+    report = run_layers(home, **target_of(home, to))
     topic = report.topics[TOPIC]
     assert (topic.polled, topic.accepted_on_time + topic.accepted_late, topic.duplicates) == (3, 2, 1)
-    new = load_settings(home=home, **there(home, to))
+    new = load_settings(home=home, **target_of(home, to))
     assert failed(new) == []
     assert len(rows(new, "bronze.inventory_updates")) == len(log_records(home)) == 12
     found = rows(new, "silver.inventory_updates")
@@ -102,56 +102,56 @@ def test_a_run_goes_on_there_where_the_local_one_stood(home: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_the_whole_is_what_a_run_that_never_moved_has(tmp_path: Path) -> None:
+def test_a_migrated_lakehouse_equals_one_that_never_changed_place(tmp_path: Path) -> None:
     moving, staying, to = tmp_path / "moving", tmp_path / "staying", tmp_path / "to"
     for seed in (5, 6):
         for home in (moving, staying):
             fill_log(home, 400, seed=seed)
         run_layers(staying, gold=True)
-        run_layers(moving, gold=True, **(there(moving, to) if seed == 6 else {}))
+        run_layers(moving, gold=True, **(target_of(moving, to) if seed == 6 else {}))
         if seed == 5:
-            moved(moving, to)
+            migrated(moving, to)
     for path in (moving / "catalog.db", moving / "lake"):
         path.rename(path.with_suffix(".old"))
     (to / "catalog.db").rename(moving / "catalog.db")
     assert differences(moving, staying) == []
 
 
-def test_it_can_be_repeated_and_then_changes_nothing(home: Path, tmp_path: Path) -> None:
+def test_repeating_a_finished_migration_changes_nothing(home: Path, tmp_path: Path) -> None:
     to = tmp_path / "to"
-    first = moved(home, to)
+    first = migrated(home, to)
     after = files(to)
-    again = moved(home, to)
+    again = migrated(home, to)
     assert (first.is_new, again.is_new) == (True, False)
     assert again.tables == first.tables
     assert files(to) == after
     assert not (home / "migrating.db").exists()
 
 
-def test_a_target_that_is_not_empty_or_went_on_is_refused(home: Path, tmp_path: Path) -> None:
+def test_a_target_with_other_tables_or_later_changes_is_refused(home: Path, tmp_path: Path) -> None:
     other, to = tmp_path / "other", tmp_path / "to"
     send(other, [movement(1)])
     run_layers(other)
     kept = files(other)
     with pytest.raises(PermanentError, match="has tables already"):
-        moved(home, other)
+        migrated(home, other)
     assert files(other) == kept
-    moved(home, to)
+    migrated(home, to)
     with pytest.raises(PermanentError, match="went on since"):
-        moved(other, to)
+        migrated(other, to)
     send(home, [movement(60)])
-    run_layers(home, **there(home, to))
+    run_layers(home, **target_of(home, to))
     with pytest.raises(PermanentError, match="went on since"):
-        moved(home, to)
+        migrated(home, to)
 
 
-def test_the_source_itself_and_a_home_that_is_written_are_refused(home: Path, tmp_path: Path) -> None:
+def test_the_source_as_target_and_a_home_in_use_are_refused(home: Path, tmp_path: Path) -> None:
     settings = load_settings(home=home)
     for wrong in (home, home / "lake" / "deeper"):
         with pytest.raises(UsageError, match=r"catalog is the source's|among the source's"):
-            migrate(settings, load_settings(**{"home": home, **there(home, wrong)}), lambda: datetime.now(UTC))
+            migrate(settings, load_settings(**{"home": home, **target_of(home, wrong)}), lambda: datetime.now(UTC))
     with home_lock(home), pytest.raises(AlreadyRunningError, match=str(os.getpid())):
-        moved(home, tmp_path / "to")
+        migrated(home, tmp_path / "to")
 
 
 FAULTS = (
@@ -167,7 +167,7 @@ FAULTS = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
-def test_killed_anywhere_it_is_repeated_and_nobody_writes_meanwhile(fault: str, home: Path, tmp_path: Path) -> None:
+def test_a_killed_migration_is_repeatable_and_blocks_runs_meanwhile(fault: str, home: Path, tmp_path: Path) -> None:
     to = tmp_path / "to"
     options = ["migrate", "--to-catalog", f"sqlite:///{to}/catalog.db", "--to-lake-root", str(to / "lake")]
     command = [sys.executable, "-m", "animeverse", "--home", str(home), *options]
@@ -175,22 +175,22 @@ def test_killed_anywhere_it_is_repeated_and_nobody_writes_meanwhile(fault: str, 
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     names: list[str] = []
     if (to / "catalog.db").exists():
-        with closing(Lake.open(load_settings(home=home, **there(home, to)))) as lake:
+        with closing(Lake.open(load_settings(home=home, **target_of(home, to)))) as lake:
             names = lake.names()
     if names and not fault.endswith("committed"):
         with pytest.raises(PermanentError, match="not finished"):
-            run_layers(home, **there(home, to))
+            run_layers(home, **target_of(home, to))
     send(home, [movement(70)])
-    if not fault.endswith("committed"):  # the source went on: what was copied is of the past
+    if not fault.endswith("committed"):  # the source changes after the copy
         run_layers(home)
-    moved(home, to)
-    new = load_settings(home=home, **there(home, to))
-    run_layers(home, **there(home, to))
+    migrated(home, to)
+    new = load_settings(home=home, **target_of(home, to))
+    run_layers(home, **target_of(home, to))
     assert "e70" in rows(new, "silver.inventory_updates")["event_id"].to_list()
     assert failed(new) == []
 
 
-def test_a_file_says_where_to_and_is_read_strictly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_target_file_is_read_strictly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANIMEVERSE_BATCH_SIZE", "7")
     file = tmp_path / "there.env"
     file.write_text(
@@ -208,5 +208,5 @@ def test_a_file_says_where_to_and_is_read_strictly(tmp_path: Path, monkeypatch: 
     file.write_text("ANIMEVERSE_CATALOG_URL=http://127.0.0.1:8181\n")
     with pytest.raises(SettingsError, match="ANIMEVERSE_LAKE_ROOT in the file"):
         target_settings(tmp_path, file)
-    with pytest.raises(SettingsError, match="where to is not said"):
+    with pytest.raises(SettingsError, match="the target of the migration is missing"):
         target_settings(tmp_path, None)

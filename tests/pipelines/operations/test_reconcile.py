@@ -1,3 +1,5 @@
+"""Every record is counted once, and contradictions between the tables are faults."""
+
 import os
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -9,12 +11,12 @@ from pipelines.bronze.writer import BronzeWriter
 from pipelines.clock import utc_now
 from pipelines.config.settings import Settings, load_settings
 from pipelines.lake.catalog import Lake
-from pipelines.log.embedded.log import EmbeddedLog
 from pipelines.log.open import open_log
 from pipelines.operations.reconcile import count_topics
 from pipelines.operations.record_counts import RecordCounts, TopicReconciliation
 from pipelines.quarantine.records import QuarantineFilter
 from pipelines.quarantine.release import release
+from tests.pipelines.embedded_admin import apply_retention
 from tests.pipelines.outcome import fill_log
 from tests.pipelines.small_home import DAY, TOPIC, movement, run_layers, send
 
@@ -23,7 +25,7 @@ TOO_LATE = (DAY - timedelta(days=3)).isoformat()
 
 @pytest.fixture
 def settings(tmp_path: Path, without_settings: None) -> Settings:
-    """Accepted on time 2, late 1, a duplicate, too late 1, of two rules 1, and one that is a line of a file."""
+    """Two events on time, one late, one duplicate, one too late, one that breaks two rules, one line of a file."""
     home = tmp_path / "home"
     send(home, [movement(0), movement(60), movement(0), movement(1)], at=DAY + timedelta(minutes=60))
     send(home, [movement(2, event_time=TOO_LATE), movement(3, quantity="1", warehouse_id=...)], at=DAY)
@@ -50,7 +52,7 @@ def test_every_record_is_counted_once_by_topic_and_by_day(settings: Settings) ->
     assert found.events == {DAY.date(): RecordCounts(on_time=2, late=1)}
 
 
-def test_what_silver_has_not_judged_waits_and_is_no_fault(settings: Settings) -> None:
+def test_records_without_a_verdict_are_waiting_and_no_fault(settings: Settings) -> None:
     send(settings.home, [movement(61)])
     with closing(Lake.open(settings)) as lake, closing(open_log(settings.log_url)) as log:
         BronzeWriter(lake, log, TOPIC).next_batch(10, utc_now)
@@ -59,7 +61,7 @@ def test_what_silver_has_not_judged_waits_and_is_no_fault(settings: Settings) ->
     assert (found.log, found.tally.received, found.tally.waiting, found.faults) == (8, 8, 1, [])
 
 
-def test_releases_are_counted_by_what_became_of_them(settings: Settings) -> None:
+def test_releases_are_counted_by_the_verdict_of_their_copies(settings: Settings) -> None:
     assert count(settings).releases is None
     release(settings, QuarantineFilter(TOPIC), None, lambda note: None)
     run_layers(settings.home)
@@ -69,10 +71,9 @@ def test_releases_are_counted_by_what_became_of_them(settings: Settings) -> None
     assert (found.tally.received, found.faults) == (10, [])
 
 
-def test_records_that_retention_took_from_the_log_are_still_counted(settings: Settings) -> None:
+def test_records_that_retention_removed_from_the_log_are_still_counted(settings: Settings) -> None:
     assert settings.log_path is not None
-    with closing(EmbeddedLog(settings.log_path)) as log:
-        assert log.apply_retention(TOPIC, max_bytes=500, now=datetime.now(UTC)) > 0
+    assert apply_retention(settings.log_path, TOPIC, max_bytes=500, now=datetime.now(UTC)) > 0
     assert (count(settings).log, count(settings).faults) == (7, [])
 
 
@@ -86,7 +87,7 @@ def test_records_that_retention_took_from_the_log_are_still_counted(settings: Se
         ("ops.batches", 1, "the ledger says"),
     ],
 )
-def test_what_does_not_add_up_is_a_fault(table: str, change: int, fault: str, settings: Settings) -> None:
+def test_a_contradiction_between_the_tables_is_a_fault(table: str, change: int, fault: str, settings: Settings) -> None:
     with closing(Lake.open(settings)) as lake:
         tampered = lake.table(table)
         rows = tampered.read()
@@ -98,14 +99,14 @@ def test_what_does_not_add_up_is_a_fault(table: str, change: int, fault: str, se
     assert any(fault in text for text in found.faults), found.faults
 
 
-def test_a_log_that_cannot_be_asked_is_a_fault(settings: Settings) -> None:
+def test_an_unreachable_log_is_a_fault(settings: Settings) -> None:
     assert settings.log_path is not None
     settings.log_path.unlink()
     assert count(settings).log is None
     assert any("there is no log" in fault for fault in count(settings).faults)
 
 
-def test_a_world_with_all_its_dirt_adds_up(tmp_path: Path, without_settings: None) -> None:
+def test_a_generated_world_with_data_faults_adds_up(tmp_path: Path, without_settings: None) -> None:
     fill_log(tmp_path, 2_000)
     run_layers(tmp_path, batch_size=300)
     found = count_topics(load_settings(home=tmp_path))

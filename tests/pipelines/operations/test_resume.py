@@ -1,4 +1,4 @@
-"""The log's identity: a topic that is not what bronze was read from stops alone, says so, and goes on when told to."""
+"""A replaced, recreated or truncated topic stops alone with an error, and continues after `resume`."""
 
 import shutil
 import threading
@@ -23,6 +23,7 @@ from pipelines.operations.status import status
 from pipelines.operations.verify import verify
 from pipelines.quarantine.records import QuarantineFilter
 from pipelines.quarantine.release import release
+from tests.pipelines.embedded_admin import apply_retention, delete_topic
 from tests.pipelines.small_home import TOPIC, movement, send
 
 pytestmark = pytest.mark.usefixtures("without_settings")
@@ -67,24 +68,23 @@ def log_of(home: Path) -> EmbeddedLog:
     return EmbeddedLog(home / "log.db")
 
 
-def take_away(home: Path, *, most_bytes: int) -> None:
-    with closing(log_of(home)) as log:
-        log.apply_retention(TOPIC, max_bytes=most_bytes, now=datetime.now(UTC))
+def truncate_topic(home: Path, *, max_bytes: int) -> None:
+    apply_retention(home / "log.db", TOPIC, max_bytes=max_bytes, now=datetime.now(UTC))
 
 
-def make_anew(home: Path) -> None:
+def recreate_topic(home: Path) -> None:
+    delete_topic(home / "log.db", TOPIC)
     with closing(log_of(home)) as log:
-        log.delete_topic(TOPIC)
         log.ensure_topics([TOPIC])
 
 
-def test_records_that_retention_took_before_they_were_read_stop_the_topic_with_their_exact_number(
+def test_unread_records_that_retention_removed_stop_the_topic_with_their_exact_number(
     tmp_path: Path,
 ) -> None:
     send(tmp_path, movements(1, 2, 3))
     run_silver(tmp_path)
     send(tmp_path, movements(4, 5, 6, 7, 8))
-    take_away(tmp_path, most_bytes=500)
+    truncate_topic(tmp_path, max_bytes=500)
     with closing(log_of(tmp_path)) as log:
         first = log.topic_state(TOPIC).first_offsets[1]
     lost = first - 3
@@ -100,12 +100,12 @@ def test_records_that_retention_took_before_they_were_read_stop_the_topic_with_t
     run_silver(tmp_path)
     assert event_ids(tmp_path) == [f"e{n}" for n in (1, 2, 3, *range(first + 1, 9))]
     assert failed(tmp_path) == []
-    noted = rows(tmp_path, "ops.log_gaps").select("topic", "partition", "offset_from", "offset_to", "records_lost")
-    assert noted.rows() == [(TOPIC, 1, 3, first - 1, lost)]
+    gaps = rows(tmp_path, "ops.log_gaps").select("topic", "partition", "offset_from", "offset_to", "records_lost")
+    assert gaps.rows() == [(TOPIC, 1, 3, first - 1, lost)]
     assert resumed(tmp_path).gaps == ()
 
 
-def test_the_other_topics_go_on_when_one_stops(tmp_path: Path) -> None:
+def test_other_topics_continue_when_one_stops(tmp_path: Path) -> None:
     review = {
         "event_id": "r1",
         "event_type": "review",
@@ -118,7 +118,7 @@ def test_the_other_topics_go_on_when_one_stops(tmp_path: Path) -> None:
     }
     send(tmp_path, movements(1))
     run_silver(tmp_path)
-    make_anew(tmp_path)
+    recreate_topic(tmp_path)
     send(tmp_path, [review], topic=OTHER)
     with pytest.raises(LogIdentityError, match=TOPIC) as error:
         run_silver(tmp_path)
@@ -127,12 +127,14 @@ def test_the_other_topics_go_on_when_one_stops(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_topic_made_anew_goes_on_under_partition_numbers_of_its_own(tmp_path: Path) -> None:
+def test_a_recreated_topic_continues_under_its_own_partition_numbers(tmp_path: Path) -> None:
     send(tmp_path, movements(1, 2))
     run_silver(tmp_path)
-    make_anew(tmp_path)
+    recreate_topic(tmp_path)
     send(tmp_path, [movement(2), movement(3), b"no json", movement(1, quantity=99)])
-    with pytest.raises(LogIdentityError, match=r"deleted and made anew.*partition 1 up to 1.*numbers of their own"):
+    with pytest.raises(
+        LogIdentityError, match=r"deleted and recreated.*partition 1 up to 1.*partitions from 100000 on"
+    ):
         run_silver(tmp_path)
     assert failed(tmp_path) != []
     found = resumed(tmp_path)
@@ -140,11 +142,11 @@ def test_a_topic_made_anew_goes_on_under_partition_numbers_of_its_own(tmp_path: 
     assert {gap.records_lost for gap in found.gaps} == {None}
     run_silver(tmp_path)
     bronze = rows(tmp_path, "bronze.inventory_updates").sort("batch_id", "partition", "offset")
-    places = bronze.select("partition", "offset").rows()
-    assert places == [(1, 0), (1, 1), *((STRIDE + 1, offset) for offset in range(4))]
+    refs = bronze.select("partition", "offset").rows()
+    assert refs == [(1, 0), (1, 1), *((STRIDE + 1, offset) for offset in range(4))]
     assert event_ids(tmp_path) == ["e1", "e2", "e3"]  # the copy of e2 is a duplicate, that of e1 conflicts
-    stopped = rows(tmp_path, "silver.quarantine").select("partition", "offset", pl.col("reasons").list.first())
-    assert sorted(stopped.rows()) == [
+    quarantined = rows(tmp_path, "silver.quarantine").select("partition", "offset", pl.col("reasons").list.first())
+    assert sorted(quarantined.rows()) == [
         (STRIDE + 1, 2, "invalid_json"),
         (STRIDE + 1, 3, "conflicting_duplicate"),
     ]
@@ -155,9 +157,9 @@ def test_a_topic_made_anew_goes_on_under_partition_numbers_of_its_own(tmp_path: 
     assert released.copies == [((STRIDE + 1, 2), (STRIDE + 1, 4))]
     run_silver(tmp_path)
     assert failed(tmp_path) == []
-    shown = status(load_settings(home=tmp_path))["topics"][TOPIC]
-    assert (shown["lag"], shown["next_offsets"][str(STRIDE + 1)]) == (0, 5)
-    make_anew(tmp_path)
+    shown = status(load_settings(home=tmp_path)).topics[TOPIC]
+    assert (shown.lag, shown.next_offsets[STRIDE + 1]) == (0, 5)
+    recreate_topic(tmp_path)
     send(tmp_path, movements(4))
     assert resumed(tmp_path).reads_on == {2 * STRIDE + partition: 0 for partition in range(4)}
     run_silver(tmp_path)
@@ -165,7 +167,7 @@ def test_a_topic_made_anew_goes_on_under_partition_numbers_of_its_own(tmp_path: 
     assert failed(tmp_path) == []
 
 
-def test_a_log_restored_from_an_older_copy_reads_on_behind_the_last_record_that_both_hold(tmp_path: Path) -> None:
+def test_a_restored_log_is_read_on_after_the_last_record_that_both_hold(tmp_path: Path) -> None:
     send(tmp_path, movements(1, 2, 3))
     shutil.copy(tmp_path / "log.db", tmp_path / "backup.db")
     send(tmp_path, movements(4, 5, 6))
@@ -183,11 +185,11 @@ def test_a_log_restored_from_an_older_copy_reads_on_behind_the_last_record_that_
     assert failed(tmp_path) == []
 
 
-def test_a_restored_log_that_grew_again_shows_by_older_offsets_that_came_back(tmp_path: Path) -> None:
+def test_a_restored_log_that_grew_again_is_detected_by_its_first_offset(tmp_path: Path) -> None:
     send(tmp_path, movements(1, 2, 3))
     shutil.copy(tmp_path / "log.db", tmp_path / "backup.db")
     send(tmp_path, movements(4))
-    take_away(tmp_path, most_bytes=600)
+    truncate_topic(tmp_path, max_bytes=600)
     run_silver(tmp_path)
     with closing(log_of(tmp_path)) as log:
         first = log.topic_state(TOPIC).first_offsets[1]
@@ -202,12 +204,12 @@ def test_a_restored_log_that_grew_again_shows_by_older_offsets_that_came_back(tm
     assert failed(tmp_path) == []
 
 
-def test_a_log_that_is_another_one_is_refused_and_the_first_can_come_back(tmp_path: Path) -> None:
+def test_another_log_is_refused_and_the_first_one_can_return(tmp_path: Path) -> None:
     send(tmp_path, movements(1, 2))
     run_silver(tmp_path)
     shutil.move(tmp_path / "log.db", tmp_path / "first.db")
     send(tmp_path, movements(3))
-    with pytest.raises(LogIdentityError, match="log is another one"):
+    with pytest.raises(LogIdentityError, match="this is a different log"):
         run_silver(tmp_path)
     resumed(tmp_path)
     run_silver(tmp_path)
@@ -215,25 +217,25 @@ def test_a_log_that_is_another_one_is_refused_and_the_first_can_come_back(tmp_pa
     shutil.move(tmp_path / "first.db", tmp_path / "log.db")
     send(tmp_path, movements(4))
     found = resumed(tmp_path)
-    assert found.reads_on[2 * STRIDE + 1] == 2  # what bronze has of it already is not read again
+    assert found.reads_on[2 * STRIDE + 1] == 2  # records that bronze already holds are not read again
     run_silver(tmp_path)
     assert event_ids(tmp_path) == ["e1", "e2", "e3", "e4"]
     assert len(rows(tmp_path, "bronze.inventory_updates")) == 4
     assert failed(tmp_path) == []
 
 
-def test_a_gap_that_a_death_kept_from_ops_is_noted_by_the_next_run(
+def test_a_gap_that_a_crash_kept_from_ops_is_recorded_by_the_next_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(tmp_path, movements(1))
     run_silver(tmp_path)
-    make_anew(tmp_path)
+    recreate_topic(tmp_path)
 
-    def die(name: str) -> None:
+    def crash(name: str) -> None:
         raise KeyboardInterrupt(name)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("pipelines.operations.resume.fault_point", die)
+        patched.setattr("pipelines.operations.resume.fault_point", crash)
         resumed(tmp_path)
     run_silver(tmp_path)
     run_silver(tmp_path)
@@ -244,7 +246,7 @@ def test_a_gap_that_a_death_kept_from_ops_is_noted_by_the_next_run(
 
 @pytest.mark.slow
 @pytest.mark.broker
-def test_a_topic_made_anew_on_a_real_broker_stops_and_is_resumed(
+def test_a_recreated_topic_on_a_real_broker_stops_and_is_resumed(
     tmp_path: Path, kafka_url: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from confluent_kafka.admin import AdminClient  # noqa: TID251
@@ -261,7 +263,7 @@ def test_a_topic_made_anew_on_a_real_broker_stops_and_is_resumed(
         time.sleep(0.1)
     send(tmp_path, movements(2, 3, 4, 5, 6))
     for _ in range(2):
-        with pytest.raises(LogIdentityError, match=rf"deleted and made anew.*animeverse resume {TOPIC}"):
+        with pytest.raises(LogIdentityError, match=rf"deleted and recreated.*animeverse resume {TOPIC}"):
             run_silver(tmp_path)
     assert event_ids(tmp_path) == ["e1", "e2", "e3"]
     found = resumed(tmp_path)

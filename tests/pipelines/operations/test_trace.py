@@ -1,3 +1,5 @@
+"""Every record that carried an event's id is found with its verdict."""
+
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,9 +38,9 @@ def test_every_copy_of_an_event_is_found_with_its_verdict(settings: Settings) ->
         (TOPIC, 2, 0, "duplicate"),
         (TOPIC, 2, 1, "waiting"),
     ]
-    first, same, other, later, unread = found.records
+    first, same, conflicting, later, unread = found.records
     assert (first.arrival, first.lateness_seconds, first.event_time) == ("on_time", 0.0, DAY)
-    assert (same.duplicate_of, later.duplicate_of, other.reasons) == ((1, 0), (1, 0), ["conflicting_duplicate"])
+    assert (same.duplicate_of, later.duplicate_of, conflicting.reasons) == ((1, 0), (1, 0), ["conflicting_duplicate"])
     assert (first.batch_id, later.batch_id, unread.batch_id) == (1, 2, None)
     batches = rows(settings, "ops.batches").sort("batch_id")
     assert [first.bronze_snapshot_id, later.bronze_snapshot_id] == batches["bronze_snapshot_id"].to_list()
@@ -46,14 +48,14 @@ def test_every_copy_of_an_event_is_found_with_its_verdict(settings: Settings) ->
     assert unread.bronze_snapshot_id is None
 
 
-def test_an_id_is_found_however_it_is_written_and_no_other_field_is_mistaken_for_it(settings: Settings) -> None:
+def test_an_escaped_event_id_is_found_and_other_fields_with_its_text_are_not(settings: Settings) -> None:
     escaped = b'{"event_id": "\\u0065\\u0030", "quantity": "x"}'
     send(settings.home, [escaped, movement(1, update_id="e0"), movement(2, event_id="e00")])
     run_layers(settings.home)
     assert verdicts(trace(settings, "e0")) == [(TOPIC, 1, 0, "quarantined")]
 
 
-def test_records_that_hold_the_text_but_carry_no_readable_id_are_named_apart(settings: Settings) -> None:
+def test_records_with_the_text_but_no_readable_event_id_are_reported_separately(settings: Settings) -> None:
     send(settings.home, [b'{"event_id": "e0", ', b'{"event_id": "e0", "event_id": "e1"}', None, b"\xff"])
     run_layers(settings.home)
     found = trace(settings, "e0")
@@ -72,7 +74,7 @@ def test_a_release_links_the_record_and_its_copy(settings: Settings) -> None:
     assert trace(settings, "e1").to_dict()["records"][1]["released_from"] == "1/1"
 
 
-def test_only_the_topic_asked_for_is_looked_in(settings: Settings) -> None:
+def test_only_the_requested_topics_are_searched(settings: Settings) -> None:
     send(settings.home, [movement(0)])
     send(settings.home, [b'{"event_id": "e0"}'], topic="cinema-sales")
     run_layers(settings.home)
@@ -80,7 +82,7 @@ def test_only_the_topic_asked_for_is_looked_in(settings: Settings) -> None:
     assert [record.topic for record in trace(settings, "e0", ["cinema-sales"]).records] == ["cinema-sales"]
 
 
-def test_a_log_that_cannot_be_asked_is_said(settings: Settings) -> None:
+def test_an_unreachable_log_is_noted(settings: Settings) -> None:
     send(settings.home, [movement(0)])
     run_layers(settings.home)
     assert settings.log_path is not None

@@ -1,7 +1,7 @@
-"""Fuzz both parsing paths: `python -m tests.pipelines.parsing.fuzz_parse 100000 [seed]`. Exit 1 where a law breaks.
+"""Fuzzes both parsing paths: `python -m tests.pipelines.parsing.fuzz_parse 100000 [seed]`. Exits with 1 on a failure.
 
-Records begin as events that producers could write, in a few layouts, and are then damaged by token or byte. Laws: each
-record is in exactly one frame, in order; the fast road gives what the exact road gives, row for row, and never breaks.
+Records are events as producers write them, in a few layouts; some are then damaged by token or byte. Laws: each record
+is in exactly one frame, in order; both paths give the same rows; the fast path never fails.
 """
 
 import json
@@ -86,7 +86,7 @@ def _value(field: Field, event_type: str, rng: random.Random) -> Any:
 
 
 def damaged(value: bytes, rng: random.Random) -> bytes | None:
-    """The value with a few tokens or bytes changed; now and then it stays valid."""
+    """The value with a few tokens or bytes changed. It may remain valid."""
     if rng.random() < 0.01:
         return rng.choice([None, b"", b" \t\r\n", b"{}", b"[]", b"null", b"\xef\xbb\xbf" + value, value + value])
     if rng.random() < 0.2:
@@ -106,7 +106,7 @@ def damaged(value: bytes, rng: random.Random) -> bytes | None:
 
 
 def _alike(old: str, rng: random.Random) -> str:
-    """Another token of the same kind, so that the record may well stay plain."""
+    """Another token of the same kind, so that the fast path may still read the record."""
     if _DAY.match(old):
         year = rng.choice([1899, 1900, 1999, 2000, 2026, 2099, 2100])
         day = f'"{year}-{rng.randint(1, 12):02}-{rng.randint(1, 31):02}{old[11:]}'
@@ -126,7 +126,7 @@ def _unlike(old: str, tokens: list[re.Match[str]], rng: random.Random) -> list[s
 
 
 def batch(topic: str, rng: random.Random, size: int, damage: float) -> list[bytes | None]:
-    """Values of one topic in two layouts, this share of them damaged."""
+    """Values of one topic in two layouts; `damage` is the share of damaged values."""
     contract = CONTRACTS[topic]
     orders: list[dict[str, float]] = [{}, {field.name: rng.random() for field in contract.fields}]
     extra = {"gift": True, "note": "x", "points": 12.5} if rng.random() < 0.3 else {}
@@ -140,7 +140,7 @@ def batch(topic: str, rng: random.Random, size: int, damage: float) -> list[byte
 
 
 def differences(contract: Contract, values: list[bytes | None], parsed: Parsed, rules: ParseRules) -> list[str]:
-    """What breaks the laws; nothing is well."""
+    """Violations of the laws."""
     every = pl.Series(range(len(values)), dtype=pl.UInt32)
     exact = parse_exactly(contract, pa.array(values, pa.binary()), every, rules)
     rows = [*parsed.events["row"], *parsed.rejects["row"]]
@@ -149,27 +149,27 @@ def differences(contract: Contract, values: list[bytes | None], parsed: Parsed, 
         if not ours["row"].is_sorted():
             found.append(f"{name} are out of order")
         if not ours.equals(theirs) or ours.schema != theirs.schema:
-            left = {row["row"]: row for row in _plain(ours).to_dicts()}
-            right = {row["row"]: row for row in _plain(theirs).to_dicts()}
+            left = {row["row"]: row for row in _numeric(ours).to_dicts()}
+            right = {row["row"]: row for row in _numeric(theirs).to_dicts()}
             odd = [row for row in sorted(left | right) if left.get(row) != right.get(row)]
             found += [f"{name}: {values[row]!r}: {left.get(row)} but exactly {right.get(row)}" for row in odd[:3]]
             found += [] if odd else [f"{name}: types differ"]
     return found
 
 
-class _Loud(logging.Handler):
+class _RaisingHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         raise AssertionError(record.getMessage())
 
 
-def _plain(frame: pl.DataFrame) -> pl.DataFrame:
-    """Times and dates as numbers: Python has no year 0."""
+def _numeric(frame: pl.DataFrame) -> pl.DataFrame:
+    """Times and dates as numbers, because Python has no year 0."""
     return frame.with_columns(pl.col(pl.Datetime, pl.Date).to_physical())
 
 
 def main() -> int:
-    """Fuzz as many records as asked for."""
-    logging.getLogger("pipelines.parsing.parse").addHandler(_Loud())
+    """Fuzz the number of records given on the command line."""
+    logging.getLogger("pipelines.parsing.parse").addHandler(_RaisingHandler())
     count, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
     rng, layouts, rules = random.Random(seed), Layouts(), ParseRules()
     done = accepted = 0

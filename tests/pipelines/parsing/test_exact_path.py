@@ -1,4 +1,4 @@
-"""The rules R2-R13, one hand-written case after the other, on the exact road."""
+"""The rules R2-R13 on the exact path, as hand-written cases."""
 
 import json
 from datetime import UTC, datetime
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pipelines.contracts.registry import CONTRACTS
-from pipelines.parsing.exact_path import ExactReader, ParseRules, Rejected, Row
-from pipelines.parsing.values import microseconds, money, whole
+from pipelines.parsing.exact_path import ExactReader, Rejected, Row
+from pipelines.parsing.values import ParseRules, microseconds, money, whole
 
 LINE = {"line_number": 1, "product_id": "P1", "quantity": 2, "unit_price": 9.99}
 EVENTS: dict[str, dict[str, Any]] = {
@@ -66,7 +66,7 @@ HEAD = {"event_id": "E1", "event_time": "2026-03-02T12:00:00Z"}
 
 
 class Raw(str):
-    """JSON text that goes in as it is."""
+    """JSON text that is inserted unchanged."""
 
 
 def encode(value: Any) -> str:
@@ -95,14 +95,14 @@ def reasons(topic: str, value: bytes | None) -> list[str]:
 
 
 def cell(topic: str, name: str, **changes: Any) -> Any:
-    """What is kept of a member."""
+    """The cell of a member."""
     row = outcome(topic, event(topic, **changes))
     assert not isinstance(row, Rejected), row
     return row[[field.name for field in CONTRACTS[topic].fields].index(name)]
 
 
 @pytest.mark.parametrize("topic", EVENTS)
-def test_the_plain_event_is_accepted(topic: str) -> None:
+def test_a_valid_event_is_accepted(topic: str) -> None:
     assert reasons(topic, event(topic)) == []
 
 
@@ -125,7 +125,7 @@ def test_the_plain_event_is_accepted(topic: str) -> None:
         (b'{"a":1,"a":NaN}', "invalid_json"),
     ],
 )
-def test_a_value_that_is_no_event_has_the_one_reason(value: bytes | None, reason: str) -> None:
+def test_a_value_that_is_no_event_has_exactly_one_reason(value: bytes | None, reason: str) -> None:
     assert reasons("pos-transactions", value) == [reason]
 
 
@@ -215,7 +215,7 @@ PARSE_CASES: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("topic", "changes", "expected"), PARSE_CASES)
-def test_all_broken_rules_are_named_sorted(topic: str, changes: dict[str, Any], expected: list[str]) -> None:
+def test_all_broken_rules_are_reported_in_order(topic: str, changes: dict[str, Any], expected: list[str]) -> None:
     assert reasons(topic, event(topic, **changes)) == sorted(expected)
 
 
@@ -252,7 +252,7 @@ def test_all_broken_rules_are_named_sorted(topic: str, changes: dict[str, Any], 
         ("2026-03-02T1２:00:00Z", "type"),  # noqa: RUF001
     ],
 )
-def test_event_times_are_rfc_3339_in_utc(text: str, expected: str) -> None:
+def test_event_times_are_rfc_3339_and_converted_to_utc(text: str, expected: str) -> None:
     if expected in ("type", "range", "missing"):
         assert reasons("customer-reviews", event("customer-reviews", event_time=text)) == [f"{expected}:event_time"]
     else:
@@ -284,7 +284,7 @@ def test_event_times_are_rfc_3339_in_utc(text: str, expected: str) -> None:
         ("-1", None),
     ],
 )
-def test_money_is_exact_from_its_text(token: str, kept: int | None) -> None:
+def test_money_is_computed_exactly_from_its_text(token: str, kept: int | None) -> None:
     for written in (Raw(token), token):
         changes = {"unit_cost": written}
         if kept is None:
@@ -294,16 +294,16 @@ def test_money_is_exact_from_its_text(token: str, kept: int | None) -> None:
 
 
 @pytest.mark.parametrize("text", [" 1", "1 ", "01", "1.", ".5", "+1", "1_0", "NaN", "1,5", "0x1", "\uff11", "EUR 1"])
-def test_a_text_that_json_would_not_write_as_a_number_is_no_money(text: str) -> None:
+def test_a_text_that_is_no_json_number_is_no_money(text: str) -> None:
     assert reasons("inventory-updates", event("inventory-updates", unit_cost=text)) == ["type:unit_cost"]
 
 
-def test_rounding_goes_away_from_zero_on_both_sides() -> None:
+def test_ties_are_rounded_away_from_zero() -> None:
     assert money(b"-1.00005") == (-10_001, -10_001, -10_000)
     assert money(b"1.00005") == (10_001, 10_000, 10_001)
 
 
-def test_money_rounded_is_set_only_where_digits_were_lost() -> None:
+def test_money_rounded_is_set_only_where_digits_are_lost() -> None:
     for token, rounded in (("1.23450000", False), ("1.23454", True), ("1e-9", True), ("1", False)):
         row = outcome("inventory-updates", event("inventory-updates", unit_cost=Raw(token)))
         assert not isinstance(row, Rejected)
@@ -334,7 +334,7 @@ def test_integers_are_whole_numbers_inside_int64(token: Any, kept: int | None) -
     assert whole(token) == kept
 
 
-def test_extra_fields_are_kept_as_they_were_written() -> None:
+def test_extra_fields_are_kept_as_written() -> None:
     changes = {
         "Channel": Raw('{"b":1.50,"a":[null,1E2]}'),
         "note": None,
@@ -351,14 +351,14 @@ def test_a_delete_keeps_its_four_fields_and_nothing_else() -> None:
     assert [one for one in row if one is not None] == ["E1", row[1], "delete", "C1", False]
 
 
-def test_settings_move_currency_and_the_first_time_allowed() -> None:
+def test_currency_and_first_event_time_are_settings() -> None:
     rules = ParseRules("JPY", datetime(2026, 3, 2, 12, 0, 1, tzinfo=UTC))
     found = outcome("pos-transactions", event("pos-transactions"), rules)
     assert isinstance(found, Rejected)
     assert found.reasons == ("enum:currency", "range:event_time")
 
 
-def test_the_detail_says_where_what_was_expected_and_what_was_found() -> None:
+def test_the_detail_names_the_field_the_expected_and_the_found_value() -> None:
     found = outcome("pos-transactions", event("pos-transactions", items=[LINE, {**LINE, "quantity": "3"}]))
     assert isinstance(found, Rejected)
     assert 'items[1].quantity: expected an integer of at least 1, found "3"' in found.detail
@@ -368,7 +368,7 @@ def test_the_detail_says_where_what_was_expected_and_what_was_found() -> None:
     assert many.event_id == "x" * 10_000
 
 
-def test_the_event_id_of_a_rejected_record_is_given_where_it_is_clear() -> None:
+def test_a_reject_has_the_event_id_where_the_object_names_it_once() -> None:
     for value, expected in (
         (b'{"event_id":"E1","event_id":"E2"}', None),
         (b'{"event_id":"E1","a":1,"a":2}', "E1"),

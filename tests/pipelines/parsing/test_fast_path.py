@@ -1,4 +1,4 @@
-"""The fast road: what it learns, what it takes, what it leaves."""
+"""The fast path: which layouts it learns and which values it reads."""
 
 import json
 import random
@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 
 from pipelines.contracts.registry import CONTRACTS, TOPICS
-from pipelines.parsing.fast_path import read_plain
-from pipelines.parsing.layouts import Layouts, pattern
+from pipelines.parsing.fast_path import parse_fast
+from pipelines.parsing.layout_pattern import pattern
+from pipelines.parsing.layouts import Layouts
 from pipelines.parsing.parse import ParseRules, parse_exactly
 from tests.pipelines.parsing.fuzz_parse import event
 
@@ -38,38 +39,38 @@ def compact(made: dict[str, Any]) -> str:
     return json.dumps(made, separators=(",", ":"), ensure_ascii=False)
 
 
-def taught(made: dict[str, Any], topic: str = "pos-transactions") -> Layouts:
-    """What is learned from many records like this one."""
+def learned_from(made: dict[str, Any], topic: str = "pos-transactions") -> Layouts:
+    """The layouts learned from many records like this one."""
     layouts = Layouts()
-    taken = read_plain(CONTRACTS[topic], texts([compact(made)] * 300), RULES, layouts)
-    assert taken.height == 300
+    events = parse_fast(CONTRACTS[topic], texts([compact(made)] * 300), RULES, layouts)
+    assert events.height == 300
     return layouts
 
 
-def takes(layouts: Layouts, value: str, topic: str = "pos-transactions") -> bool:
-    return read_plain(CONTRACTS[topic], texts([value]), RULES, layouts).height == 1
+def reads(layouts: Layouts, value: str, topic: str = "pos-transactions") -> bool:
+    return parse_fast(CONTRACTS[topic], texts([value]), RULES, layouts).height == 1
 
 
 @pytest.mark.parametrize("by_python", [False, True])
 @pytest.mark.parametrize("topic", TOPICS)
-def test_a_topics_plain_events_are_nearly_all_taken(topic: str, by_python: bool) -> None:
-    """By Python: as json.dumps writes them, with spaces and with escapes for what is not ASCII."""
+def test_nearly_all_valid_events_of_a_topic_are_read(topic: str, by_python: bool) -> None:
+    """`by_python`: as json.dumps writes them, with spaces and with escapes for characters that are not ASCII."""
     rng = random.Random(1)
     made = [event(CONTRACTS[topic], rng) for _ in range(4000)]
     values = texts([json.dumps(one) if by_python else compact(one) for one in made])
     layouts = Layouts()
-    read_plain(CONTRACTS[topic], values, RULES, layouts)
-    assert read_plain(CONTRACTS[topic], values, RULES, layouts).height > 3700
+    parse_fast(CONTRACTS[topic], values, RULES, layouts)
+    assert parse_fast(CONTRACTS[topic], values, RULES, layouts).height > 3700
 
 
 @pytest.mark.parametrize("spaced", [False, True])
 @pytest.mark.parametrize("reverse", [False, True])
-def test_any_order_and_pythons_own_spacing_are_learned(spaced: bool, reverse: bool) -> None:
+def test_any_order_of_members_and_the_spacing_of_json_dumps_are_learned(spaced: bool, reverse: bool) -> None:
     made = dict(sorted(SALE.items(), reverse=reverse))
     value = json.dumps(made) if spaced else compact(made)
     layouts = Layouts()
-    assert read_plain(CONTRACTS["pos-transactions"], texts([value] * 300), RULES, layouts).height == 300
-    assert takes(layouts, value)
+    assert parse_fast(CONTRACTS["pos-transactions"], texts([value] * 300), RULES, layouts).height == 300
+    assert reads(layouts, value)
 
 
 PLAIN = compact(SALE)
@@ -118,11 +119,11 @@ PLAIN = compact(SALE)
         ("{", " {"),
     ],
 )
-def test_a_record_that_is_not_plain_is_left_to_the_exact_road(old: str, new: str) -> None:
-    layouts = taught(SALE)
-    assert takes(layouts, PLAIN)
+def test_a_value_with_another_form_is_left_to_the_exact_path(old: str, new: str) -> None:
+    layouts = learned_from(SALE)
+    assert reads(layouts, PLAIN)
     assert PLAIN.count(old)
-    assert not takes(layouts, PLAIN.replace(old, new, 1))
+    assert not reads(layouts, PLAIN.replace(old, new, 1))
 
 
 @pytest.mark.parametrize(
@@ -139,12 +140,12 @@ def test_a_record_that_is_not_plain_is_left_to_the_exact_road(old: str, new: str
         ("+01:00", "-23:59"),
     ],
 )
-def test_a_record_that_is_as_plain_is_taken(old: str, new: str) -> None:
-    assert takes(taught(SALE), PLAIN.replace(old, new, 1))
+def test_a_value_of_the_same_form_is_read(old: str, new: str) -> None:
+    assert reads(learned_from(SALE), PLAIN.replace(old, new, 1))
 
 
 @pytest.mark.parametrize(
-    ("text", "taken"),
+    ("text", "is_read"),
     [
         (r"K\u014dhei", True),
         (r"\u014d \ud83d\ude00\" \\ \/ \n\t\u00e9\u0020", True),
@@ -160,18 +161,18 @@ def test_a_record_that_is_as_plain_is_taken(old: str, new: str) -> None:
         ("\\", False),
     ],
 )
-def test_escapes_are_learned_where_they_occur_and_only_harmless_ones(text: str, taken: bool) -> None:
+def test_only_unambiguous_escapes_are_read(text: str, is_read: bool) -> None:
     made = SALE | {"payment_method": "Kart\u0119\n"}
     value = json.dumps(made)
     layouts = Layouts()
-    read_plain(CONTRACTS["pos-transactions"], texts([value] * 300), RULES, layouts)
-    events = read_plain(CONTRACTS["pos-transactions"], texts([value.replace(r"Kart\u0119\n", text)]), RULES, layouts)
-    assert events["payment_method"].to_list() == ([json.loads(f'"{text}"')] if taken else [])
+    parse_fast(CONTRACTS["pos-transactions"], texts([value] * 300), RULES, layouts)
+    events = parse_fast(CONTRACTS["pos-transactions"], texts([value.replace(r"Kart\u0119\n", text)]), RULES, layouts)
+    assert events["payment_method"].to_list() == ([json.loads(f'"{text}"')] if is_read else [])
 
 
-def test_new_fields_of_every_record_are_learned_and_kept() -> None:
+def test_new_fields_of_all_records_are_learned_and_kept() -> None:
     made = SALE | {"gift": True, "points": 12.5, "Note": "it's", "row": 7}
-    events = read_plain(CONTRACTS["pos-transactions"], texts([compact(made)] * 300), RULES, Layouts())
+    events = parse_fast(CONTRACTS["pos-transactions"], texts([compact(made)] * 300), RULES, Layouts())
     assert events["_extra"].unique().to_list() == ['{"gift":true,"points":12.5,"Note":"it\'s","row":7}']
 
 
@@ -179,37 +180,37 @@ def test_new_fields_of_every_record_are_learned_and_kept() -> None:
 def test_new_fields_with_unusual_names_are_not_learned(name: str) -> None:
     layouts = Layouts()
     assert (
-        read_plain(CONTRACTS["pos-transactions"], texts([compact(SALE | {name: 1})] * 300), RULES, layouts).height == 0
+        parse_fast(CONTRACTS["pos-transactions"], texts([compact(SALE | {name: 1})] * 300), RULES, layouts).height == 0
     )
-    assert layouts.screens(CONTRACTS["pos-transactions"], RULES) == []
+    assert layouts.compiled(CONTRACTS["pos-transactions"], RULES) == []
 
 
-def test_nothing_is_learned_from_records_that_break_the_contract() -> None:
+def test_no_layout_is_learned_from_invalid_events() -> None:
     layouts = Layouts()
     assert (
-        read_plain(
+        parse_fast(
             CONTRACTS["pos-transactions"], texts([compact(SALE | {"currency": "YEN"})] * 300), RULES, layouts
         ).height
         == 0
     )
-    assert layouts.screens(CONTRACTS["pos-transactions"], RULES) == []
+    assert layouts.compiled(CONTRACTS["pos-transactions"], RULES) == []
 
 
 def test_a_layout_replaces_those_it_covers_and_at_most_sixteen_are_kept() -> None:
     contract, layouts = CONTRACTS["pos-transactions"], Layouts()
     short = {name: value for name, value in SALE.items() if name != "customer_id"}
     for made in (short, SALE):
-        read_plain(contract, texts([compact(made)] * 300), RULES, layouts)
-    assert len(layouts.screens(contract, RULES)) == 1
+        parse_fast(contract, texts([compact(made)] * 300), RULES, layouts)
+    assert len(layouts.compiled(contract, RULES)) == 1
     rng = random.Random(3)
     for _ in range(40):
         made = dict(rng.sample(list(SALE.items()), len(SALE)))
-        read_plain(contract, texts([compact(made)] * 300), RULES, layouts)
-    assert len(layouts.screens(contract, RULES)) == 16
+        parse_fast(contract, texts([compact(made)] * 300), RULES, layouts)
+    assert len(layouts.compiled(contract, RULES)) == 16
 
 
-def test_amounts_with_more_decimals_are_read_as_the_exact_road_reads_them() -> None:
-    """As floats have them, near ties, with noughts at the end, as text: what is taken is the same."""
+def test_amounts_with_more_decimals_are_equal_on_both_paths() -> None:
+    """Amounts like those of floats, near ties, with trailing zeros, and as text."""
     contract, rng = CONTRACTS["pos-transactions"], random.Random(4)
     line = SALE["items"][0]
 
@@ -226,29 +227,29 @@ def test_amounts_with_more_decimals_are_read_as_the_exact_road_reads_them() -> N
         price = f'"{price}"' if rng.random() < 0.2 else price
         values.append(text.replace('"PRICE"', price).replace('"DISCOUNT"', discount))
     layouts = Layouts()
-    read_plain(contract, texts(values), RULES, layouts)
-    taken = read_plain(contract, texts(values), RULES, layouts)
-    assert taken.height > 1000
+    parse_fast(contract, texts(values), RULES, layouts)
+    events = parse_fast(contract, texts(values), RULES, layouts)
+    assert events.height > 1000
     raw = pa.array([value.encode() for value in values], pa.binary())
-    exact = parse_exactly(contract, raw, taken["row"], RULES)
-    assert exact.events.equals(taken)
-    assert taken["money_rounded"].sum() > 500
-    assert (~taken["money_rounded"]).sum() > 200
+    exact = parse_exactly(contract, raw, events["row"], RULES)
+    assert exact.events.equals(events)
+    assert events["money_rounded"].sum() > 500
+    assert (~events["money_rounded"]).sum() > 200
 
 
-def test_two_ways_to_leave_optional_members_out_become_one_layout() -> None:
-    """Returns name an original, sales a customer: neither sample shows both members, nor a line's discount."""
+def test_samples_without_different_optional_members_become_one_layout() -> None:
+    """Returns have an original, sales a customer: no sample has both members and a discount."""
     contract, layouts = CONTRACTS["pos-transactions"], Layouts()
     bare = [{name: value for name, value in of.items() if name != "discount_amount"} for of in SALE["items"]]
     anonymous = {name: value for name, value in SALE.items() if name != "customer_id"}
     returned = {"original_transaction_id" if name == "customer_id" else name: value for name, value in SALE.items()}
     for made in (anonymous, SALE | {"items": bare}, returned | {"event_type": "return", "items": bare}):
-        assert read_plain(contract, texts([compact(made)] * 300), RULES, layouts).height == 300
-    assert len(layouts.screens(contract, RULES)) == 1
+        assert parse_fast(contract, texts([compact(made)] * 300), RULES, layouts).height == 300
+    assert len(layouts.compiled(contract, RULES)) == 1
 
 
-def test_a_currency_that_is_no_plain_text_has_no_pattern() -> None:
-    contract, layouts = CONTRACTS["pos-transactions"], taught(SALE)
-    layout = layouts.screens(contract, RULES)[0].layout
+def test_a_currency_with_a_quote_has_no_pattern() -> None:
+    contract, layouts = CONTRACTS["pos-transactions"], learned_from(SALE)
+    layout = layouts.compiled(contract, RULES)[0].layout
     assert pattern(contract, ParseRules(currency="J(P.Y"), layout) is not None
     assert pattern(contract, ParseRules(currency='"'), layout) is None

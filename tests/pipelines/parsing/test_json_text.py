@@ -1,4 +1,4 @@
-"""Strict JSON and the equality of R22."""
+"""Strict JSON, the equality of R22, and the event_id of a value."""
 
 import json
 import time
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.parsing.json_text import InvalidJsonError, canonical, compact, read
+from pipelines.parsing.json_text import InvalidJsonError, canonical, compact, event_id_of, read
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"])),
@@ -57,7 +57,7 @@ JSON = st.recursive(
         "\uff11".encode(),
     ],
 )
-def test_what_is_no_json_is_refused(value: bytes) -> None:
+def test_invalid_json_is_refused(value: bytes) -> None:
     with pytest.raises(InvalidJsonError):
         read(value)
 
@@ -68,7 +68,7 @@ def test_valid_json_keeps_number_tokens_order_and_repeated_names() -> None:
     assert compact(tree) == '{"b":[1.50,-0e+1],"a":null,"b":"😀\\u0000\\\\ud800"}'
 
 
-def test_128_levels_are_read_and_129_are_not() -> None:
+def test_values_may_have_128_levels() -> None:
     assert read(b"[" * 128 + b"]" * 128)
     assert read(b'{"a":' * 127 + b'{"b":"' + b"[" * 200 + b'"}' + b"}" * 127)
     for opened, closed in ((b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]")):
@@ -93,8 +93,8 @@ def test_128_levels_are_read_and_129_are_not() -> None:
     ],
     ids=["text", "open text", "quotes", "backslashes", "digits", "exponent", "fraction", "escapes", "space"],
 )
-def test_ten_megabytes_take_a_moment_and_no_more(value: bytes) -> None:
-    """Quadratic would be hours; the bound is loose for slow machines."""
+def test_time_is_linear_in_the_length_of_the_value(value: bytes) -> None:
+    """Quadratic time would be hours. The limit allows for slow machines."""
     started = time.perf_counter()
     try:
         canonical(value)
@@ -121,7 +121,7 @@ def test_ten_megabytes_take_a_moment_and_no_more(value: bytes) -> None:
         (b'{"a":{"x":1,"x":2}}', b'{"a":{"x":1.0,"x":2}}'),
     ],
 )
-def test_these_are_identical(one: bytes, other: bytes) -> None:
+def test_values_that_differ_only_in_form_are_identical(one: bytes, other: bytes) -> None:
     assert canonical(one) == canonical(other)
     assert hash(canonical(one)) == hash(canonical(other))
 
@@ -147,13 +147,13 @@ def test_these_are_identical(one: bytes, other: bytes) -> None:
         (b"1e" + b"9" * 700, b"1e" + b"9" * 699),
     ],
 )
-def test_these_are_not_identical(one: bytes, other: bytes) -> None:
+def test_values_with_other_content_are_not_identical(one: bytes, other: bytes) -> None:
     assert canonical(one) != canonical(other)
 
 
 @settings(max_examples=200, deadline=None)
 @given(JSON)
-def test_any_value_survives_however_it_is_written(value: object) -> None:
+def test_any_way_to_write_a_value_gives_the_same_value(value: object) -> None:
     spellings = [
         json.dumps(value, ensure_ascii=False).encode(),
         json.dumps(value, indent=1, sort_keys=True).encode(),
@@ -161,3 +161,24 @@ def test_any_value_survives_however_it_is_written(value: object) -> None:
     ]
     assert json.loads(spellings[2]) == value
     assert len({canonical(spelling) for spelling in spellings}) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "event_id"),
+    [
+        (b' {"a":1, "event_id" : "E1"}', "E1"),
+        (b'{"event_\\u0069d":"E1"}', "E1"),
+        (b'{"event_id":"E1","a":1,"a":2}', "E1"),
+        (b'{"event_id":"E1","event_id":"E1"}', None),
+        (b'{"event_id":5}', None),
+        (b'{"event_id":null}', None),
+        (b'{"Event_ID":"E1"}', None),
+        (b'{"event_id":"E1"', None),
+        (b'["event_id","E1"]', None),
+        (b"\xff", None),
+        (b"", None),
+        (None, None),
+    ],
+)
+def test_an_event_id_is_read_where_the_object_names_it_once(value: bytes | None, event_id: str | None) -> None:
+    assert event_id_of(value) == event_id

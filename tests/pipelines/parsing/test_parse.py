@@ -1,4 +1,4 @@
-"""Laws of parsing: nothing lost, in order, and the road taken shows nowhere."""
+"""Laws of parsing: no record is lost, order is kept, and both paths give the same rows."""
 
 import logging
 import random
@@ -26,7 +26,7 @@ def rows(count: int) -> pl.Series:
 
 @settings(max_examples=40, deadline=None)
 @given(topic=st.sampled_from(TOPICS), seed=st.integers(0, 2**32), damage=st.sampled_from([0.02, 0.3, 0.9]))
-def test_both_roads_give_what_the_exact_road_gives(topic: str, seed: int, damage: float) -> None:
+def test_parse_gives_what_the_exact_path_gives(topic: str, seed: int, damage: float) -> None:
     values = batch(topic, random.Random(seed), 600, damage)
     parsed = parse(CONTRACTS[topic], pa.array(values, pa.binary()), RULES, Layouts())
     assert differences(CONTRACTS[topic], values, parsed, RULES) == []
@@ -34,7 +34,7 @@ def test_both_roads_give_what_the_exact_road_gives(topic: str, seed: int, damage
 
 @settings(max_examples=200, deadline=None)
 @given(topic=st.sampled_from(TOPICS), values=st.lists(st.none() | st.binary(max_size=40), max_size=5))
-def test_arbitrary_bytes_are_all_rejected_with_reasons(topic: str, values: list[bytes | None]) -> None:
+def test_arbitrary_bytes_are_rejected_with_reasons(topic: str, values: list[bytes | None]) -> None:
     parsed = parse(CONTRACTS[topic], pa.array(values, pa.binary()), RULES, Layouts())
     assert parsed.events.height == 0
     assert parsed.rejects["row"].to_list() == list(range(len(values)))
@@ -43,7 +43,7 @@ def test_arbitrary_bytes_are_all_rejected_with_reasons(topic: str, values: list[
 
 @pytest.mark.parametrize("topic", TOPICS)
 @pytest.mark.parametrize("count", [0, 1, 1000])
-def test_columns_are_those_of_the_contract_however_many_rows(topic: str, count: int) -> None:
+def test_columns_are_those_of_the_contract_for_any_number_of_rows(topic: str, count: int) -> None:
     contract = CONTRACTS[topic]
     values = batch(topic, random.Random(2), count, 0.0)
     parsed = parse(contract, pa.array(values, pa.binary()), RULES, Layouts())
@@ -56,7 +56,7 @@ def test_columns_are_those_of_the_contract_however_many_rows(topic: str, count: 
     assert parsed.events.height + parsed.rejects.height == count
 
 
-def test_bad_bytes_change_no_neighbours_fate_and_stop_no_road(caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_values_affect_neither_other_values_nor_the_fast_path(caplog: pytest.LogCaptureFixture) -> None:
     contract = CONTRACTS["cinema-sales"]
     good = batch("cinema-sales", random.Random(4), 1000, 0.0)
     bad = [b"\xff", None, b"", b"\xed\xa0\x80", b"{" * 500, b"\x00", b'"\\ud800"', b"9" * 100_000]
@@ -66,22 +66,22 @@ def test_bad_bytes_change_no_neighbours_fate_and_stop_no_road(caplog: pytest.Log
     alone = parse(contract, pa.array(good, pa.binary()), RULES, layouts)
     assert parsed.rejects["row"].to_list() == list(range(1, 2000, 2))
     assert parsed.events.drop("row").equals(alone.events.drop("row"))
-    assert layouts.screens(contract, RULES)[0].hits > 0
+    assert layouts.compiled(contract, RULES)[0].hits > 0
     assert caplog.records == []
 
 
-def test_a_fast_road_that_breaks_costs_time_and_no_record(
+def test_no_record_is_lost_when_the_fast_path_fails(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(*_: object) -> pl.DataFrame:
-        raise duckdb.Error("out of order")
+    def failing(*_: object) -> pl.DataFrame:
+        raise duckdb.Error("not available")
 
-    monkeypatch.setattr(parse_module, "read_plain", broken)
+    monkeypatch.setattr(parse_module, "parse_fast", failing)
     values = batch("cinema-sales", random.Random(5), 500, 0.3)
     with caplog.at_level(logging.WARNING):
         parsed = parse(CONTRACTS["cinema-sales"], pa.array(values, pa.binary()), RULES, Layouts())
     assert differences(CONTRACTS["cinema-sales"], values, parsed, RULES) == []
-    assert "cinema-sales: the fast road failed" in caplog.text
+    assert "cinema-sales: the fast path failed" in caplog.text
 
 
 def test_a_slice_of_a_batch_is_read_like_the_batch() -> None:
@@ -92,7 +92,7 @@ def test_a_slice_of_a_batch_is_read_like_the_batch() -> None:
     assert part.events.equals(expected.with_columns(pl.col("row").cast(pl.UInt32)))
 
 
-def test_threads_share_what_they_learn() -> None:
+def test_threads_can_share_layouts() -> None:
     contract, layouts = CONTRACTS["pos-transactions"], Layouts()
     batches = [batch("pos-transactions", random.Random(seed), 1500, 0.3) for seed in range(8)]
     with ThreadPoolExecutor(4) as pool:

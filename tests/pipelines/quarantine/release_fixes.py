@@ -1,4 +1,4 @@
-"""Fixes for quarantined records, as somebody might write them."""
+"""Fixes for quarantined records, as a user writes them."""
 
 import json
 

@@ -16,7 +16,7 @@ from tests.pipelines.small_home import DAY, TOPIC, movement, run_layers, send
 
 @pytest.fixture
 def lake(tmp_path: Path, without_settings: None) -> Iterator[Lake]:
-    """Two records of one rule, one of two rules, one that is not UTF-8; of two topics and two days."""
+    """Two records break one rule, one breaks two, one is not UTF-8; two topics and two days."""
     send(tmp_path, [movement(0), movement(1, warehouse_id=...), movement(2, warehouse_id=..., quantity="3")])
     send(tmp_path, [movement(3, warehouse_id=...)], partition=2, at=DAY + timedelta(days=1), headers=[("a", b"\xff")])
     send(tmp_path, [b"\xff"], topic="cinema-sales", partition=0)
@@ -25,7 +25,7 @@ def lake(tmp_path: Path, without_settings: None) -> Iterator[Lake]:
         yield opened
 
 
-def places(lake: Lake, wanted: QuarantineFilter) -> list[tuple[str, int, int]]:
+def refs(lake: Lake, wanted: QuarantineFilter) -> list[tuple[str, int, int]]:
     return [(record.topic, record.partition, record.offset) for record in full_records(lake, wanted)[0]]
 
 
@@ -56,13 +56,13 @@ def test_records_are_counted_by_topic_and_rule_with_the_first_as_sample(lake: La
         (QuarantineFilter(TOPIC, until=DAY + timedelta(minutes=2)), [(TOPIC, 1, 1)]),
     ],
 )
-def test_records_are_found_by_topic_rule_time_and_place(
+def test_records_are_selected_by_topic_rule_time_and_ref(
     wanted: QuarantineFilter, found: list[tuple[str, int, int]], lake: Lake
 ) -> None:
-    assert places(lake, wanted) == found
+    assert refs(lake, wanted) == found
 
 
-def test_a_record_is_shown_whole_and_bytes_that_are_no_text_survive(lake: Lake) -> None:
+def test_a_record_is_returned_in_full_and_bytes_as_base64(lake: Lake) -> None:
     records, count = full_records(lake, QuarantineFilter(places=[(0, 0), (2, 0)]))
     assert count == 2
     binary, other = (record.to_dict() for record in records)
@@ -72,12 +72,12 @@ def test_a_record_is_shown_whole_and_bytes_that_are_no_text_survive(lake: Lake) 
     assert (other["key"], other["reasons"], other["event_id"]) == ("P1", ["missing:warehouse_id"], "e3")
 
 
-def test_a_limit_cuts_what_is_shown_and_not_the_count(lake: Lake) -> None:
+def test_a_limit_does_not_change_the_count(lake: Lake) -> None:
     records, count = full_records(lake, QuarantineFilter(), 2)
     assert (len(records), count) == (2, 4)
 
 
-def test_places_and_times_are_read_as_people_write_them() -> None:
+def test_refs_and_times_of_options_are_parsed() -> None:
     assert parse_record_ref("-1/5") == (-1, 5)
     assert parse_moment("--since", "2026-01-31") == datetime(2026, 1, 31, tzinfo=UTC)
     assert parse_moment("--since", "2026-01-31T02:00+02:00") == datetime(2026, 1, 31, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""What happens to fields that no contract knows, under each policy (R29)."""
+"""Fields that the contract does not have, under each drift policy (R29)."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ def drift(policy: str) -> dict[str, Any]:
 
 
 def frozen(home: Path, *more: dict[str, Any]) -> None:
-    """Bronze holds four records; silver stopped before the batch in which the third has a field of its own."""
+    """Bronze has four records. Silver stopped before the batch whose second record has an unknown field."""
     send(home, [movement(0)])
     run_layers(home, **drift("freeze"))
     send(home, [movement(1), movement(2, colour="red"), movement(3), *more])
@@ -30,7 +30,7 @@ def failed(home: Path) -> list[str]:
     return [check.name for check in verify(load_settings(home=home), rebuild=True) if not check.ok]
 
 
-def test_a_frozen_topic_keeps_what_it_has_and_is_equal_to_its_rebuild(tmp_path: Path) -> None:
+def test_a_frozen_topic_keeps_its_rows_and_equals_its_rebuild(tmp_path: Path) -> None:
     frozen(tmp_path)
     settings = load_settings(home=tmp_path)
     assert rows(settings, "bronze.inventory_updates").height == 4
@@ -41,9 +41,7 @@ def test_a_frozen_topic_keeps_what_it_has_and_is_equal_to_its_rebuild(tmp_path: 
 @pytest.mark.parametrize(
     ("policy", "accepted"), [("evolve", ["e0", "e1", "e2", "e3"]), ("quarantine", ["e0", "e1", "e3"])]
 )
-def test_a_frozen_topic_goes_on_by_the_policy_that_the_message_names(
-    tmp_path: Path, policy: str, accepted: list[str]
-) -> None:
+def test_a_frozen_topic_continues_under_another_policy(tmp_path: Path, policy: str, accepted: list[str]) -> None:
     frozen(tmp_path)
     run_layers(tmp_path, **drift(policy))
     settings = load_settings(home=tmp_path)
@@ -52,7 +50,7 @@ def test_a_frozen_topic_goes_on_by_the_policy_that_the_message_names(
     assert failed(tmp_path) == []
 
 
-def test_durations_that_change_with_the_thaw_hold_from_the_next_batch_on(tmp_path: Path) -> None:
+def test_only_drift_changes_for_batches_already_in_bronze(tmp_path: Path) -> None:
     frozen(tmp_path, movement(1, event_id="then"))
     strict = {"out_of_orderness": "0s", "allowed_lateness": "0s"}
     changed = {"topics": {TOPIC: TopicSettings.model_validate({"drift": "evolve", **strict})}}
@@ -64,7 +62,7 @@ def test_durations_that_change_with_the_thaw_hold_from_the_next_batch_on(tmp_pat
     assert failed(tmp_path) == []
 
 
-_OURS = (
+_INTERNAL_NAMES = (
     "row",
     "batch_id",
     "money_rounded",
@@ -76,18 +74,18 @@ _OURS = (
     "value",
     "event_time_day",
 )
-_OF_LINES = ("line_number", "product_id", "quantity", "unit_price", "discount_amount")
+_LINE_NAMES = ("line_number", "product_id", "quantity", "unit_price", "discount_amount")
 
 
-def test_a_new_field_may_have_any_name_that_we_use_ourselves(tmp_path: Path) -> None:
-    names = (*_OURS, *_OF_LINES, "select", "items_x")
+def test_a_new_field_may_have_any_internal_name(tmp_path: Path) -> None:
+    names = (*_INTERNAL_NAMES, *_LINE_NAMES, "select", "items_x")
     values = [{**sale(0, "1.5", DAY), **{name: f"its {name}" for name in names}}, sale(1, "2.5", DAY)]
     send(tmp_path, values, topic="pos-transactions")
     run_layers(tmp_path, gold=True)
     first, second = rows(load_settings(home=tmp_path), "silver.pos_transactions").sort("event_id").to_dicts()
-    with_columns = set(names) - {"event_time_day"}
-    assert {name: first[name] for name in with_columns} == {name: f"its {name}" for name in with_columns}
-    assert {second[name] for name in with_columns} == {None}
+    columns = set(names) - {"event_time_day"}
+    assert {name: first[name] for name in columns} == {name: f"its {name}" for name in columns}
+    assert {second[name] for name in columns} == {None}
     assert "its event_time_day" in first["_extra"]
     lines = rows(load_settings(home=tmp_path), "silver.pos_items").sort("event_id")
     assert lines.select("product_id", "quantity").rows() == [("P1", 1)] * 2

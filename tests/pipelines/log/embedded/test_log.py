@@ -1,4 +1,4 @@
-"""What only the embedded log has: its file, its failures, retention. What holds for every log: test_every_log.py."""
+"""What only the embedded log has: its file, its failures, truncation. test_every_log.py tests what all logs share."""
 
 import os
 import signal
@@ -23,6 +23,7 @@ from pipelines.log.embedded import tables as embedded_tables
 from pipelines.log.embedded.log import EmbeddedLog
 from pipelines.log.embedded.sqlite import Database
 from pipelines.log.interface import OUTGOING
+from tests.pipelines.embedded_admin import apply_retention, delete_topic
 
 Sent = Callable[..., pa.Table]
 START = {0: 0, 1: 0, 2: 0, 3: 0}
@@ -37,21 +38,21 @@ def log(tmp_path: Path) -> Iterator[EmbeddedLog]:
     opened.close()
 
 
-def test_reading_makes_no_file_and_says_what_does(log: EmbeddedLog) -> None:
-    for ask in (lambda: log.identity, lambda: log.topic_state("t"), lambda: log.poll("t", START, 1)):
+def test_reading_creates_no_file_and_names_the_command_that_does(log: EmbeddedLog) -> None:
+    for request in (lambda: log.identity, lambda: log.topic_state("t"), lambda: log.poll("t", START, 1)):
         with pytest.raises(LogUnavailableError, match=r"no log at .*log\.db yet: `animeverse produce`"):
-            ask()
+            request()
     assert not log.path.parent.exists()
 
 
-def test_a_new_log_leaves_no_other_file_in_its_folder(log: EmbeddedLog, sent: Sent) -> None:
+def test_creating_a_log_leaves_no_other_file_in_its_folder(log: EmbeddedLog, sent: Sent) -> None:
     log.append("t", sent([b"v"]))
     log.close()
     assert [path.name for path in log.path.parent.iterdir()] == ["log.db"]
 
 
-def test_whoever_polls_at_the_end_again_sees_what_came_and_what_went(log: EmbeddedLog, sent: Sent) -> None:
-    """A look at a file that nobody wrote to asks nothing: own commits and those of others must show all the same."""
+def test_a_repeated_poll_at_the_end_sees_new_records_and_deleted_topics(log: EmbeddedLog, sent: Sent) -> None:
+    """A poll of an unchanged file runs no query, so it must notice commits of its own and other connections."""
     log.ensure_topics(["t", "other"], partitions=1)
     with closing(EmbeddedLog(log.path, clock=lambda: NOW)) as another:
         for writer, end in ((log, 1), (another, 2), (log, 3), (another, 4)):
@@ -63,15 +64,15 @@ def test_whoever_polls_at_the_end_again_sees_what_came_and_what_went(log: Embedd
             assert log.poll("t", {0: end}, 9).records.num_rows == 0
             assert log.poll("t", {0: end - 1}, 9).records.num_rows == 1
         assert log.poll("t", {0: 4}, 9).records.num_rows == 0
-        another.apply_retention("t", max_bytes=0, now=NOW)
+        apply_retention(log.path, "t", max_bytes=0, now=NOW)
         with pytest.raises(LogIdentityError):
             log.poll("t", {0: 0}, 9)
         assert log.poll("t", {0: 4}, 9).records.num_rows == 0
-        another.delete_topic("t")
+        delete_topic(log.path, "t")
         with pytest.raises(LogRefusedError):
             log.poll("t", {0: 4}, 9)
     assert log.poll("other", {0: 0}, 9).records.num_rows == 0
-    log.delete_topic("other")
+    delete_topic(log.path, "other")
     with pytest.raises(LogRefusedError):
         log.poll("other", {0: 0}, 9)
 
@@ -89,9 +90,9 @@ def test_whoever_polls_at_the_end_again_sees_what_came_and_what_went(log: Embedd
         max_size=30,
     )
 )
-def test_any_record_comes_back_to_the_last_bit(log: EmbeddedLog, records) -> None:
-    keys, values, headers, stamps = map(list, zip(*records, strict=True))
-    times = pa.array(stamps, OUTGOING.field("timestamp").type)
+def test_any_record_is_read_exactly_as_it_was_written(log: EmbeddedLog, records) -> None:
+    keys, values, headers, micros = map(list, zip(*records, strict=True))
+    times = pa.array(micros, OUTGOING.field("timestamp").type)
     columns = [pa.array([2] * len(records), pa.int32()), times, pa.array(keys, pa.binary())]
     columns += [pa.array(headers, OUTGOING.field("headers").type), pa.array(values, pa.binary())]
     log.ensure_topics(["t"])
@@ -125,44 +126,46 @@ def test_a_poll_of_large_records_ends_early_and_loses_none(log, sent: Sent, monk
 
 
 def test_a_record_over_the_limit_is_refused_by_number(log, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "MOST_RECORD_BYTES", 1000)
+    monkeypatch.setattr(embedded, "MAX_RECORD_BYTES", 1000)
     log.ensure_topics(["t"])
-    with pytest.raises(LogRefusedError, match="record 1 for topic t has 1,001 bytes, the most is 1,000"):
+    with pytest.raises(LogRefusedError, match="record 1 for topic t has 1,001 bytes, the maximum is 1,000"):
         log.append("t", sent([b"a", b"x" * 1001]))
     assert sum(log.topic_state("t").end_offsets.values()) == 0
 
 
-def test_retention_by_age_takes_what_is_older_up_to_the_first_that_is_not(log: EmbeddedLog, sent: Sent) -> None:
+def test_reading_continues_after_retention_by_age(log: EmbeddedLog, sent: Sent) -> None:
     ages = [50, 40, 30, 20, 45, 10]
     stamps = [NOW - timedelta(hours=age) for age in ages]
     log.append("t", sent([b"v"] * 6, partition=[0] * 6, timestamp=stamps))
-    assert log.apply_retention("t", max_age=timedelta(hours=30), now=NOW) == 2  # 30 h is not older than 30 h
+    assert apply_retention(log.path, "t", max_age=timedelta(hours=30), now=NOW) == 2  # 30 h is not older than 30 h
     assert log.topic_state("t").first_offsets[0] == 2
-    assert log.apply_retention("t", max_age=timedelta(hours=30), now=NOW) == 0
-    assert log.apply_retention("t", max_age=timedelta(hours=1), now=NOW) == 4
+    assert apply_retention(log.path, "t", max_age=timedelta(hours=30), now=NOW) == 0
+    assert apply_retention(log.path, "t", max_age=timedelta(hours=1), now=NOW) == 4
     state = log.topic_state("t")
     assert state.first_offsets[0] == state.end_offsets[0] == 6
     log.append("t", sent([b"v"], partition=[0]))
     assert log.poll("t", {0: 6}, 9).records["offset"].to_pylist() == [6]
 
 
-def test_retention_by_bytes_keeps_the_newest_of_each_partition(log: EmbeddedLog, sent: Sent) -> None:
+def test_first_offsets_follow_retention_by_bytes(log: EmbeddedLog, sent: Sent) -> None:
     count = 25_000
     log.append("t", sent([b"12345678"] * count, key=[b"ab"] * count, partition=[n % 2 for n in range(count)]))
-    assert log.apply_retention("t", max_bytes=1000, now=NOW) == count - 200
+    assert apply_retention(log.path, "t", max_bytes=1000, now=NOW) == count - 200
     assert log.topic_state("t").first_offsets == {0: count // 2 - 100, 1: count // 2 - 100, 2: 0, 3: 0}
 
 
-def test_an_input_output_error_on_a_full_disk_is_told_as_a_full_disk(
+def test_an_input_output_error_on_a_full_disk_is_reported_as_a_full_disk(
     log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which is what SQLite calls it where its shared memory cannot grow."""
-    for blocks, said in ((1_000, "check the disk"), (0, "no space left for the log")):
-        monkeypatch.setattr(sqlite.os, "statvfs", lambda _, left=blocks: SimpleNamespace(f_bavail=left, f_frsize=4096))
-        assert said in str(sqlite._translated(log.path, "[SQLite] disk I/O error"))
+    """SQLite reports an I/O error when its shared memory cannot grow."""
+    for blocks, expected in ((1_000, "check the disk"), (0, "no space left for the log")):
+        monkeypatch.setattr(sqlite.os, "statvfs", lambda _, free=blocks: SimpleNamespace(f_bavail=free, f_frsize=4096))
+        assert expected in str(sqlite.translated_error(log.path, "[SQLite] disk I/O error"))
 
 
-def test_a_full_disk_is_told_with_what_is_in_the_log_and_the_log_goes_on(log: EmbeddedLog, sent: Sent) -> None:
+def test_a_full_disk_is_reported_with_the_written_records_and_the_log_stays_usable(
+    log: EmbeddedLog, sent: Sent
+) -> None:
     log.append("t", sent([b"before"], partition=[0]))
     database = log._open()
     pages = database.rows("pragma page_count")[0][0]
@@ -176,8 +179,8 @@ def test_a_full_disk_is_told_with_what_is_in_the_log_and_the_log_goes_on(log: Em
     assert log.topic_state("t").end_offsets[1] == 50_000
 
 
-def test_a_log_that_another_process_has_locked_is_told(log, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "PATIENCE", 0.3)
+def test_a_log_that_another_process_has_locked_is_unavailable(log, sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "LOCK_TIMEOUT", 0.3)
     log.ensure_topics(["t"])
     with closing(Database(log.path)) as other, other.transaction(write=True):
         with pytest.raises(LogUnavailableError, match="locked by another process"):
@@ -186,7 +189,7 @@ def test_a_log_that_another_process_has_locked_is_told(log, sent: Sent, monkeypa
     assert log.append("t", sent([b"v"])) == 1
 
 
-def test_a_folder_that_cannot_be_made_is_told_with_its_path(tmp_path: Path, sent: Sent) -> None:
+def test_a_folder_that_cannot_be_created_is_reported_with_its_path(tmp_path: Path, sent: Sent) -> None:
     (tmp_path / "file").write_text("no folder")
     log = EmbeddedLog(tmp_path / "file" / "log.db")
     with pytest.raises(StoreUnavailableError, match=r"file/log\.db"):
@@ -194,7 +197,7 @@ def test_a_folder_that_cannot_be_made_is_told_with_its_path(tmp_path: Path, sent
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database, but long enough to have a header of hundred bytes" * 3])
-def test_a_file_that_is_no_log_is_refused_and_left_as_it_is(tmp_path: Path, sent: Sent, content: bytes) -> None:
+def test_a_file_that_is_no_log_is_refused_and_unchanged(tmp_path: Path, sent: Sent, content: bytes) -> None:
     path = tmp_path / "log.db"
     path.write_bytes(content)
     with pytest.raises(LogRefusedError, match=r"log\.db"):
@@ -210,7 +213,7 @@ def test_a_log_of_another_format_is_refused(log: EmbeddedLog, monkeypatch: pytes
         _ = log.identity
 
 
-def test_a_log_that_was_deleted_is_not_written_to_any_more(log: EmbeddedLog, sent: Sent) -> None:
+def test_a_deleted_log_is_replaced_by_a_new_one(log: EmbeddedLog, sent: Sent) -> None:
     log.append("t", sent([b"old"]))
     before = log.identity
     for path in log.path.parent.iterdir():
@@ -222,20 +225,20 @@ def test_a_log_that_was_deleted_is_not_written_to_any_more(log: EmbeddedLog, sen
     assert log.poll("t", START, 9).records["value"].to_pylist() == [b"new"]
 
 
-def test_many_processes_may_make_the_log_at_once(tmp_path: Path) -> None:
+def test_several_processes_can_create_the_log_at_the_same_time(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from pipelines.log.embedded.log import EmbeddedLog;"
         "log = EmbeddedLog(Path(sys.argv[1])); log.ensure_topics(['a', 'b']); print(log.identity); log.close()"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "log.db")]
-    makers = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    identities = {maker.communicate(timeout=60)[0] for maker in makers}
-    assert len(identities) == 1 and all(maker.returncode == 0 for maker in makers)
+    creators = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    identities = {creator.communicate(timeout=60)[0] for creator in creators}
+    assert len(identities) == 1 and all(creator.returncode == 0 for creator in creators)
     assert [path.name for path in tmp_path.iterdir()] == ["log.db"]
 
 
-def test_closing_one_connection_leaves_the_locks_of_another(tmp_path: Path, sent: Sent) -> None:
-    """Else another process would take the write-ahead log away, and with it what this one writes next."""
+def test_closing_one_connection_keeps_the_locks_of_another(tmp_path: Path, sent: Sent) -> None:
+    """Without them another process would delete the write-ahead log and with it later writes of this process."""
     kept, closed = EmbeddedLog(tmp_path / "log.db"), EmbeddedLog(tmp_path / "log.db")
     kept.append("t", sent([b"1"], partition=[0]))
     closed.poll("t", START, 1)
@@ -252,12 +255,13 @@ def test_closing_one_connection_leaves_the_locks_of_another(tmp_path: Path, sent
 
 
 def test_a_poll_sees_one_state_while_others_write(tmp_path: Path) -> None:
-    """Every batch has one record a partition, so a poll that saw half a batch would end unevenly."""
+    """Every batch has one record per partition, so a poll of half a batch would show by unequal positions."""
     script = """
 import sys, pyarrow as pa
 from pathlib import Path
 from pipelines.log.embedded.log import EmbeddedLog
 from pipelines.log.interface import OUTGOING
+from tests.pipelines.embedded_admin import apply_retention, delete_topic
 arrays = [pa.nulls(4, field.type) for field in OUTGOING]
 arrays[0] = pa.array([0, 1, 2, 3], pa.int32())
 log = EmbeddedLog(Path(sys.argv[1]))

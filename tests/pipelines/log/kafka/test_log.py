@@ -1,4 +1,4 @@
-"""What only a broker has: transactions, sizes, absence and return. The suite for every log is in test_every_log.py."""
+"""What only a broker has: transactions, sizes, absence and return. test_every_log.py tests what all logs share."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ START = {0: 0, 1: 0, 2: 0, 3: 0}
 
 @pytest.fixture
 def opened() -> Iterator[Callable[..., Log]]:
-    """Opens logs that are closed after the test."""
+    """Return a function that opens logs; they are closed after the test."""
     logs: list[Log] = []
 
     def open_(url: str, kafka: dict[str, str] | None = None, prefix: str = "") -> Log:
@@ -46,7 +46,7 @@ def _transactional(url: str, prefix: str) -> Producer:
 
 
 @pytest.mark.broker
-def test_only_committed_records_are_read_and_markers_are_holes_in_the_offsets(
+def test_only_committed_records_are_read_and_transaction_markers_are_skipped(
     kafka_url: str, topic_prefix: str, opened
 ) -> None:
     log = opened(kafka_url, prefix=topic_prefix)
@@ -70,7 +70,7 @@ def test_only_committed_records_are_read_and_markers_are_holes_in_the_offsets(
 
 
 @pytest.mark.broker
-def test_an_open_transaction_hides_what_follows_until_it_ends(kafka_url: str, topic_prefix: str, opened) -> None:
+def test_records_after_an_open_transaction_are_hidden_until_it_ends(kafka_url: str, topic_prefix: str, opened) -> None:
     log = opened(kafka_url, prefix=topic_prefix)
     log.ensure_topics(["t"], partitions=1)
     producer = _transactional(kafka_url, topic_prefix)
@@ -85,7 +85,9 @@ def test_an_open_transaction_hides_what_follows_until_it_ends(kafka_url: str, to
 
 
 @pytest.mark.broker
-def test_ten_megabytes_pass_where_the_settings_let_them(kafka_url: str, topic_prefix: str, opened, sent: Sent) -> None:
+def test_a_record_of_ten_megabytes_is_sent_if_the_settings_allow_it(
+    kafka_url: str, topic_prefix: str, opened, sent: Sent
+) -> None:
     admin = AdminClient({"bootstrap.servers": kafka_url.removeprefix("kafka://"), "log_level": 0})
     large = {"max.message.bytes": "20000000"}
     for future in admin.create_topics([NewTopic(f"{topic_prefix}t", num_partitions=4, config=large)]).values():
@@ -119,9 +121,9 @@ def test_a_record_that_the_broker_refuses_is_named_with_the_reason(kafka_url, to
     assert log.poll("t", {0: 0}, 10).records["value"].to_pylist() == [b"before", b"first", b"after"]
 
 
-def test_a_record_that_is_not_even_taken_is_named_and_the_ones_before_it_stay(mock_broker, topic_prefix, opened, sent):
+def test_a_record_that_the_client_refuses_is_named_and_earlier_ones_stay(mock_broker, topic_prefix, opened, sent):
     log = opened(mock_broker, prefix=topic_prefix)
-    values = [b"x" * 10] * 3 + [b"x" * 999_990] + [b"y"]  # with what is around it, it is over the limit
+    values = [b"x" * 10] * 3 + [b"x" * 999_990] + [b"y"]  # with its overhead it exceeds the limit
     with pytest.raises(LogRefusedError, match=r"record 3 .*too large.*3 of 5 records were acknowledged, 1 failed"):
         log.append("t", sent(values, partition=[1] * 5))
     assert log.topic_state("t").end_offsets[1] == 3
@@ -138,7 +140,7 @@ def test_an_absent_broker_is_named_within_ten_seconds(opened, sent: Sent) -> Non
 
 @pytest.mark.broker
 @pytest.mark.slow
-def test_a_broker_that_comes_back_is_used_again_with_nothing_lost(
+def test_a_log_continues_without_loss_when_its_broker_returns(
     own_broker, opened, sent: Sent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = opened(own_broker.url)
@@ -146,7 +148,7 @@ def test_a_broker_that_comes_back_is_used_again_with_nothing_lost(
     positions = log.poll("t", START, 400).next_offsets
     own_broker.kill()
     with monkeypatch.context() as patched:
-        patched.setattr(kafka_client, "PATIENCE", 1.5)
+        patched.setattr(kafka_client, "REQUEST_TIMEOUT", 1.5)
         for call in (
             lambda: log.topic_state("t"),
             lambda: log.append("t", sent([b"v"])),
@@ -166,7 +168,7 @@ def test_a_broker_that_comes_back_is_used_again_with_nothing_lost(
 def test_a_waiting_poll_notices_that_the_broker_is_gone(
     own_broker, opened, sent: Sent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kafka_client, "PATIENCE", 4.0)
+    monkeypatch.setattr(kafka_client, "REQUEST_TIMEOUT", 4.0)
     log = opened(own_broker.url)
     log.append("t", sent([b"v"], partition=[0]))
     end = log.poll("t", START, 10).next_offsets
@@ -175,7 +177,7 @@ def test_a_waiting_poll_notices_that_the_broker_is_gone(
         log.poll("t", end, 10, wait=60.0)
 
 
-def test_a_setting_that_librdkafka_does_not_know_is_named(opened) -> None:
+def test_an_unknown_kafka_setting_is_named(opened) -> None:
     with pytest.raises(SettingsError, match=r"no\.such\.thing"):
         _ = opened("kafka://127.0.0.1:1", {"no.such.thing": "1"}).identity
     with pytest.raises(SettingsError, match=r"message\.max\.bytes"):
@@ -192,14 +194,14 @@ def test_nothing_is_ever_committed_to_a_consumer_group(mock_broker: str, topic_p
 
 
 class _Message:
-    """What confluent-kafka gives for a record of which a header's name is not UTF-8: `headers` raises SystemError."""
+    """A message of confluent-kafka. If a header's name is not UTF-8, `headers` raises SystemError."""
 
-    def __init__(self, offset: int, headers: Any, stamp: int = 1_700_000_000_123) -> None:
-        self._offset, self._headers, self._stamp = offset, headers, stamp
+    def __init__(self, offset: int, headers: Any, millis: int = 1_700_000_000_123) -> None:
+        self._offset, self._headers, self._millis = offset, headers, millis
 
     def headers(self) -> Any:
         if self._headers is SystemError:
-            self._headers = "never to be seen"
+            self._headers = "a second call crashes the process"
             raise SystemError("<method 'headers'> returned a result with an exception set")
         return self._headers
 
@@ -207,7 +209,7 @@ class _Message:
         return self._offset
 
     def timestamp(self) -> tuple[int, int]:
-        return (self._offset, self._stamp)  # the kind 0 is TIMESTAMP_NOT_AVAILABLE
+        return (self._offset, self._millis)  # kind 0 is TIMESTAMP_NOT_AVAILABLE
 
     def key(self) -> bytes | None:
         return None
@@ -215,7 +217,7 @@ class _Message:
     value = key
 
 
-def test_headers_that_the_client_cannot_read_stop_nothing_and_leave_a_mark() -> None:
+def test_headers_that_the_client_cannot_read_are_replaced_by_a_marker() -> None:
     messages = [_Message(0, None), _Message(1, SystemError), _Message(2, [("ok", b"")])]
     found = as_records(3, messages).to_pylist()
     assert [row["headers"] for row in found] == [
@@ -225,12 +227,12 @@ def test_headers_that_the_client_cannot_read_stop_nothing_and_leave_a_mark() -> 
     ]
 
 
-def test_a_record_without_a_timestamp_has_none() -> None:
+def test_a_record_without_a_timestamp_gets_null() -> None:
     found = as_records(3, [_Message(0, None), _Message(1, None)])["timestamp"].to_pylist()
     assert found == [None, datetime(2023, 11, 14, 22, 13, 20, 123000, UTC)]
 
 
-def test_a_timestamp_that_no_calendar_reads_counts_as_none() -> None:
-    stamps = [-1, 253_402_300_799_999, 253_402_300_800_000, 2**63 - 1]
-    found = as_records(3, [_Message(1, None, stamp) for stamp in stamps])["timestamp"].cast("int64").to_pylist()
+def test_a_timestamp_outside_the_calendar_is_null() -> None:
+    millis = [-1, 253_402_300_799_999, 253_402_300_800_000, 2**63 - 1]
+    found = as_records(3, [_Message(1, None, value) for value in millis])["timestamp"].cast("int64").to_pylist()
     assert found == [None, 253_402_300_799_999_000, None, None]

@@ -1,4 +1,4 @@
-"""Urls, and what importing costs."""
+"""URLs of logs, and the libraries that opening a log imports."""
 
 import subprocess
 import sys
@@ -8,14 +8,13 @@ import pytest
 
 from pipelines.errors import SettingsError
 from pipelines.log.embedded.log import EmbeddedLog
-from pipelines.log.fairness import in_turn, shares
 from pipelines.log.kafka.log import KafkaLog
 from pipelines.log.open import open_log
 
 ROOT = Path(__file__).parents[3]
 
 
-def test_sqlite_urls_are_read_as_sqlalchemy_writes_them() -> None:
+def test_sqlite_urls_have_the_form_of_sqlalchemy() -> None:
     relative, absolute = open_log("sqlite:///some/log.db"), open_log("sqlite:////some/log with %20.db")
     assert isinstance(relative, EmbeddedLog) and relative.path == Path("some/log.db")
     assert isinstance(absolute, EmbeddedLog) and absolute.path == Path("/some/log with %20.db")
@@ -49,40 +48,21 @@ def test_kafka_urls_name_one_or_more_brokers(url: str) -> None:
         "redpanda://localhost:9092",
     ],
 )
-def test_any_other_url_is_refused_with_what_was_expected(url: str) -> None:
+def test_any_other_url_is_refused_with_the_expected_form(url: str) -> None:
     with pytest.raises(SettingsError, match=r"expected ANIMEVERSE_LOG_URL to be kafka://host:port"):
         open_log(url)
 
 
-def test_a_password_in_a_url_is_not_repeated() -> None:
+def test_an_error_does_not_repeat_the_password_of_a_url() -> None:
     with pytest.raises(SettingsError) as caught:
         open_log("kafka://user:secret@localhost:9092")
     assert "secret" not in str(caught.value) and "ANIMEVERSE_KAFKA_SASL" in str(caught.value)
 
 
-def test_the_embedded_log_pays_for_no_kafka_and_no_second_sqlite(tmp_path: Path) -> None:
+def test_opening_the_embedded_log_imports_no_kafka_client_and_no_second_sqlite(tmp_path: Path) -> None:
     script = (
         f"import sys; from pipelines.log.open import open_log; log = open_log('sqlite:///{tmp_path}/log.db');"
         "log.ensure_topics(['t']); log.close();"
         "assert not {'confluent_kafka', 'sqlite3', 'adbc_driver_manager.dbapi'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
-
-
-@pytest.mark.parametrize(
-    ("available", "most", "taken"),
-    [
-        ({0: 100, 1: 100}, 10, {0: 5, 1: 5}),
-        ({0: 100, 1: 2, 2: 100}, 11, {1: 2, 0: 5, 2: 4}),
-        ({0: 1, 1: 1}, 10, {0: 1, 1: 1}),
-        ({0: 0, 1: 7}, 5, {1: 5}),
-        ({2: 9, 0: 9, 1: 9}, 2, {2: 1, 0: 1, 1: 0}),
-        ({}, 5, {}),
-    ],
-)
-def test_shares_are_equal_and_what_one_cannot_use_goes_to_the_others(available, most, taken) -> None:
-    assert shares(available, most) == taken
-
-
-def test_the_turn_moves_on_with_every_record_read() -> None:
-    assert [in_turn({0: n, 1: 0, 2: 0})[0] for n in range(4)] == [0, 1, 2, 0]
