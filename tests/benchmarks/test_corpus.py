@@ -15,6 +15,7 @@ from pipelines.clock import utc_now
 from pipelines.config.settings import load_settings
 from pipelines.microbatch.loop import run
 from pipelines.microbatch.report import LAYERS
+from tests.empty_warehouse import copy_empty_warehouse
 from warehouse.writer import Warehouse
 
 pytestmark = pytest.mark.usefixtures("without_settings")
@@ -49,6 +50,7 @@ def test_the_score_accepts_the_pipeline_and_rejects_a_wrong_truth(tmp_path: Path
     with log_of("embedded", tmp_path) as target:
         _, score_home = fill_sales(target, 2_000)
         settings = load_settings(home=tmp_path / "home", log_url=target.url)
+        copy_empty_warehouse(settings.published_path.parent)
         gold = Warehouse(settings.published_path.parent)
         report = run(
             settings, LAYERS, follow=False, gold=gold, clock=utc_now, progress=lambda _: None, stop=threading.Event()
