@@ -2,7 +2,7 @@
 
 A check's header says how bad it is: `-- fail: a customer has one current version` stops the refresh before it is
 committed, `-- warn: ...` is counted in `ops.gold_rule_counts`. What costs by history reads `changed.<model>` (the
-rows this refresh wrote) or `touched.<dimension>` (the keys it touched) instead of the whole table.
+rows this refresh wrote) or `affected.<dimension>` (the keys it touched) instead of the whole table.
 """
 
 import re

@@ -124,7 +124,7 @@ def _warehouse(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
     for schema, title in (("gold", "Gold (DuckDB)"), ("marts", "Marts (DuckDB)"), ("ops", "Operations (DuckDB)")):
         yield f"## {title}\n"
         for model in sorted(registry(), key=lambda model: model.name):
-            if model.schema == schema and model.kind not in ("scope", "lines"):
+            if model.schema == schema and model.kind not in ("scope", "staging"):
                 yield from _model(connection, model)
 
 

@@ -4,7 +4,7 @@ A header is the comment at the top of the file:
 
     -- gold.fct_sales: one row a line of a sale or a return
     -- grain        event_id, line_number
-    -- reads        lines.fct_sales, gold.dim_customer
+    -- reads        staging.fct_sales, gold.dim_customer
     -- materialize  fact
     -- column       event_id: the event
 
@@ -19,18 +19,18 @@ from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FOLDERS = ("lines", "touched", "ops", "gold", "marts")
-PHASES = ("lines", "state", "members", "history", "fact")
+FOLDERS = ("staging", "affected_keys", "ops", "gold", "marts")
+PHASES = ("staging", "state", "members", "history", "fact")
 
 _DIRECTIVE = re.compile(r"-- ([a-z_]+) {2,}(\S.*)")
 _TITLE = re.compile(r"-- ([a-z_]+)\.([a-z_0-9]+): (.*)")
 _MORE = re.compile(r"-- {3,}(\S.*)")
-# Names that live for one refresh only, as temporary tables: `lines.fct_sales` is temp.lines_fct_sales.
-_TEMPORARY = "silver|seeds|lines|before|changed|touched|moved|tallied"
-_NAME = re.compile(rf"\b(?:gold|marts|ops|work|held|{_TEMPORARY})\.[a-z_0-9]+")
+# Schemas of one refresh's temporary tables: `staging.fct_sales` is the table temp.staging_fct_sales.
+_TEMPORARY = "silver|seeds|staging|replaced|changed|affected|moved|totals"
+_NAME = re.compile(rf"\b(?:gold|marts|ops|work|previous|{_TEMPORARY})\.[a-z_0-9]+")
 _SCOPED = re.compile(rf"(?<!distinct )\b(from|join)\s+({_TEMPORARY})\.([a-z_0-9]+)(\s+as\b)?")
-# `held.fct_x` is gold.fct_x as the refresh found it, so that a model may read what it will replace.
-_HELD = re.compile(r"\b(from|join)\s+held\.([a-z_0-9]+)")
+# `previous.fct_x` is gold.fct_x as the refresh found it: a model may read the table that it replaces.
+_PREVIOUS = re.compile(r"\b(from|join)\s+previous\.([a-z_0-9]+)")
 _FACTS = re.compile(r"\b(from|join)\s+gold\.(fct_[a-z_0-9]+)")
 _SPLIT = re.compile(r"\b(from|join)\s+(?:gold|marts)\.(fct_[a-z_0-9]+|product_daily)")
 
@@ -78,7 +78,7 @@ class Model:
 
     @property
     def kind(self) -> str:
-        """How it is kept (see `refresh.py`): lines, scope, state, history, members, fact, days, view, table, macro."""
+        """How it is kept: staging, scope, state, history, members, fact, days, view, table or macro (`refresh.py`)."""
         return self.header["materialize"].split()[0]
 
     @property
@@ -174,7 +174,7 @@ def scoped(sql: str, *, native: bool = False) -> str:
     """SQL as the engine runs it: one refresh's names become temporary tables; with `native`, what is split by days is
     read from native days alone, which is enough where no closed day is asked for."""
     sql = _SCOPED.sub(lambda m: f"{m[1]} temp.{m[2]}_{m[3]}{m[4] or f' as {m[3]}'}", sql)
-    sql = _HELD.sub(r"\1 gold.\2", sql)
+    sql = _PREVIOUS.sub(r"\1 gold.\2", sql)
     return _SPLIT.sub(r"\1 work.\2", sql) if native else sql
 
 

@@ -207,7 +207,8 @@ LOG_GAPS_NAME = "ops.log_gaps"
 
 QUARANTINE_NAME = "silver.quarantine"
 
-RELEASES_NAME = "silver.releases"
+ACCEPTED_RELEASES_NAME = "silver.releases"
+RELEASES_NAME = "ops.releases"
 
 
 def checkpoint_table(topic: str) -> str:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from pipelines.bronze.removed_range import RemovedRange
 from pipelines.bronze.table import ensure_bronze
 from pipelines.clock import to_micros
-from pipelines.contracts.tables import QUARANTINE_NAME, RELEASES_NAME, checkpoint_table
+from pipelines.contracts.tables import QUARANTINE_NAME, ACCEPTED_RELEASES_NAME, checkpoint_table
 from pipelines.lake.catalog import Lake
 from pipelines.silver.changes import SilverChanges, partition_rows, silver_changes, stored_state
 from pipelines.silver.watermark import PartitionState
@@ -35,8 +35,8 @@ def _state(lake: Lake, topic: str, moment: datetime) -> dict[int, PartitionState
     """`high` from the events that moved it: accepted ones and conflicting copies, but no released ones (R14)."""
     arrived = pl.col("_recorded_at") <= moment
     events = lake.scan(checkpoint_table(topic)).filter(arrived).select("_partition", "_offset", "event_time").collect()
-    if lake.find(RELEASES_NAME) is not None:
-        released = lake.scan(RELEASES_NAME).filter(pl.col("topic") == topic).collect()
+    if lake.find(ACCEPTED_RELEASES_NAME) is not None:
+        released = lake.scan(ACCEPTED_RELEASES_NAME).filter(pl.col("topic") == topic).collect()
         places = released.select(_partition="release_partition", _offset="release_offset")
         events = events.join(places, on=["_partition", "_offset"], how="anti", maintain_order="left")
     highs: dict[int, int] = dict(

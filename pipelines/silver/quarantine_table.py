@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.bronze.record_ref import RecordRef, by_partition
-from pipelines.contracts.tables import ACCEPTED_RELEASES, QUARANTINE, QUARANTINE_NAME, RELEASES_NAME
+from pipelines.contracts.tables import ACCEPTED_RELEASES, QUARANTINE, QUARANTINE_NAME, ACCEPTED_RELEASES_NAME
 from pipelines.lake.catalog import Lake, LakeTable, encode
 
 BATCH = "_batch_id"  # of rows on their way into a table; no evolved column can have this name
@@ -33,7 +33,7 @@ class Quarantine:
 
     def __init__(self, lake: Lake) -> None:
         self.table = lake.ensure(QUARANTINE_NAME, QUARANTINE, day_of="quarantined_at")
-        self.releases = lake.ensure(RELEASES_NAME, ACCEPTED_RELEASES)
+        self.releases = lake.ensure(ACCEPTED_RELEASES_NAME, ACCEPTED_RELEASES)
 
     @property
     def tables(self) -> tuple[LakeTable, ...]:

@@ -14,7 +14,7 @@ from pipelines.bronze.table import BronzeBatch
 from pipelines.clock import utc_now
 from pipelines.config.settings import Settings
 from pipelines.contracts.registry import TOPICS
-from pipelines.contracts.tables import QUARANTINE_NAME, RELEASES_NAME
+from pipelines.contracts.tables import QUARANTINE_NAME, ACCEPTED_RELEASES_NAME
 from pipelines.home_lock import home_lock
 from pipelines.lake.catalog import Lake
 from pipelines.silver.quarantine_table import Quarantine
@@ -25,7 +25,7 @@ PREFIX, LOCK = "rebuild-", "rebuild"  # of the folder, and of the lock in it tha
 _SHOWN = 5
 _KEYS: Mapping[str, list[str]] = {
     QUARANTINE_NAME: ["topic", "partition", "offset"],
-    RELEASES_NAME: ["topic", "partition", "offset"],
+    ACCEPTED_RELEASES_NAME: ["topic", "partition", "offset"],
     "silver.pos_items": ["_partition", "_offset", "line_number"],
 }
 

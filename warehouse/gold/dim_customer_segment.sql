@@ -1,13 +1,13 @@
 -- gold.dim_customer_segment: RFM scores and segment of a customer, day after day (SCD2): a day's scores hold from 00:00
 -- UTC of the next one. Recomputed for days that have ended by the watermarks, over the 365 days up to each.
 -- grain        customer_id, valid_from
--- reads        touched.segment_days, work.rfm_base, gold.fct_customer_engagement, held.dim_customer_segment
+-- reads        affected.segment_days, work.rfm_base, gold.fct_customer_engagement, previous.dim_customer_segment
 -- rebuild      from the first ended day whose purchases changed on; the versions of who changed are cut anew; while
 --              events come without a pause, once a minute
 -- materialize  history
 -- split        date_key
--- scope        touched.segment_days
--- held         customer_segment_key bigint, customer_id varchar, segment varchar, recency_score integer, frequency_score integer,
+-- scope        affected.segment_days
+-- previous     customer_segment_key bigint, customer_id varchar, segment varchar, recency_score integer, frequency_score integer,
 --              monetary_score integer, valid_from timestamptz, valid_to timestamptz,
 --              effective_to timestamptz, is_deleted boolean, version integer, date_key integer
 -- key          customer_segment_key: customer_id
@@ -21,7 +21,7 @@
 -- column       monetary_score: 1 to 5; 5 spent most
 with
 span as (
-    select base_day, first_day, last_day from touched.segment_days
+    select base_day, first_day, last_day from affected.segment_days
 ),
 purchases as (
     select
@@ -67,9 +67,9 @@ running as (
     cross join span
     window in_time as (partition by customer_id order by day)
 ),
-held as (
+previous_scores as (
     select customer_id, recency_score, frequency_score, monetary_score, first_day - 1 as day
-    from held.dim_customer_segment
+    from previous.dim_customer_segment
     cross join span
     where customer_segment_key > 0
         and valid_from <= (date '1970-01-01' + first_day)::timestamp::timestamptz
@@ -78,7 +78,7 @@ held as (
 -- numbers sort faster than texts
 customers as (
     select customer_id, (row_number() over (order by customer_id))::integer as place
-    from (select customer_id from running union select customer_id from held)
+    from (select customer_id from running union select customer_id from previous_scores)
 ),
 states as (
     select
@@ -113,7 +113,7 @@ scored as (
     union all
     -- the state that the first day is compared with
     select place, day::integer, recency_score, frequency_score, monetary_score
-    from held
+    from previous_scores
     join customers using (customer_id)
 ),
 compared as (

@@ -1,6 +1,6 @@
 -- gold.dim_payment_method: ways to pay that were ever used, in shop or cinema.
 -- grain        payment_method_id
--- reads        lines.fct_sales, lines.fct_cinema_attendance
+-- reads        staging.fct_sales, staging.fct_cinema_attendance
 -- rebuild      members are only added
 -- materialize  members
 -- key          payment_method_key: payment_method_id
@@ -9,9 +9,9 @@
 -- column       payment_method: the way, as events name it
 with
 seen as (
-    select payment_method from lines.fct_sales
+    select payment_method from staging.fct_sales
     union
-    select payment_method from lines.fct_cinema_attendance
+    select payment_method from staging.fct_cinema_attendance
 )
 select
     payment_method as payment_method_id,

@@ -1,6 +1,6 @@
 -- gold.dim_store: one row a store; those without a row in the seeds are known by their id alone.
 -- grain        store_id
--- reads        seeds.stores, lines.fct_sales
+-- reads        seeds.stores, staging.fct_sales
 -- rebuild      members are only added; an edited seed is read again
 -- materialize  members
 -- key          store_key: store_id
@@ -12,7 +12,7 @@
 -- column       opened_on: its first day
 with
 seen as (
-    select distinct store_id from lines.fct_sales where channel = 'store' and store_id is not null
+    select distinct store_id from staging.fct_sales where channel = 'store' and store_id is not null
 )
 select
     store_id,

@@ -1,6 +1,6 @@
 -- gold.dim_supplier: one row a supplier; those without a row in the seeds are known by their id alone.
 -- grain        supplier_id
--- reads        seeds.suppliers, lines.fct_inventory_movement, silver.product_catalog
+-- reads        seeds.suppliers, staging.fct_inventory_movement, silver.product_catalog
 -- rebuild      members are only added; an edited seed is read again
 -- materialize  members
 -- key          supplier_key: supplier_id
@@ -11,7 +11,7 @@
 -- column       lead_time_days: days from order to delivery
 with
 seen as (
-    select supplier_id from lines.fct_inventory_movement where supplier_id is not null
+    select supplier_id from staging.fct_inventory_movement where supplier_id is not null
     union
     select supplier_id from silver.product_catalog where supplier_id is not null
 )

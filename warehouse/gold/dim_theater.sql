@@ -1,6 +1,6 @@
 -- gold.dim_theater: one row a hall of the cinema; seats come from the seeds, else they are unknown.
 -- grain        theater_id
--- reads        seeds.theaters, lines.fct_cinema_attendance
+-- reads        seeds.theaters, staging.fct_cinema_attendance
 -- rebuild      members are only added; an edited seed is read again
 -- materialize  members
 -- key          theater_key: theater_id
@@ -11,7 +11,7 @@
 -- column       seats: how many there are; null unknown
 with
 seen as (
-    select distinct theater_id from lines.fct_cinema_attendance
+    select distinct theater_id from staging.fct_cinema_attendance
 )
 select
     theater_id,

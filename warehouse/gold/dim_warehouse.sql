@@ -1,6 +1,6 @@
 -- gold.dim_warehouse: one row a warehouse; those without a row in the seeds are known by their id alone.
 -- grain        warehouse_id
--- reads        seeds.warehouses, lines.fct_inventory_movement
+-- reads        seeds.warehouses, staging.fct_inventory_movement
 -- rebuild      members are only added; an edited seed is read again
 -- materialize  members
 -- key          warehouse_key: warehouse_id
@@ -11,7 +11,7 @@
 -- column       country: where it is
 with
 seen as (
-    select distinct warehouse_id from lines.fct_inventory_movement
+    select distinct warehouse_id from staging.fct_inventory_movement
 )
 select
     warehouse_id,

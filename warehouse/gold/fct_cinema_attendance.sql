@@ -1,6 +1,6 @@
 -- gold.fct_cinema_attendance: one row a booking; a cancellation is a row of its own that negates it.
 -- grain        event_id
--- reads        lines.fct_cinema_attendance, gold.dim_customer, gold.dim_anime_title, gold.dim_theater, gold.dim_channel,
+-- reads        staging.fct_cinema_attendance, gold.dim_customer, gold.dim_anime_title, gold.dim_theater, gold.dim_channel,
 --              gold.dim_payment_method, gold.dim_ticket_type
 -- rebuild      rows are appended; those of a member whose versions moved are taken out and keyed anew
 -- materialize  fact
@@ -42,28 +42,28 @@ titles as (
 ),
 keyed as (
     select
-        lines.*,
+        staged.*,
         customers.customer_key,
         titles.title_key,
         dim_theater.theater_key,
         dim_ticket_type.ticket_type_key,
         dim_channel.channel_key,
         dim_payment_method.payment_method_key,
-    from lines.fct_cinema_attendance as lines
+    from staging.fct_cinema_attendance as staged
     left join customers
-        on lines.customer_id = customers.customer_id
-        and lines.event_time >= customers.valid_from
-        and (customers.effective_to is null or lines.event_time < customers.effective_to)
+        on staged.customer_id = customers.customer_id
+        and staged.event_time >= customers.valid_from
+        and (customers.effective_to is null or staged.event_time < customers.effective_to)
     left join titles
-        on lines.title_id = titles.title_id
-        and lines.event_time >= titles.valid_from
-        and (titles.effective_to is null or lines.event_time < titles.effective_to)
-    left join gold.dim_theater on lines.theater_id = dim_theater.theater_id and dim_theater.theater_key > 0
+        on staged.title_id = titles.title_id
+        and staged.event_time >= titles.valid_from
+        and (titles.effective_to is null or staged.event_time < titles.effective_to)
+    left join gold.dim_theater on staged.theater_id = dim_theater.theater_id and dim_theater.theater_key > 0
     left join gold.dim_ticket_type
-        on lines.ticket_type = dim_ticket_type.ticket_type_id and dim_ticket_type.ticket_type_key > 0
-    left join gold.dim_channel on lines.channel = dim_channel.channel_id and dim_channel.channel_key > 0
+        on staged.ticket_type = dim_ticket_type.ticket_type_id and dim_ticket_type.ticket_type_key > 0
+    left join gold.dim_channel on staged.channel = dim_channel.channel_id and dim_channel.channel_key > 0
     left join gold.dim_payment_method
-        on lines.payment_method = dim_payment_method.payment_method_id and dim_payment_method.payment_method_key > 0
+        on staged.payment_method = dim_payment_method.payment_method_id and dim_payment_method.payment_method_key > 0
 )
 select
     event_id,

@@ -1,11 +1,11 @@
 -- gold.fct_customer_engagement: what a known customer did on a UTC day, over shop, cinema and reviews.
 -- grain        customer_id, date_key
--- reads        touched.customer_days, gold.fct_sales, gold.fct_cinema_attendance, gold.fct_review, gold.dim_customer
+-- reads        affected.customer_days, gold.fct_sales, gold.fct_cinema_attendance, gold.fct_review, gold.dim_customer
 -- rebuild      by customer and day: those that a refresh touched are computed anew, or added to
 -- materialize  days
 -- split        date_key
--- scope        touched.customer_days(customer_id, date_key)
--- held         date_key integer, customer_id varchar
+-- scope        affected.customer_days(customer_id, date_key)
+-- previous     date_key integer, customer_id varchar
 -- adds         orders, returns, units, net_sales_amount, bookings, cancellations, admissions, ticket_revenue_amount,
 --              concession_amount, reviews, spent_amount
 -- then         is_purchase_day: orders > 0 or bookings > 0
@@ -37,7 +37,7 @@ sales as (
         sum(quantity) as units,
         sum(net_sales_amount) as net_sales_amount,
     from gold.fct_sales
-    semi join touched.customer_days using (customer_id, date_key)
+    semi join affected.customer_days using (customer_id, date_key)
     group by customer_id, date_key
 ),
 cinema as (
@@ -50,13 +50,13 @@ cinema as (
         sum(ticket_revenue_amount) as ticket_revenue_amount,
         sum(concession_amount) as concession_amount,
     from gold.fct_cinema_attendance
-    semi join touched.customer_days using (customer_id, date_key)
+    semi join affected.customer_days using (customer_id, date_key)
     group by customer_id, date_key
 ),
 reviews as (
     select customer_id, date_key, count(*) as reviews,
     from gold.fct_review
-    semi join touched.customer_days using (customer_id, date_key)
+    semi join affected.customer_days using (customer_id, date_key)
     group by customer_id, date_key
 ),
 customers as (
@@ -81,7 +81,7 @@ select
     (
         coalesce(net_sales_amount, 0) + coalesce(ticket_revenue_amount, 0) + coalesce(concession_amount, 0)
     )::decimal(38, 4) as spent_amount,
-from touched.customer_days
+from affected.customer_days
 left join sales using (customer_id, date_key)
 left join cinema using (customer_id, date_key)
 left join reviews using (customer_id, date_key)

@@ -1,6 +1,6 @@
 -- gold.fct_inventory_movement: one row a movement of stock.
 -- grain        event_id
--- reads        lines.fct_inventory_movement, gold.dim_product, gold.dim_warehouse, gold.dim_supplier
+-- reads        staging.fct_inventory_movement, gold.dim_product, gold.dim_warehouse, gold.dim_supplier
 -- rebuild      rows are appended; those of a member whose versions moved are taken out and keyed anew
 -- materialize  fact
 -- split        date_key
@@ -29,18 +29,18 @@ products as (
 ),
 keyed as (
     select
-        lines.*,
+        staged.*,
         products.product_key,
         dim_warehouse.warehouse_key,
         dim_supplier.supplier_key,
-    from lines.fct_inventory_movement as lines
+    from staging.fct_inventory_movement as staged
     left join products
-        on lines.product_id = products.product_id
-        and lines.event_time >= products.valid_from
-        and (products.effective_to is null or lines.event_time < products.effective_to)
+        on staged.product_id = products.product_id
+        and staged.event_time >= products.valid_from
+        and (products.effective_to is null or staged.event_time < products.effective_to)
     left join gold.dim_warehouse
-        on lines.warehouse_id = dim_warehouse.warehouse_id and dim_warehouse.warehouse_key > 0
-    left join gold.dim_supplier on lines.supplier_id = dim_supplier.supplier_id and dim_supplier.supplier_key > 0
+        on staged.warehouse_id = dim_warehouse.warehouse_id and dim_warehouse.warehouse_key > 0
+    left join gold.dim_supplier on staged.supplier_id = dim_supplier.supplier_id and dim_supplier.supplier_key > 0
 )
 select
     event_id,

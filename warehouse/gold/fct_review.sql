@@ -1,6 +1,6 @@
 -- gold.fct_review: one row a review of a product or of a title.
 -- grain        event_id
--- reads        lines.fct_review, gold.dim_customer, gold.dim_product, gold.dim_anime_title
+-- reads        staging.fct_review, gold.dim_customer, gold.dim_product, gold.dim_anime_title
 -- rebuild      rows are appended; those of a member whose versions moved are taken out and keyed anew
 -- materialize  fact
 -- split        date_key
@@ -34,23 +34,23 @@ titles as (
 ),
 keyed as (
     select
-        lines.*,
+        staged.*,
         customers.customer_key,
         products.product_key,
         titles.title_key,
-    from lines.fct_review as lines
+    from staging.fct_review as staged
     left join customers
-        on lines.customer_id = customers.customer_id
-        and lines.event_time >= customers.valid_from
-        and (customers.effective_to is null or lines.event_time < customers.effective_to)
+        on staged.customer_id = customers.customer_id
+        and staged.event_time >= customers.valid_from
+        and (customers.effective_to is null or staged.event_time < customers.effective_to)
     left join products
-        on lines.product_id = products.product_id
-        and lines.event_time >= products.valid_from
-        and (products.effective_to is null or lines.event_time < products.effective_to)
+        on staged.product_id = products.product_id
+        and staged.event_time >= products.valid_from
+        and (products.effective_to is null or staged.event_time < products.effective_to)
     left join titles
-        on lines.title_id = titles.title_id
-        and lines.event_time >= titles.valid_from
-        and (titles.effective_to is null or lines.event_time < titles.effective_to)
+        on staged.title_id = titles.title_id
+        and staged.event_time >= titles.valid_from
+        and (titles.effective_to is null or staged.event_time < titles.effective_to)
 )
 select
     event_id,

@@ -1,6 +1,6 @@
 -- gold.fct_sales: one row a line of a sale or a return; a return's lines are negative.
 -- grain        event_id, line_number
--- reads        lines.fct_sales, gold.dim_customer, gold.dim_product, gold.dim_store, gold.dim_channel,
+-- reads        staging.fct_sales, gold.dim_customer, gold.dim_product, gold.dim_store, gold.dim_channel,
 --              gold.dim_payment_method
 -- rebuild      lines are appended; those of a member whose versions moved are taken out and keyed anew
 -- materialize  fact
@@ -32,12 +32,12 @@
 -- column       channel: where it was sold
 -- column       payment_method: how it was paid
 with
-lines as (
+staged as (
     select
         *,
         -- decimal(19) holds every int64, so the product is exact at the edges of R5
         (quantity::decimal(19, 0) * unit_price)::decimal(38, 4) - discount_amount as net_sales_amount,
-    from lines.fct_sales
+    from staging.fct_sales
 ),
 customers as (
     select customer_key, customer_id, valid_from, effective_to from gold.dim_customer where customer_key > 0
@@ -47,27 +47,27 @@ products as (
 ),
 keyed as (
     select
-        lines.*,
+        staged.*,
         customers.customer_key,
         products.product_key,
         dim_store.store_key,
         dim_channel.channel_key,
         dim_payment_method.payment_method_key,
-        (lines.quantity::decimal(19, 0) * products.unit_cost)::decimal(38, 4) as cost_amount,
-    from lines
+        (staged.quantity::decimal(19, 0) * products.unit_cost)::decimal(38, 4) as cost_amount,
+    from staged
     left join customers
-        on lines.customer_id = customers.customer_id
-        and lines.event_time >= customers.valid_from
-        and (customers.effective_to is null or lines.event_time < customers.effective_to)
+        on staged.customer_id = customers.customer_id
+        and staged.event_time >= customers.valid_from
+        and (customers.effective_to is null or staged.event_time < customers.effective_to)
     left join products
-        on lines.product_id = products.product_id
-        and lines.event_time >= products.valid_from
-        and (products.effective_to is null or lines.event_time < products.effective_to)
+        on staged.product_id = products.product_id
+        and staged.event_time >= products.valid_from
+        and (products.effective_to is null or staged.event_time < products.effective_to)
     left join gold.dim_store
-        on lines.channel = 'store' and lines.store_id = dim_store.store_id and dim_store.store_key > 0
-    left join gold.dim_channel on lines.channel = dim_channel.channel_id and dim_channel.channel_key > 0
+        on staged.channel = 'store' and staged.store_id = dim_store.store_id and dim_store.store_key > 0
+    left join gold.dim_channel on staged.channel = dim_channel.channel_id and dim_channel.channel_key > 0
     left join gold.dim_payment_method
-        on lines.payment_method = dim_payment_method.payment_method_id and dim_payment_method.payment_method_key > 0
+        on staged.payment_method = dim_payment_method.payment_method_id and dim_payment_method.payment_method_key > 0
 )
 select
     event_id,

@@ -1,6 +1,6 @@
 -- marts.customer_value: what each customer has been worth, and will be in the next 12 months by BG/NBD and gamma-gamma.
 -- grain    customer_id, for customers with a purchase day that has ended
--- reads    tallied.customers (gold.fct_customer_engagement, gold.fct_sales), work.clv_predictions, marts.last_ended_date
+-- reads    totals.customers (gold.fct_customer_engagement, gold.fct_sales), work.clv_predictions, marts.last_ended_date
 -- rebuild  whole, from totals by customer that follow the facts (warehouse/refresh/customer_totals.py) and the fit (warehouse/refresh/clv.py)
 -- materialize  table
 -- refresh  ended_day
@@ -41,5 +41,5 @@ select
     predicted_purchases,
     predicted_average_value,
     predicted_purchases * predicted_average_value as predicted_clv,
-from tallied.customers
+from totals.customers
 left join work.clv_predictions using (customer_id);

@@ -11,7 +11,7 @@ from (
     from (
         select net_sales_amount, units from changed.daily_summary
         union all
-        select -net_sales_amount, -units from before.daily_summary
+        select -net_sales_amount, -units from replaced.daily_summary
     )
 ) as summary
 cross join (

@@ -1,9 +1,9 @@
 -- marts.daily_summary: the day's KPIs, one row for every UTC day from the first to the last with a business event.
 -- grain        date
--- reads        touched.dates, gold.fct_sales, gold.fct_cinema_attendance, ops.gold_clock
+-- reads        affected.dates, gold.fct_sales, gold.fct_cinema_attendance, ops.gold_clock
 -- rebuild      by date: the days that a refresh touched are computed anew, or added to
 -- materialize  days
--- scope        touched.dates(date)
+-- scope        affected.dates(date)
 -- restates     net_sales_amount, gross_margin_amount, units, orders, admissions, ticket_revenue_amount, concession_amount
 -- adds         net_sales_amount, gross_margin_amount, lines, lines_without_cost, units, orders, admissions,
 --              ticket_revenue_amount, concession_amount, late_correction_amount
@@ -24,7 +24,7 @@
 -- column       late_correction_amount: net sales of the lines that came late
 with
 days as (
-    select date, to_date_key(date) as date_key from touched.dates
+    select date, to_date_key(date) as date_key from affected.dates
 ),
 sales as (
     select

@@ -1,10 +1,10 @@
 -- marts.product_daily: what the shop sold of each product on each UTC day with a sale or return of it.
 -- grain    product_id, date
--- reads    touched.product_days, gold.fct_sales
+-- reads    affected.product_days, gold.fct_sales
 -- rebuild  by product and day: those that a refresh touched are computed anew, or added to
 -- materialize  days
 -- split    date_key
--- scope    touched.product_days(product_id, date_key)
+-- scope    affected.product_days(product_id, date_key)
 -- adds     units_sold, units_returned, net_units, net_sales_amount, gross_margin_amount, costed_net_sales_amount,
 --          lines_without_cost
 -- column  product_id: the product
@@ -29,5 +29,5 @@ select
     coalesce(sum(net_sales_amount) filter (cost_amount is not null), 0) as costed_net_sales_amount,
     count(*) filter (cost_amount is null) as lines_without_cost,
 from gold.fct_sales
-semi join touched.product_days using (product_id, date_key)
+semi join affected.product_days using (product_id, date_key)
 group by product_id, date_key;

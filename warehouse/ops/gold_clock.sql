@@ -1,7 +1,7 @@
 -- ops.gold_clock: one row: which days gold spans, and which have ended and are final by the watermarks.
 -- grain        one row
--- reads        ops.topic_watermarks, touched.clock, lines.fct_sales, lines.fct_cinema_attendance,
---              lines.fct_inventory_movement, lines.fct_review
+-- reads        ops.topic_watermarks, replaced.gold_clock, staging.fct_sales, staging.fct_cinema_attendance,
+--              staging.fct_inventory_movement, staging.fct_review
 -- rebuild      whole; the span only grows
 -- materialize  state
 -- column       first_date: day of the first business event
@@ -12,16 +12,16 @@
 -- column       last_final_date: last day that is final, too (R17); null: none yet
 with
 seen as (
-    select min(event_time) as first_at, max(event_time) as last_at from lines.fct_sales
+    select min(event_time) as first_at, max(event_time) as last_at from staging.fct_sales
     union all
-    select min(event_time), max(event_time) from lines.fct_cinema_attendance
+    select min(event_time), max(event_time) from staging.fct_cinema_attendance
     union all
-    select min(event_time), max(event_time) from lines.fct_inventory_movement
+    select min(event_time), max(event_time) from staging.fct_inventory_movement
     union all
-    select min(event_time), max(event_time) from lines.fct_review
+    select min(event_time), max(event_time) from staging.fct_review
 ),
 screened as (
-    select min(screening_time) as first_at, max(screening_time) as last_at from lines.fct_cinema_attendance
+    select min(screening_time) as first_at, max(screening_time) as last_at from staging.fct_cinema_attendance
 ),
 days as (
     select utc_day(min(first_at)) as first_date, utc_day(max(last_at)) as last_date from seen
@@ -44,4 +44,4 @@ select
 from days
 cross join screened
 cross join marks
-left join touched.clock on true
+left join replaced.gold_clock as clock on true

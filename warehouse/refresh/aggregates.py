@@ -16,8 +16,8 @@ def refresh_aggregate(context: Context, model: Model) -> None:
     """Deletes the rows of the scope's keys and computes them anew; leaves them in `temp.changed_<model>`."""
     run, table, temporary = context.connection.execute, table_of(model), f"changed_{model.name}"
     scope, keys = _scope(model)
-    if context.is_first and "held" in model.header:  # it reads what it will replace
-        run(f"create table {table} ({model.header['held']})")
+    if context.is_first and "previous" in model.header:  # it reads what it will replace
+        run(f"create table {table} ({model.header['previous']})")
         context.closed.refresh_view(model)
     rows = _scope_rows(context, scope)
     if rows or context.is_first:
@@ -36,7 +36,7 @@ def refresh_aggregate(context: Context, model: Model) -> None:
             context.changed[model.full_name] = context.temporary(temporary, scoped(model.sql, native=native))
     else:
         if "restates" in model.header:
-            context.empty(f"before_{model.name}", f"select * from {table}")
+            context.empty(f"replaced_{model.name}", f"select * from {table}")
         context.empty(temporary, f"select * from {table}")
     if context.is_first:
         if is_split(model):
@@ -91,7 +91,7 @@ def _sum(context: Context, model: Model, table: str, keys: tuple[str, ...]) -> s
         else f"part.{column}"
         for column in context.session.columns(table)
     )
-    sql = f"select {columns} from ({of_changes(model.sql)}) as part left join temp.before_{model.name} as held"
+    sql = f"select {columns} from ({of_changes(model.sql)}) as part left join temp.replaced_{model.name} as held"
     sql += f" using ({', '.join(keys)})"
     if "then" in model.header:
         column, expression = model.header["then"].split(": ", 1)
@@ -105,11 +105,11 @@ def _keep_before(context: Context, model: Model, table: str, scope: str, keys: t
     if context.is_first:
         kpis = ", ".join(f"0 as {kpi}" for kpi in names(model.header["restates"]))
         sql = f"select null::date as date, {kpis} limit 0"
-    context.temporary(f"before_{model.name}", sql)
+    context.temporary(f"replaced_{model.name}", sql)
 
 
 def _scope(model: Model) -> tuple[str, tuple[str, ...]]:
-    """`touched.customer_days(customer_id, date_key)` of a header: the temporary table and the keys."""
+    """`affected.customer_days(customer_id, date_key)` of a header: the temporary table and the keys."""
     name, _, keys = model.header["scope"].removesuffix(")").partition("(")
     return name.replace(".", "_"), names(keys)
 
@@ -117,7 +117,7 @@ def _scope(model: Model) -> tuple[str, tuple[str, ...]]:
 def _scope_rows(context: Context, scope: str) -> int:
     """Computes a scope unless that is done; returns how many keys it holds."""
     if scope not in context.rows:
-        model = next(model for model in of_kind("scope") if f"touched_{model.name}" == scope)
+        model = next(model for model in of_kind("scope") if f"affected_{model.name}" == scope)
         earliest = min(context.moved.values(), default=None)
         first = 99991231 if earliest is None else key_of(earliest)
         context.connection.execute(f"set variable moved_from_key = {first}")
@@ -138,7 +138,7 @@ def _ended_day_changed(context: Context) -> bool:
     ended = context.clock.last_ended_date
     if ended != context.clock_before.last_ended_date:
         return True
-    if ended is None or not _scope_rows(context, "touched_dates"):
+    if ended is None or not _scope_rows(context, "affected_dates"):
         return False
-    ((first,),) = context.connection.execute("select min(date) from temp.touched_dates").fetchall()
+    ((first,),) = context.connection.execute("select min(date) from temp.affected_dates").fetchall()
     return bool(first <= ended)

@@ -49,7 +49,7 @@ def is_behind(connection: duckdb.DuckDBPyConnection) -> bool:
 
 def keep(context: Context) -> None:
     """Counts the new baskets; does what waits, or says that it lags."""
-    if context.rows["lines.fct_sales"]:
+    if context.rows["staging.fct_sales"]:
         _count(context)
     connection, run = context.connection, context.connection.execute
     if context.may_lag and is_behind(connection):
@@ -82,7 +82,7 @@ def _count(context: Context) -> None:
     run(
         "insert into work.product_numbers"
         " select product_id, (select count(*) from work.product_numbers) + row_number() over ()"
-        f" from (select distinct product_id from temp.lines_fct_sales where {is_sale})"
+        f" from (select distinct product_id from temp.staging_fct_sales where {is_sale})"
         " anti join work.product_numbers using (product_id)"
     )
     # A product may lie in several lines of one sale. Numbers are faster than texts; two hashes never meet at one
@@ -90,7 +90,7 @@ def _count(context: Context) -> None:
     context.temporary(
         "baskets",
         "select distinct event_time, hash(event_id) as event_hash, product_number"
-        f" from temp.lines_fct_sales join work.product_numbers using (product_id) where {is_sale}",
+        f" from temp.staging_fct_sales join work.product_numbers using (product_id) where {is_sale}",
     )
     ((count, pairs),) = run(
         "select count(*), coalesce(sum(products * (products - 1) // 2), 0)"

@@ -104,7 +104,7 @@ def _imports() -> None:
 
 
 def fit(connection: "DuckDBPyConnection") -> None:
-    """Fills `work.clv_predictions` with a row for each customer of `tallied.customers`.
+    """Fills `work.clv_predictions` with a row for each customer of `totals.customers`.
 
     Predictions are for the 365 days after the last ended one, null with fewer than 30 customers that came back; what
     a day is worth needs as many who also left money. Money comes in as its double: predictions are estimates, sums
@@ -113,7 +113,7 @@ def fit(connection: "DuckDBPyConnection") -> None:
     table = connection.sql(
         "select customer_id, frequency::double as frequency, recency::double as recency, t::double as t,"
         " monetary_value::double as monetary_value"
-        " from temp.tallied_customers order by customer_id"
+        " from temp.totals_customers order by customer_id"
     ).to_arrow_table()
     frequency, recency, t, monetary = (
         table.column(name).to_numpy() for name in ("frequency", "recency", "t", "monetary_value")

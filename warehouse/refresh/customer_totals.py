@@ -65,7 +65,7 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     """The base, its day, and the totals, empty."""
     connection.execute(f"create table work.customer_base ({_FORM})")
     connection.execute("create table work.customer_base_date (base_date date)")
-    connection.execute(f"create or replace temp table tallied_customers as {_shown(_FIRST)} limit 0")
+    connection.execute(f"create or replace temp table totals_customers as {_shown(_FIRST)} limit 0")
 
 
 def note(context: Context) -> None:
@@ -82,18 +82,18 @@ def note(context: Context) -> None:
 
 
 def count(context: Context) -> None:
-    """Leaves totals up to the last ended day in `temp.tallied_customers`, a row for who has a purchase day by then."""
+    """Leaves totals up to the last ended day in `temp.totals_customers`, a row for who has a purchase day by then."""
     ended = context.clock.last_ended_date
     if ended is None:
-        context.connection.execute(f"create or replace temp table tallied_customers as {_shown(_FIRST)} limit 0")
+        context.connection.execute(f"create or replace temp table totals_customers as {_shown(_FIRST)} limit 0")
         return
     _rebase(context, ended - timedelta(BASE_LAG))
     days = _of_days(context, _base_date(context), ended)
-    context.connection.execute(f"create or replace temp table tallied_customers as {_shown(ended, days)}")
+    context.connection.execute(f"create or replace temp table totals_customers as {_shown(ended, days)}")
 
 
 def _shown(ended: date, days: str = "from work.customer_base limit 0") -> str:
-    """The columns of `tallied.customers`."""
+    """The columns of `totals.customers`."""
     return f"""
         select
             customer_id, first_date, last_date,

@@ -69,7 +69,7 @@ def refresh_scd2(context: Context, model: Model) -> None:
             context.moved[name] = run(f"select min(moved_from) from temp.moved_{name}").fetchall()[0][0]
         run(
             f"delete from {table}"
-            f" where {history.key} > 0 and {history.id} in (select {history.id} from temp.touched_{name})"
+            f" where {history.key} > 0 and {history.id} in (select {history.id} from temp.affected_{name})"
         )
     if touched:
         run(f"insert into {table} by name select * from temp.changed_{name}")
@@ -78,8 +78,8 @@ def refresh_scd2(context: Context, model: Model) -> None:
 def _found(context: Context, model: Model) -> None:
     run, id_column = context.connection.execute, model.header["key"].split(": ")[1]
     run(f"create table work.{model.name}_first_fact ({id_column} varchar, first_fact_at timestamptz)")
-    if "held" in model.header:  # it reads what it will replace
-        run(f"create table {table_of(model)} ({model.header['held']})")
+    if "previous" in model.header:  # it reads what it will replace
+        run(f"create table {table_of(model)} ({model.header['previous']})")
     if is_split(model):
         context.closed.refresh_view(model)
     else:
@@ -87,21 +87,21 @@ def _found(context: Context, model: Model) -> None:
 
 
 def _touched(context: Context, model: Model, history: scd2.History) -> int:
-    """Fills `temp.touched_<dimension>`: keys that changed, and those that facts need earlier than they are known."""
+    """Fills `temp.affected_<dimension>`: keys that changed, and those that facts need earlier than they are known."""
     id_column, name = history.id, model.name
     changed = f"select distinct {id_column} from {model.reads[0].replace('silver.', 'temp.silver_')}"
     seen = " union all ".join(
-        f"select {id_column}, min(event_time) as first_fact_at from temp.lines_{fact.name}"
+        f"select {id_column}, min(event_time) as first_fact_at from temp.staging_{fact.name}"
         f" where {id_column} is not null group by {id_column}"
         for fact in of_kind("fact")
         for member in fact.members
-        if member.dimension == name and context.rows[f"lines.{fact.name}"]
+        if member.dimension == name and context.rows[f"staging.{fact.name}"]
     )
     if not seen and not context.rows[model.reads[0]]:
-        context.empty(f"touched_{name}", changed)
+        context.empty(f"affected_{name}", changed)
         return 0
     if not seen:
-        return context.temporary(f"touched_{name}", changed)
+        return context.temporary(f"affected_{name}", changed)
     context.temporary(
         f"seen_{name}", f"select {id_column}, min(first_fact_at) as first_fact_at from ({seen}) group by {id_column}"
     )
@@ -119,4 +119,4 @@ def _touched(context: Context, model: Model, history: scd2.History) -> int:
             f"   semi join temp.seen_{name} using ({id_column}) where {history.key} > 0 group by {id_column}) as known"
             f" on seen.{id_column} = known.{id_column} and known.known_from <= seen.first_fact_at"
         )
-    return context.temporary(f"touched_{name}", f"{changed} union {needed}")
+    return context.temporary(f"affected_{name}", f"{changed} union {needed}")

@@ -12,12 +12,12 @@ def append_facts(context: Context, model: Model) -> None:
     if is_moved and _take_out(context, model):
         source = f"temp.rows_{model.name}"
         context.taken.add(model.name)
-    elif context.rows[f"lines.{model.name}"] or context.is_first:
-        source = f"temp.lines_{model.name}"
+    elif context.rows[f"staging.{model.name}"] or context.is_first:
+        source = f"temp.staging_{model.name}"
     else:
         context.empty(temporary, f"select * from {table}")
         return
-    body = scoped(model.sql, native=True).replace(f"temp.lines_{model.name} ", f"{source} ")
+    body = scoped(model.sql, native=True).replace(f"temp.staging_{model.name} ", f"{source} ")
     if context.is_first:
         context.changed[model.full_name] = context.found(table, temporary, body)
         context.closed.refresh_view(model)
@@ -66,10 +66,10 @@ def _take_out(context: Context, model: Model) -> bool:
     events = " union ".join(hit.format(what="event_id, fact.event_time", fact=f"work.{name}") for hit in hits)
     if not context.temporary("taken", events):
         return False
-    columns = ", ".join(context.session.columns(f"temp.lines_{name}"))
+    columns = ", ".join(context.session.columns(f"temp.staging_{name}"))
     context.temporary(
         f"rows_{name}",
-        f"select {columns} from temp.lines_{name} union all by name"
+        f"select {columns} from temp.staging_{name} union all by name"
         f" select {columns} from work.{name} semi join temp.taken using (event_id, event_time)",
     )
     run(

@@ -18,6 +18,6 @@ class PythonModel:
 
 
 PYTHON_MODELS = {
-    "tallied.customers": PythonModel(totals.count, totals.note, ("gold.fct_customer_engagement", "gold.fct_sales")),
+    "totals.customers": PythonModel(totals.count, totals.note, ("gold.fct_customer_engagement", "gold.fct_sales")),
     "work.clv_predictions": PythonModel(lambda context: clv.fit(context.connection)),
 }

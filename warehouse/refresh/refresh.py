@@ -2,7 +2,7 @@
 
 How each kind of model is kept:
 
-    lines    temporary: the new rows of a fact, as its natural columns
+    staging  temporary: the new rows of a fact, as its natural columns
     scope    temporary: which days or keys are to be computed anew (derived.py)
     state    replaced whole; a row or a handful
     members  rows whose key is not there yet are added: conformed dimensions, type 1 (members.py)
@@ -110,9 +110,9 @@ class Refresh:
             context.rows[f"silver.{name}"] = rows.num_rows
         self.connection.register("silver_partitions", changes.partitions)
         run("create or replace table work.partitions as select * from silver_partitions")
-        run(f"create or replace temp table touched_clock ({_CLOCK})")
+        run(f"create or replace temp table replaced_gold_clock ({_CLOCK})")
         if not context.is_first:
-            run("insert into temp.touched_clock by name select * from ops.gold_clock")
+            run("insert into temp.replaced_gold_clock by name select * from ops.gold_clock")
             context.clock_before = _clock(self.connection)
         context.last_closed = context.closed.last_keys()
 
@@ -157,7 +157,7 @@ class Refresh:
         if not context.rows["silver.pos_items"] and not context.rows["silver.pos_transactions"]:
             return
         ((lines, heads),) = self.connection.execute(
-            "select count(*), count(distinct hash(event_id, event_time)) from temp.lines_fct_sales"
+            "select count(*), count(distinct hash(event_id, event_time)) from temp.staging_fct_sales"
         ).fetchall()
         if (lines, heads) == (context.rows["silver.pos_items"], context.rows["silver.pos_transactions"]):
             return
@@ -169,12 +169,12 @@ class Refresh:
 
     def _keep(self, context: Context, model: Model) -> None:
         match model.kind:
-            case "lines":
+            case "staging":
                 context.rows[model.full_name] = 0
                 if any(context.rows[read] for read in model.reads):
-                    context.rows[model.full_name] = context.temporary(f"lines_{model.name}", scoped(model.sql))
+                    context.rows[model.full_name] = context.temporary(f"staging_{model.name}", scoped(model.sql))
                 else:
-                    context.empty(f"lines_{model.name}", scoped(model.sql))
+                    context.empty(f"staging_{model.name}", scoped(model.sql))
                 if model.name == "fct_sales":
                     self._keep_waiting(context)
             case "state":

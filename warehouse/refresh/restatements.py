@@ -41,14 +41,14 @@ _RECORD = f"""
     insert into ops.restatements
     with
     clock as (
-        select last_ended_date, last_final_date from temp.touched_clock
+        select last_ended_date, last_final_date from temp.replaced_gold_clock
     ),
     arrived as (
         select utc_day(event_time) as date, 'shop' as area, event_id, _arrival = 'late' as is_late,
-        from temp.lines_fct_sales
+        from temp.staging_fct_sales
         union
         select utc_day(event_time), 'cinema', event_id, _arrival = 'late'
-        from temp.lines_fct_cinema_attendance
+        from temp.staging_fct_cinema_attendance
     ),
     events as (
         select date, area,
@@ -66,7 +66,7 @@ _RECORD = f"""
             sum(quantity) as units,
             count(distinct transaction_id) filter (event_type = 'sale') as orders,
         from temp.changed_fct_sales
-        semi join (select event_id, event_time from temp.lines_fct_sales where _arrival = 'late')
+        semi join (select event_id, event_time from temp.staging_fct_sales where _arrival = 'late')
             using (event_id, event_time)
         group by date_key
     ),
@@ -76,7 +76,7 @@ _RECORD = f"""
             sum(ticket_revenue_amount) as ticket_revenue_amount,
             sum(concession_amount) as concession_amount,
         from temp.changed_fct_cinema_attendance
-        semi join (select event_id, event_time from temp.lines_fct_cinema_attendance where _arrival = 'late')
+        semi join (select event_id, event_time from temp.staging_fct_cinema_attendance where _arrival = 'late')
             using (event_id, event_time)
         group by date_key
     ),
@@ -85,7 +85,7 @@ _RECORD = f"""
         on {", ".join(_KPIS)} into name kpi value late_delta
     ),
     before as (
-        unpivot (select date, {_AS_ROWS} from temp.before_daily_summary)
+        unpivot (select date, {_AS_ROWS} from temp.replaced_daily_summary)
         on {", ".join(_KPIS)} into name kpi value value_before
     ),
     after as (
@@ -144,10 +144,11 @@ _RECORD = f"""
 # Most refreshes of a house without late data have nothing to say.
 _IS_DUE = """
     select
-        exists (from temp.lines_fct_sales where _arrival = 'late')
-        or exists (from temp.lines_fct_cinema_attendance where _arrival = 'late')
+        exists (from temp.staging_fct_sales where _arrival = 'late')
+        or exists (from temp.staging_fct_cinema_attendance where _arrival = 'late')
         or coalesce(
-            (select min(date) from temp.changed_daily_summary) <= (select last_ended_date from temp.touched_clock),
+            (select min(date) from temp.changed_daily_summary)
+                <= (select last_ended_date from temp.replaced_gold_clock),
             false
         )"""
 

@@ -3,7 +3,7 @@
 Versions are computed from a key's changes, never patched, so the order in which changes arrived cannot show. The
 changes of every key lie in `work.<dimension>_changes`, one row each, in the columns of the model plus event_type,
 event_time, _partition and _offset; `work.<dimension>_first_fact` holds each member's earliest fact, which decides
-where an inferred member is needed. Every statement here reads the keys in `temp.touched_<dimension>` alone.
+where an inferred member is needed. Every statement here reads the keys in `temp.affected_<dimension>` alone.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ def blank_personal(history: History) -> str:
     """Blanks the personal columns of changes up to a key's last delete, where they are stored."""
     blanks = ", ".join(f"{column} = null" for column in history.personal)
     filled = " or ".join(f"changes.{column} is not null" for column in history.personal)
-    changes, touched = f"work.{history.name}_changes", f"temp.touched_{history.name}"
+    changes, touched = f"work.{history.name}_changes", f"temp.affected_{history.name}"
     return f"""
         update {changes} as changes set {blanks}
         from (
@@ -81,7 +81,7 @@ def versions(history: History) -> str:
         changes as (
             select {id_column}, event_time, event_type, {tracked}, _partition, _offset,
             from {changes} as changes
-            semi join temp.touched_{history.name} using ({id_column})
+            semi join temp.affected_{history.name} using ({id_column})
             qualify row_number() over (
                 partition by {id_column}, event_time order by _partition desc, _offset desc
             ) = 1
@@ -141,7 +141,7 @@ def versions(history: History) -> str:
             0,
             first_real.valid_from,
         from work.{history.name}_first_fact as first_fact
-        semi join temp.touched_{history.name} using ({id_column})
+        semi join temp.affected_{history.name} using ({id_column})
         left join (select {change}, valid_from from real where version = 1) as first_real using ({id_column})
         left join {changes} as first_change using ({change})
         where first_real.valid_from is null or first_fact.first_fact_at < first_real.valid_from"""
@@ -172,7 +172,7 @@ def _versions_by_day(history: History) -> str:
                 lead(event_time, 2) over in_time as after_next_at,
                 count(*) filter (event_type = 'upsert') over in_time as version,
             from {history.changes}
-            join temp.touched_{history.name} using ({history.id})
+            join temp.affected_{history.name} using ({history.id})
             window in_time as (partition by {history.id} order by event_time)
         )
         where event_type = 'upsert'"""
@@ -193,7 +193,7 @@ def moved(history: History) -> str:
             select {history.key}, {history.id}, {tracked}, valid_from,
                 coalesce(effective_to, 'infinity') as effective_to,
             from gold.{history.name}
-            semi join temp.touched_{history.name} using ({history.id})
+            semi join temp.affected_{history.name} using ({history.id})
             where {history.key} > 0
         ),
         new as (

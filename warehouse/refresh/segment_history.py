@@ -44,15 +44,15 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
 
 def prepare(context: Context, model: Model) -> None:
     """Makes what the statements read, empty."""
-    context.empty("touched_segment_days", "select 0 as base_day, 0 as first_day, 0 as last_day")
-    context.empty(f"touched_{_NAME}", "select '' as customer_id, 0 as versions_before")
+    context.empty("affected_segment_days", "select 0 as base_day, 0 as first_day, 0 as last_day")
+    context.empty(f"affected_{_NAME}", "select '' as customer_id, 0 as versions_before")
     context.empty(f"changes_{_NAME}", _body(model))
 
 
 def update(context: Context, model: Model) -> int:
     """Leaves the changes of the days concerned in `temp.changes_…` and takes out the versions they replace.
 
-    Fills `temp.touched_dim_customer_segment` with the customers concerned, how many versions each keeps, and returns
+    Fills `temp.affected_dim_customer_segment` with the customers concerned, how many versions each keeps, and returns
     how many there are.
     """
     connection, run = context.connection, context.connection.execute
@@ -61,14 +61,14 @@ def update(context: Context, model: Model) -> int:
         return 0
     last = context.clock.last_ended_date or context.clock.first_date - timedelta(1)
     run("truncate work.segments_due")
-    context.session.blank.difference_update(("touched_segment_days", f"touched_{_NAME}", f"changes_{_NAME}"))
+    context.session.blank.difference_update(("affected_segment_days", f"affected_{_NAME}", f"changes_{_NAME}"))
     context.closed.reopen(model, [key for key in context.closed.keys(_NAME) if key >= int(f"{first:%Y%m%d}")])
     after = f"timestamptz '{first} 00:00:00+00'"
     in_force = f"customer_segment_key > 0 and (effective_to is null or effective_to > {after})"
     run(f"create or replace temp table replaced_{_NAME} as select * from work.{_NAME} where {in_force}")
     if first <= last:
         base = _base(connection, first)
-        run("insert into temp.touched_segment_days values ($1, $2, $3)", [_day(base), _day(first), _day(last)])
+        run("insert into temp.affected_segment_days values ($1, $2, $3)", [_day(base), _day(first), _day(last)])
         for name, day in (
             ("gained_from", base + timedelta(1)),
             ("gained_to", last),
@@ -77,12 +77,12 @@ def update(context: Context, model: Model) -> int:
         ):
             run(f"set variable segments_{name} = {day:%Y%m%d}")
         run(f"insert into temp.changes_{_NAME} by name {_body(model)}")
-    touched = context.count(f"insert into temp.touched_{_NAME} {_concerned(context, after)}")
+    touched = context.count(f"insert into temp.affected_{_NAME} {_concerned(context, after)}")
     run(
         f"insert into temp.changes_{_NAME} by name select *, 0 as _partition, 0 as _offset"
         f" from ({_AS_CHANGES}) where event_time <= {after}"
     )
-    run(f"delete from work.{_NAME} where {in_force} and customer_id in (select customer_id from temp.touched_{_NAME})")
+    run(f"delete from work.{_NAME} where {in_force} and customer_id in (select customer_id from temp.affected_{_NAME})")
     if run("select base_date from work.rfm_base_date").fetchall() != [(last - timedelta(BASE_LAG),)]:
         _rebase(connection, last - timedelta(BASE_LAG))
     return touched

@@ -14,7 +14,7 @@ MARTS = Path(__file__).parents[3] / "warehouse" / "marts"
 
 _TABLES = """
 create schema gold; create schema marts; create schema work; create schema ops;
-create schema touched; create schema changed; create schema tallied;
+create schema affected; create schema changed; create schema totals;
 create macro to_date_key(day) as (year(day) * 10000 + month(day) * 100 + day(day))::integer;
 create macro from_date_key(key) as make_date(key // 10000, key // 100 % 100, key % 100);
 create table gold.fct_sales (
@@ -83,7 +83,7 @@ group by all
 union all select 0, 0, count(distinct event_id) from baskets;
 create view work.new_product_pairs as from work.product_pairs limit 0;
 create table work.wide_baskets (event_time timestamptz, event_hash ubigint, product_number integer);
-create view touched.product_days as select distinct product_id, date_key from gold.fct_sales;
+create view affected.product_days as select distinct product_id, date_key from gold.fct_sales;
 create view changed.fct_customer_engagement as from gold.fct_customer_engagement;
 """
 
@@ -134,7 +134,7 @@ class Gold:
         self.connection.execute(_TABLES)
         for model in models():
             if model.name == "customer_value":
-                self.connection.execute(f"create view tallied.customers as {TALLIED_CUSTOMERS}")
+                self.connection.execute(f"create view totals.customers as {TALLIED_CUSTOMERS}")
             what = f"create view {model.full_name} as {model.sql}" if model.kind != "macro" else model.sql
             self.connection.execute(what)
         self.connection.execute("create view changed.product_daily as from marts.product_daily")

@@ -44,7 +44,7 @@ def world(seed: int) -> Gold:
         "insert into gold.customer_current select distinct customer_id, 'lapsed', null::int, null::int, null::int"
         " from gold.fct_customer_engagement anti join gold.customer_current using (customer_id)"
     )
-    gold.connection.execute("create temp view tallied_customers as from tallied.customers")
+    gold.connection.execute("create temp view totals_customers as from totals.customers")
     clv.fit(gold.connection)
     return gold
 

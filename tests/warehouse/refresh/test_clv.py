@@ -91,11 +91,11 @@ def test_a_customer_without_repeats_is_worth_the_mean_of_all() -> None:
 def warehouse_with(customers: list[tuple[str, int, int, int, float]]) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute(
-        "create temp table tallied_customers"
+        "create temp table totals_customers"
         " (customer_id varchar, frequency int, recency int, t int, monetary_value double)"
     )
     if customers:
-        connection.executemany("insert into temp.tallied_customers values (?, ?, ?, ?, ?)", customers)
+        connection.executemany("insert into temp.totals_customers values (?, ?, ?, ?, ?)", customers)
     return connection
 
 

@@ -1,8 +1,8 @@
--- lines.fct_sales: the lines of new sales and returns, signed, with the ids that facts are keyed by.
+-- staging.fct_sales: the lines of new sales and returns, signed, with the ids that facts are keyed by.
 -- grain        event_id, line_number
 -- reads        silver.pos_items, silver.pos_transactions
 -- rebuild      never: it lives for one refresh
--- materialize  lines
+-- materialize  staging
 select
     pos_items.event_id,
     pos_transactions.transaction_id,

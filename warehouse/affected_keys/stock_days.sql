@@ -1,7 +1,7 @@
--- touched.stock_days: the days for which the stock of a product in a warehouse has to be written again: from a new
+-- affected.stock_days: the days for which the stock of a product in a warehouse has to be written again: from a new
 -- movement on, the days by which gold grew, and those whose version of the product at the day's end moved.
 -- grain        product_id, warehouse_id, date_key
--- reads        lines.fct_inventory_movement, held.fct_inventory_daily, moved.dim_product, ops.gold_clock, touched.clock
+-- reads        staging.fct_inventory_movement, previous.fct_inventory_daily, moved.dim_product, ops.gold_clock, replaced.gold_clock
 -- rebuild      never: it lives for one refresh
 -- materialize  scope
 with
@@ -10,12 +10,12 @@ now as (
 ),
 pairs as (
     select product_id, warehouse_id, clock.last_date,
-    from held.fct_inventory_daily as stock
-    join touched.clock on stock.date_key = to_date_key(clock.last_date)
+    from previous.fct_inventory_daily as stock
+    join replaced.gold_clock as clock on stock.date_key = to_date_key(clock.last_date)
 ),
 spans as (
     select product_id, warehouse_id, min(utc_day(event_time)) as from_date, any_value(now.last_date) as to_date,
-    from lines.fct_inventory_movement
+    from staging.fct_inventory_movement
     cross join now
     group by product_id, warehouse_id
     union all

@@ -1,4 +1,4 @@
--- touched.product_days: the days of products of which this refresh wrote lines.
+-- affected.product_days: the days of products of which this refresh wrote lines.
 -- grain        product_id, date_key
 -- reads        changed.fct_sales
 -- rebuild      never: it lives for one refresh

@@ -1,8 +1,8 @@
--- lines.fct_inventory_movement: new movements of stock, signed, with the ids that facts are keyed by.
+-- staging.fct_inventory_movement: new movements of stock, signed, with the ids that facts are keyed by.
 -- grain        event_id
 -- reads        silver.inventory_updates
 -- rebuild      never: it lives for one refresh
--- materialize  lines
+-- materialize  staging
 select
     event_id,
     update_id,
