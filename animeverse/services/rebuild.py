@@ -25,7 +25,7 @@ def into(settings: Settings, file: Path, as_of: datetime | None) -> Refreshed:
     from pipelines.lake.catalog import open_lakehouse
     from pipelines.silver.as_of import silver_as_of
     from pipelines.silver.changes import silver_changes
-    from warehouse.writer import rebuild
+    from warehouse.rebuild import rebuild
 
     if file.exists():
         raise UsageError(f"{file} exists: name a file that does not, so that nothing is overwritten")

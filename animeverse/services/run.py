@@ -62,7 +62,9 @@ class _Gold:
         while self.opened is None:
             try:
                 # a refresh of everything is the last one, too: nothing is left for later
-                self.opened = Warehouse(self._folder, patience=0.0 if self._anew else _PATIENCE, anew=self._anew)
+                self.opened = Warehouse(
+                    self._folder, max_deferral_seconds=0.0 if self._anew else _PATIENCE, discard_existing=self._anew
+                )
             except AlreadyRunningError:
                 if time.monotonic() > until:
                     raise

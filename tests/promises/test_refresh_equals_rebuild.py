@@ -10,30 +10,39 @@ import pytest
 from tests.seeds import seeds
 from tests.warehouse.compare import differences, read_tables
 from tests.warehouse.silver_world import NOW, START, changes_of, random_parts, random_silver
-from warehouse.refresh import aggregates as derived
-from warehouse.refresh import basket_counts as baskets
-from warehouse.refresh.aggregates import _sum
+from warehouse.rebuild import rebuild
+from warehouse.refresh import aggregates, basket_counts
 from warehouse.storage.publish import PUBLISHED
 from warehouse.verify import gold_checks
-from warehouse.writer import Warehouse, rebuild
+from warehouse.writer import Warehouse
 
 
 def refreshed_in_parts(seed: int, folder: Path) -> list[str]:
     rows = random_silver(seed)
     dice = random.Random(f"clock {seed}")
-    native_rows = dice.choice([0, 40, 1 << 40])
+    max_open_rows = dice.choice([0, 40, 1 << 40])
     parts = random_parts(seed, rows)
     last_high = START + timedelta(days=dice.randrange(60), hours=dice.randrange(24))
-    patience = random.Random(f"patience {seed}").choice([0.0, 3600.0])  # what lags is settled at the end
+    seconds = random.Random(f"patience {seed}").choice([0.0, 3600.0])  # deferred tables are computed at the end
     open_days = dice.choice([1, 3])
-    warehouse = Warehouse(folder / "gold", native_rows=native_rows, open_days=open_days, grace=0.0, patience=patience)
+
+    def open_warehouse(open_days: int) -> Warehouse:
+        return Warehouse(
+            folder / "gold",
+            max_open_rows=max_open_rows,
+            open_days=open_days,
+            grace=0.0,
+            max_deferral_seconds=seconds,
+        )
+
+    warehouse = open_warehouse(open_days)
     for number, part in enumerate(parts, start=1):
         # the watermark may step back (R16): days that had ended are open again
         high = last_high if number == len(parts) else dice.choice([None, START + timedelta(days=dice.randrange(60))])
         warehouse.refresh(changes_of(part, high, number), NOW)
-        if dice.random() < 0.3:  # as another process would go on
+        if dice.random() < 0.3:  # another process continues
             warehouse.close()
-            warehouse = Warehouse(folder / "gold", native_rows=native_rows, open_days=2, grace=0.0, patience=patience)
+            warehouse = open_warehouse(2)
     warehouse.complete_deferred(NOW)
     warehouse.close()
     rebuild(changes_of(rows, last_high), folder / "rebuilt.duckdb", NOW)
@@ -43,9 +52,9 @@ def refreshed_in_parts(seed: int, folder: Path) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def two_products_make_a_basket_wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(baskets, "WIDE", 1)
-    monkeypatch.setattr(baskets, "MOST_FOLDED_AT_ONCE", 0)
-    monkeypatch.setattr(baskets, "MOST_PAIRS_AT_ONCE", 0)
+    monkeypatch.setattr(basket_counts, "WIDE", 1)
+    monkeypatch.setattr(basket_counts, "MAX_MERGED_UNDEFERRED", 0)
+    monkeypatch.setattr(basket_counts, "MAX_PAIRS_UNDEFERRED", 0)
 
 
 @pytest.mark.parametrize("seed", seeds(0, int(os.environ.get("ANIMEVERSE_TEST_SEEDS", "40")), quick=4))
@@ -74,7 +83,7 @@ def test_members_may_be_called_what_the_special_rows_are_called(seed: int, tmp_p
         (table, {column: SPECIAL.get(column, {}).get(str(value), value) for column, value in row.items()})
         for table, row in rows
     ]
-    warehouse, parts = Warehouse(tmp_path / "gold", native_rows=0, open_days=1), random_parts(seed, renamed)
+    warehouse, parts = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1), random_parts(seed, renamed)
     for number, part in enumerate(parts, start=1):
         warehouse.refresh(changes_of(part, high, number), NOW)
     warehouse.close()
@@ -102,12 +111,13 @@ def test_days_that_are_added_to_are_those_counted_anew(
 ) -> None:
     """With master data that is there first, nothing is taken out, so that only receipts that come again forbid it."""
     added: list[str] = []
-    monkeypatch.setattr(derived, "_sum", lambda *given: added.append(given[1].name) or _sum(*given))
+    added_sql = aggregates.added_sql
+    monkeypatch.setattr(aggregates, "added_sql", lambda *given: added.append(given[1].name) or added_sql(*given))
     rows = random_silver(seed, 150)
     facts = [(table, row) for table, row in rows if table not in MASTER]
     parts = [[entry for entry in rows if entry[0] in MASTER], *random_parts(seed, facts, most=8)]
     high = START + timedelta(days=500)
-    warehouse = Warehouse(tmp_path, native_rows=1 << 40)
+    warehouse = Warehouse(tmp_path, max_open_rows=1 << 40)
     for number, part in enumerate(parts, start=1):
         warehouse.refresh(changes_of(part, high, number), NOW)
     warehouse.close()

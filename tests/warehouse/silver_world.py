@@ -13,6 +13,7 @@ from pipelines.silver.changes import PARTITIONS, SilverChanges
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 TABLES = (
     "pos_transactions", "pos_items", "cinema_sales", "inventory_updates",

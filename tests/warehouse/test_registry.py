@@ -7,9 +7,9 @@ import pytest
 
 from tests.warehouse.silver_world import NOW, changes_of, random_silver
 from warehouse.checks import checks_of
+from warehouse.rebuild import rebuild
 from warehouse.refresh.python_models import PYTHON_MODELS
 from warehouse.registry import Model, of_kind, ordered, read_model, registry, tables_read
-from warehouse.writer import rebuild
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_no_description_is_of_a_column_that_is_not_there(published: Path) -> Non
 
 def test_every_dimension_and_fact_has_checks() -> None:
     for model in of_kind("fact", "history", "members"):
-        assert [check for check in checks_of(model.checks, model.full_name) if check.action == "fail"], model.full_name
+        assert [check for check in checks_of(model) if check.action == "fail"], model.full_name
 
 
 def test_models_come_after_what_they_read() -> None:

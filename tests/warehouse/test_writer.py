@@ -265,7 +265,7 @@ def test_a_rebuild_tells_what_was_committed_and_not_published(
     assert rows("from ops.restatements") == []
     if is_anew:
         warehouse.close()
-        warehouse = Warehouse(warehouse.gold_dir, anew=True)
+        warehouse = Warehouse(warehouse.gold_dir, discard_existing=True)
     else:
         warehouse.discard()
     warehouse.refresh(changes_of(silver.rows, at("03-05 13:00")), NOW)
@@ -287,7 +287,7 @@ def test_lines_wait_for_their_receipt_whichever_comes_first(warehouse: Warehouse
 
 
 def test_a_table_may_lag_for_a_while_and_is_settled_when_asked(tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path / "gold", patience=3600.0)
+    warehouse = Warehouse(tmp_path / "gold", max_deferral_seconds=3600.0)
     silver = Silver()
     silver.sale(at("03-01 12:00"), [("P1", 1, "5")], "C1")
     warehouse.refresh(changes_of(silver.rows, at("03-03 00:00")), NOW)
@@ -311,8 +311,8 @@ def test_a_table_may_lag_for_a_while_and_is_settled_when_asked(tmp_path: Path) -
 def test_a_catch_up_from_nothing_leaves_what_ended_days_decide_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warehouse.writer._LARGE", 1)
-    warehouse = Warehouse(tmp_path / "gold", patience=3600.0)
+    monkeypatch.setattr("warehouse.storage.publication_policy.CATCH_UP_ROWS", 1)
+    warehouse = Warehouse(tmp_path / "gold", max_deferral_seconds=3600.0)
     silver = Silver()
     silver.sale(at("03-01 12:00"), [("P1", 1, "5")], "C1")
     warehouse.refresh(changes_of(silver.rows, at("03-03 00:00")), NOW)
@@ -338,7 +338,7 @@ def test_what_an_earlier_process_left_for_later_is_not_put_off_again(tmp_path: P
     """Else a process that is killed every minute would never come to it."""
     found = "select count(*) from marts.customer_value"
     for number, (process, seen) in enumerate((("first", 1), ("clean", 1), ("killed", 3)), start=1):
-        warehouse = Warehouse(tmp_path / "gold", patience=3600.0)
+        warehouse = Warehouse(tmp_path / "gold", max_deferral_seconds=3600.0)
         late = Silver()
         late._number = 10 * number
         late.sale(at(f"03-01 1{number}:00"), [("P1", 1, "5")], f"C{number}")
@@ -351,8 +351,8 @@ def test_a_catch_up_publishes_now_and_then_and_all_of_it_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever opens gold after a death in between, or settles, publishes what is committed."""
-    monkeypatch.setattr("warehouse.writer._LARGE", 1)
-    monkeypatch.setattr("warehouse.writer._COPY_SHARE", 1e9)
+    monkeypatch.setattr("warehouse.storage.publication_policy.CATCH_UP_ROWS", 1)
+    monkeypatch.setattr("warehouse.storage.publication_policy.COPY_SHARE", 1e9)
     warehouse = Warehouse(tmp_path / "gold")
     for place, seen in ((1, 1), (2, 1), (3, 2)):
         silver = Silver()

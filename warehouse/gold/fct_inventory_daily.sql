@@ -1,23 +1,23 @@
--- gold.fct_inventory_daily: stock of a product in a warehouse at the end of each UTC day, also when nothing moved: from
--- the pair's first movement to the last day with a business event.
+-- gold.fct_inventory_daily: stock of a product in a warehouse at the end of each UTC day, from the first movement of
+-- the product in the warehouse to the last day with a business event. Days without movements have rows, too.
 -- grain        product_id, warehouse_id, date_key
 -- reads        affected.stock_days, previous.fct_inventory_daily, gold.fct_inventory_movement, gold.dim_product,
 --              gold.dim_warehouse
--- rebuild      by product and warehouse from the first day touched on; the others get the new days
+-- rebuild      by product and warehouse, from the first affected day; all others get the new days
 -- materialize  days
 -- split        date_key
 -- scope        affected.stock_days(product_id, warehouse_id, date_key)
 -- previous     date_key integer, product_id varchar, warehouse_id varchar, on_hand decimal(38, 0)
 -- column       date_key: UTC day
 -- column       date: UTC day
--- column       product_key: the product's version at the day's end
--- column       warehouse_key: where
--- column       received_quantity: units that came in on the day
--- column       issued_quantity: units that left on the day, as a positive number
+-- column       product_key: version of the product at the end of the day
+-- column       warehouse_key: the warehouse
+-- column       received_quantity: units received on the day
+-- column       issued_quantity: units issued on the day, as a positive number
 -- column       net_quantity: received less issued
--- column       on_hand: units at the day's end; add them over products and warehouses, never over days
+-- column       on_hand: units at the end of the day; can be added over products and warehouses, not over days
 -- column       product_id: the product
--- column       warehouse_id: where
+-- column       warehouse_id: the warehouse
 with
 spans as (
     select product_id, warehouse_id, min(date) as from_date,

@@ -1,4 +1,4 @@
--- ops.gold_clock: one row: which days gold spans, and which have ended and are final by the watermarks.
+-- ops.gold_clock: one row: the days that gold spans, and which of them have ended and are final by the watermarks.
 -- grain        one row
 -- reads        ops.topic_watermarks, replaced.gold_clock, staging.fct_sales, staging.fct_cinema_attendance,
 --              staging.fct_inventory_movement, staging.fct_review
@@ -6,10 +6,11 @@
 -- materialize  state
 -- column       first_date: day of the first business event
 -- column       last_date: day of the last business event
--- column       calendar_from: earliest day that an event or a screening falls on
--- column       calendar_to: latest day that an event or a screening falls on
--- column       last_ended_date: last day whose end every business topic's watermark has passed; null: none yet
--- column       last_final_date: last day that is final, too (R17); null: none yet
+-- column       calendar_from: first day with an event or a screening
+-- column       calendar_to: last day with an event or a screening
+-- column       last_ended_date: last ended day: the watermark of every business topic is past its end; null if there is
+--              none
+-- column       last_final_date: last final day (R17); null if there is none
 with
 seen as (
     select min(event_time) as first_at, max(event_time) as last_at from staging.fct_sales
@@ -26,7 +27,7 @@ screened as (
 days as (
     select utc_day(min(first_at)) as first_date, utc_day(max(last_at)) as last_date from seen
 ),
--- A topic with records but no watermark (all broken, say) holds every day back.
+-- A topic that has records but no watermark, for example only invalid records, keeps all days open.
 marks as (
     select
         case when bool_and(watermark is not null) then min(watermark) end as ended_before,

@@ -1,7 +1,7 @@
--- staging.fct_cinema_attendance: new bookings and cancellations, with the ids that facts are keyed by.
+-- staging.fct_cinema_attendance: new bookings and cancellations, with the ids of their members.
 -- grain        event_id
 -- reads        silver.cinema_sales
--- rebuild      never: it lives for one refresh
+-- rebuild      never: a temporary table of one refresh
 -- materialize  staging
 select
     event_id,

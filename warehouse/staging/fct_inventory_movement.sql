@@ -1,7 +1,7 @@
--- staging.fct_inventory_movement: new movements of stock, signed, with the ids that facts are keyed by.
+-- staging.fct_inventory_movement: new movements of stock, signed, with the ids of their members.
 -- grain        event_id
 -- reads        silver.inventory_updates
--- rebuild      never: it lives for one refresh
+-- rebuild      never: a temporary table of one refresh
 -- materialize  staging
 select
     event_id,

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("without_settings")
 
 def run_all(home: Path, batch_size: int = 100_000, patience: float = 0.0) -> RunReport:
     settings = load_settings(home=home, batch_size=batch_size)
-    with closing(Warehouse(home / "gold", patience=patience)) as gold:
+    with closing(Warehouse(home / "gold", max_deferral_seconds=patience)) as gold:
         return run(
             settings,
             LAYERS,
@@ -114,7 +114,7 @@ def test_a_run_ends_where_the_log_ended_when_it_began_however_fast_producers_are
 def test_what_refreshes_left_for_later_is_there_when_the_run_has_ended(tmp_path: Path) -> None:
     fill_log(tmp_path, 800)
     assert run_all(tmp_path, 50, patience=3600.0).refreshes > 1
-    with closing(Warehouse(tmp_path / "gold", patience=3600.0)) as gold:
+    with closing(Warehouse(tmp_path / "gold", max_deferral_seconds=3600.0)) as gold:
         assert gold.complete_deferred(datetime.now(UTC)) is None
     checks = verify(load_settings(home=tmp_path), rebuild=True, gold_checks=gold_checks)
     assert [check for check in checks if not check.ok or "not compared" in check.detail] == []
@@ -124,8 +124,8 @@ def test_what_refreshes_left_for_later_is_there_when_the_run_has_ended(tmp_path:
 def test_the_ledger_says_when_readers_saw_a_batch_also_where_a_catch_up_publishes_seldom(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warehouse.writer._LARGE", 1)
-    monkeypatch.setattr("warehouse.writer._COPY_SHARE", 1e9)
+    monkeypatch.setattr("warehouse.storage.publication_policy.CATCH_UP_ROWS", 1)
+    monkeypatch.setattr("warehouse.storage.publication_policy.COPY_SHARE", 1e9)
     fill_log(tmp_path, 800)
     assert run_all(tmp_path, 50).refreshes > 1
     settings = load_settings(home=tmp_path)
@@ -140,8 +140,8 @@ def test_a_batch_was_seen_when_it_was_published_not_when_old_days_had_been_moved
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Behind a catch-up that published its first batch alone, an idle run publishes, then moves old days to files."""
-    monkeypatch.setattr("warehouse.writer._LARGE", 1)
-    monkeypatch.setattr("warehouse.writer._COPY_SHARE", 1e9)
+    monkeypatch.setattr("warehouse.storage.publication_policy.CATCH_UP_ROWS", 1)
+    monkeypatch.setattr("warehouse.storage.publication_policy.COPY_SHARE", 1e9)
     fill_log(tmp_path, 200, days=1)
     stop, tidied = threading.Event(), []
 
@@ -151,7 +151,7 @@ def test_a_batch_was_seen_when_it_was_published_not_when_old_days_had_been_moved
             stop.set()
             return False
 
-    with closing(Untidy(tmp_path / "gold", patience=3600.0)) as gold:
+    with closing(Untidy(tmp_path / "gold", max_deferral_seconds=3600.0)) as gold:
         run(
             load_settings(home=tmp_path, batch_size=50),
             LAYERS,

@@ -11,8 +11,8 @@ import pytest
 from tests.warehouse.marts.mart_tables import models
 from tests.warehouse.silver_world import NOW, START, changes_of, random_silver
 from warehouse.checks import checks_of
+from warehouse.rebuild import rebuild
 from warehouse.refresh.python_models import PYTHON_MODELS
-from warehouse.writer import rebuild
 
 MACROS = (
     "cross_sell_rate('2026-04-01')",
@@ -56,7 +56,7 @@ def test_views_answer_from_a_file_attached_under_another_name(published: Path) -
 def test_all_checks_hold_after_a_rebuild(published: Path) -> None:
     with duckdb.connect(str(published), read_only=True) as connection:
         for model in models():
-            for check in checks_of(model.checks, model.full_name):
+            for check in checks_of(model):
                 sql = re.sub(r"changed\.(dim|fct)", r"gold.\1", check.sql).replace(
                     f"changed.{model.name}", model.full_name
                 )

@@ -68,10 +68,10 @@ def test_affinity_is_a_plain_recount_after_every_refresh(
     seed: int, patience: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(baskets, "WIDE", 3)
-    monkeypatch.setattr(baskets, "MOST_FOLDED_AT_ONCE", 0)
-    monkeypatch.setattr(baskets, "MOST_PAIRS_AT_ONCE", 0)
+    monkeypatch.setattr(baskets, "MAX_MERGED_UNDEFERRED", 0)
+    monkeypatch.setattr(baskets, "MAX_PAIRS_UNDEFERRED", 0)
     rows, seen = shop(seed), []
-    warehouse = Warehouse(tmp_path / "gold", patience=patience, native_rows=50)
+    warehouse = Warehouse(tmp_path / "gold", max_deferral_seconds=patience, max_open_rows=50)
     for number, part in enumerate(random_parts(seed, rows), start=1):
         seen += part
         warehouse.refresh(changes_of(part, START + timedelta(days=30), number), NOW)
@@ -85,9 +85,9 @@ def test_affinity_is_a_plain_recount_after_every_refresh(
 def test_wide_baskets_and_folding_wait_for_who_has_time_and_the_mart_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(baskets, "MOST_FOLDED_AT_ONCE", 0)
-    monkeypatch.setattr(baskets, "MOST_PAIRS_AT_ONCE", 0)
-    warehouse, silver = Warehouse(tmp_path / "gold", patience=3600.0), Silver()
+    monkeypatch.setattr(baskets, "MAX_MERGED_UNDEFERRED", 0)
+    monkeypatch.setattr(baskets, "MAX_PAIRS_UNDEFERRED", 0)
+    warehouse, silver = Warehouse(tmp_path / "gold", max_deferral_seconds=3600.0), Silver()
     silver.sale(at("03-01 12:00"), [("P1", 1, "5"), ("P2", 1, "5")])
     warehouse.refresh(changes_of(silver.rows), NOW)
     assert waiting(warehouse) == (0, 0)
@@ -101,7 +101,7 @@ def test_wide_baskets_and_folding_wait_for_who_has_time_and_the_mart_does_not(
     expected = recounted([*silver.rows, *more.rows])
     assert affinity(warehouse) == expected != []
     warehouse.close()
-    again = Warehouse(tmp_path / "gold", patience=3600.0)  # as another process would go on
+    again = Warehouse(tmp_path / "gold", max_deferral_seconds=3600.0)  # as another process would go on
     assert again.complete_deferred(NOW) is not None
     assert waiting(again) == (0, 0)
     assert affinity(again) == expected

@@ -28,7 +28,7 @@ _EXPECTED = f"""
 @pytest.mark.parametrize("seed", seeds(0, 6))
 def test_totals_are_those_of_all_facts_after_every_refresh(seed: int, tmp_path: Path) -> None:
     rows, chance = random_silver(seed), random.Random(seed)
-    warehouse = Warehouse(tmp_path, native_rows=chance.choice([0, 1 << 40]), open_days=1)
+    warehouse = Warehouse(tmp_path, max_open_rows=chance.choice([0, 1 << 40]), open_days=1)
     day, compared = 15, 0
     try:
         for number, part in enumerate(random_parts(seed, rows), start=1):

@@ -17,7 +17,7 @@ def test_a_writers_file_that_another_process_has_open_is_refused_with_its_pid_an
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(AlreadyRunningError, match=rf"PID {other.pid}\)\. End that one, then run"):
+        with pytest.raises(AlreadyRunningError, match=rf"PID {other.pid}\)\. End it, then run"):
             connect(file, memory_limit="1GB")
         other.kill()  # it waits for us
 
