@@ -20,14 +20,6 @@ from pipelines.config.sources import BY_TOPIC, NOT_OURS, PREFIX
 from .docs_text import PAGES, ROOT, anchors, commands, links, name, prose, shell_lines
 
 PLACEHOLDERS = re.compile(r"[A-Z_]{1,}|…|\.\.\.")
-# Tables that no model and no contract describes: the ledger and what the engine notes about itself.
-KEPT_BY_THE_ENGINE = {
-    "gold.refreshes",
-    "silver.partitions",  # what a refresh gets of the watermarks
-    "silver.releases",
-    *(f"ops.{name}" for name in ("batches", "rule_counts", "schema_drift", "landing_files", "log_gaps", "releases")),
-    *(f"ops.{name}" for name in ("restatements", "watermarks", "gold_warnings", "migrations")),
-}
 FAULT_POINTS = {
     "files_written",
     "committed",
@@ -112,7 +104,7 @@ def test_every_table_and_column_that_is_named_exists(page: Path) -> None:
     for quoted in re.findall(r"`([^`\n]+)`", prose(page)):
         for schema, table, column in _NAMED.findall(quoted):
             full = f"{schema}.{table}"
-            if full in KEPT_BY_THE_ENGINE or {table, column} & FAULT_POINTS or table == "py":
+            if {table, column} & FAULT_POINTS or table == "py":
                 continue
             assert full in tables, f"{name(page)}: {quoted}"
             assert not column or column in tables[full], f"{name(page)}: {quoted}"
