@@ -1,4 +1,4 @@
-"""The law: any split of any log into refreshes gives the gold and the marts of one rebuild, every row, every key."""
+"""Any split of any log into refreshes gives the rows and keys of gold and marts that one rebuild gives."""
 
 import os
 import random
@@ -58,7 +58,7 @@ def two_products_make_a_basket_wide(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("seed", seeds(0, int(os.environ.get("ANIMEVERSE_TEST_SEEDS", "40")), quick=4))
-def test_any_split_gives_what_one_rebuild_gives(seed: int, tmp_path: Path) -> None:
+def test_any_split_into_refreshes_equals_one_rebuild(seed: int, tmp_path: Path) -> None:
     assert refreshed_in_parts(seed, tmp_path) == []
 
 
@@ -76,8 +76,8 @@ SPECIAL = {
 
 
 @pytest.mark.parametrize("seed", seeds(0, 12, quick=3))
-def test_members_may_be_called_what_the_special_rows_are_called(seed: int, tmp_path: Path) -> None:
-    """Rows -1 and -2 read `unknown` and `not applicable`, which are ids like all others when events bring them."""
+def test_members_may_have_the_names_of_the_special_rows(seed: int, tmp_path: Path) -> None:
+    """Rows -1 and -2 have the texts `unknown` and `not applicable`, which events may use as ids."""
     rows, high = random_silver(seed), START + timedelta(days=30)
     renamed = [
         (table, {column: SPECIAL.get(column, {}).get(str(value), value) for column, value in row.items()})
@@ -94,7 +94,7 @@ def test_members_may_be_called_what_the_special_rows_are_called(seed: int, tmp_p
     assert differences(read_tables(published), anew) == []
     found = gold_checks(published, changes_of(renamed, high, len(parts)), is_rebuild=False)
     assert [finding for finding in found if not finding[1]] == []
-    # what names nobody is the same under all names, and so is how many members are unknown
+    # measures and the number of unknown members do not depend on the names
     assert differences(*({"": tables["marts.daily_summary"]} for tables in (anew, named))) == []
     for fact, key in (("sales", "customer"), ("sales", "product"), ("sales", "store"), ("cinema_attendance", "title")):
         keys = [tables[f"gold.fct_{fact}"].column(f"{key}_key") for tables in (anew, named)]
@@ -106,10 +106,10 @@ MASTER = ("customer_profiles", "product_catalog", "anime_schedule")
 
 
 @pytest.mark.parametrize("seed", seeds(0, 20, quick=3))
-def test_days_that_are_added_to_are_those_counted_anew(
+def test_added_days_equal_recomputed_days(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With master data that is there first, nothing is taken out, so that only receipts that come again forbid it."""
+    """Master data comes first, so no fact gets a new key; only repeated receipts prevent adding."""
     added: list[str] = []
     added_sql = aggregates.added_sql
     monkeypatch.setattr(aggregates, "added_sql", lambda *given: added.append(given[1].name) or added_sql(*given))

@@ -73,13 +73,13 @@ def test_a_key_that_is_null_is_found(name: str, column: str, gold: duckdb.DuckDB
 
 
 @pytest.mark.parametrize("name", [model.name for model in of_kind("fact", "days") if model.schema == "gold"])
-def test_a_row_that_is_there_twice_is_found(name: str, gold: duckdb.DuckDBPyConnection) -> None:
+def test_a_duplicate_row_is_found(name: str, gold: duckdb.DuckDBPyConnection) -> None:
     found = violated(gold, MODELS[name], f"insert into work.{name} from work.{name} where rowid = 0")
     assert [claim for claim in found if claim.startswith("the grain is unique")]
 
 
 @pytest.mark.parametrize("name", [model.name for model in of_kind("fact")])
-def test_an_event_id_that_occurs_at_two_times_is_a_warning(name: str, gold: duckdb.DuckDBPyConnection) -> None:
+def test_an_event_id_with_two_event_times_is_a_warning(name: str, gold: duckdb.DuckDBPyConnection) -> None:
     again = f"select * replace (event_time + interval 1 microsecond as event_time) from work.{name} where rowid = 0"
     claim = "an event_id does not occur again beyond the deduplication horizon"
     assert claim in violated(gold, MODELS[name], f"insert into work.{name} {again}")
@@ -105,7 +105,7 @@ def test_a_key_of_another_version_is_found(name: str, key: str, damage: str, gol
 
 
 @pytest.mark.parametrize("name", [model.name for model in of_kind("members")])
-def test_a_dimension_with_a_member_or_key_twice_or_without_special_rows_is_found(
+def test_a_duplicate_member_or_key_or_a_missing_special_row_is_found(
     name: str, gold: duckdb.DuckDBPyConnection
 ) -> None:
     model, table = MODELS[name], f"gold.{name}"
@@ -130,7 +130,7 @@ OPEN = "valid_to is null and not is_inferred"
         ("update {table} set is_current = false where rowid = {row}", "a member has one current version"),
     ],
 )
-def test_a_version_that_is_there_twice_or_not_current_is_found(
+def test_a_duplicate_version_or_key_or_a_missing_current_version_is_found(
     name: str, damage: str, claim: str, gold: duckdb.DuckDBPyConnection
 ) -> None:
     model = MODELS[name]

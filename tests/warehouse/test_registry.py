@@ -1,4 +1,4 @@
-"""The registry: headers say what the SQL says, every column means something, every table has checks."""
+"""The registry: headers agree with the SQL, every column has a meaning, every table has checks."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_every_published_column_has_a_description(published: Path) -> None:
     assert missing == []
 
 
-def test_no_description_is_of_a_column_that_is_not_there(published: Path) -> None:
+def test_every_described_column_exists(published: Path) -> None:
     with duckdb.connect(str(published), read_only=True) as connection:
         for model in of_kind("fact", "days", "history", "members", "view", "table", "state"):
             found = connection.execute(f"describe {model.full_name}").fetchall()
@@ -62,7 +62,7 @@ def test_models_come_after_what_they_read() -> None:
             assert read not in names or names.index(read) <= names.index(model.full_name), (model.full_name, read)
 
 
-def test_models_that_read_each_other_in_a_circle_are_refused(tmp_path: Path) -> None:
+def test_models_that_read_each_other_in_a_cycle_are_refused(tmp_path: Path) -> None:
     for name, other in (("a", "b"), ("b", "a")):
         text = (
             f"-- gold.{name}: x\n-- reads        gold.{other}\n-- materialize  view\nselect 1 as x from gold.{other}\n"

@@ -98,7 +98,7 @@ def test_a_damaged_warehouse_is_found(damage: str, found: str) -> None:
     assert any(found in claim for claim in failing(gold)), failing(gold)
 
 
-def test_a_screening_sold_twice_over_is_a_warning_only() -> None:
+def test_an_overbooked_screening_is_only_a_warning() -> None:
     gold = world(1)
     gold.booking("2026-01-01 10:00", seats=50, starts="2026-01-02 10:00", screening="S9")
     assert any("occupancy is at most 1" in claim for claim in failing(gold, "warn"))

@@ -1,4 +1,4 @@
-"""The marts on top of the real models: readable from the published file, right by their own checks, honest headers."""
+"""The marts over the real models: readable from the published file, consistent with their checks and headers."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Publication: readers never wait, never see half a refresh; old days are files that do not pile up."""
+"""Publication: readers never wait and never see part of a refresh. Files of old days are removed when unused."""
 
 import gc
 import os
@@ -45,7 +45,7 @@ def files(folder: Path) -> set[Path]:
     return set((folder / "days").rglob("*.parquet"))
 
 
-def test_a_reader_with_the_file_open_keeps_its_refresh_and_a_new_one_sees_the_next(warehouse: Warehouse) -> None:
+def test_an_open_reader_keeps_its_refresh_and_a_new_reader_sees_the_next(warehouse: Warehouse) -> None:
     silver = days_of_sales(1, 2)
     warehouse.refresh(changes_of(silver.rows), NOW)
     with duckdb.connect(str(warehouse.published), read_only=True) as reader:
@@ -59,7 +59,7 @@ def test_a_reader_with_the_file_open_keeps_its_refresh_and_a_new_one_sees_the_ne
     assert warehouse.reflected()["silver.pos_items"] == 2
 
 
-def test_closed_days_are_files_and_read_as_if_they_were_open(tmp_path: Path) -> None:
+def test_closed_days_are_files_and_read_like_open_days(tmp_path: Path) -> None:
     silver = days_of_sales(1, 9)
     unsplit, split = Warehouse(tmp_path / "unsplit"), Warehouse(tmp_path / "split", max_open_rows=20, open_days=2)
     for warehouse in (unsplit, split):
@@ -75,7 +75,9 @@ def test_closed_days_are_files_and_read_as_if_they_were_open(tmp_path: Path) -> 
     split.close()
 
 
-def test_only_touched_closed_days_are_written_again_and_old_files_go_after_the_grace(tmp_path: Path) -> None:
+def test_only_changed_closed_days_are_rewritten_and_old_files_are_removed_after_the_grace_period(
+    tmp_path: Path,
+) -> None:
     warehouse = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1, grace=3600.0)
     warehouse.refresh(changes_of(days_of_sales(1, 6).rows), NOW)
     before = files(warehouse.gold_dir)
@@ -95,7 +97,7 @@ def test_only_touched_closed_days_are_written_again_and_old_files_go_after_the_g
     again.close()
 
 
-def test_a_home_that_was_moved_is_published_anew_at_its_new_place(tmp_path: Path) -> None:
+def test_a_moved_home_is_published_again_in_its_new_folder(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path / "old" / "gold", max_open_rows=0, open_days=1)
     warehouse.refresh(changes_of(days_of_sales(1, 4).rows), NOW)
     warehouse.close()
@@ -105,7 +107,7 @@ def test_a_home_that_was_moved_is_published_anew_at_its_new_place(tmp_path: Path
     moved.close()
 
 
-def test_a_crash_between_commit_and_publication_is_mended_by_the_next_start(
+def test_the_next_start_publishes_a_commit_that_a_crash_left_unpublished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warehouse = Warehouse(tmp_path / "gold")
@@ -122,7 +124,7 @@ def test_a_crash_between_commit_and_publication_is_mended_by_the_next_start(
     again.close()
 
 
-def test_a_failing_check_commits_and_publishes_nothing_and_says_what_is_wrong(
+def test_a_failing_check_commits_and_publishes_nothing_and_names_the_rows(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warehouse.refresh(changes_of(days_of_sales(1, 1).rows), NOW)
@@ -150,7 +152,7 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     warehouse.close()
 
 
-def test_work_of_other_models_or_seeds_is_thrown_away(tmp_path: Path) -> None:
+def test_a_file_of_other_models_or_seeds_is_discarded(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path / "gold", tmp_path / "no seeds")
     warehouse.refresh(changes_of(days_of_sales(1, 1).rows), NOW)
     warehouse.close()
@@ -163,7 +165,7 @@ def test_work_of_other_models_or_seeds_is_thrown_away(tmp_path: Path) -> None:
     seeded.close()
 
 
-def test_free_space_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_free_space_is_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish, "is_mostly_free", lambda _: True)
     warehouse = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1)
     warehouse.refresh(changes_of(days_of_sales(1, 4).rows), NOW)
@@ -172,10 +174,8 @@ def test_free_space_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     warehouse.close()
 
 
-def test_what_the_published_file_reads_is_there_until_it_is_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed in a catch-up between two publications, which dropped a closed day's file; reopened after the grace."""
+def test_files_of_a_publication_exist_until_it_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catch-up is killed between two publications after it replaced the file of a closed day."""
     warehouse = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1)
     warehouse.refresh(changes_of(days_of_sales(1, 5).rows), NOW)
     before = count(warehouse.published)
@@ -228,10 +228,10 @@ def test_an_idle_run_closes_what_a_catch_up_left_open(tmp_path: Path, monkeypatc
     empty.close()
 
 
-def test_killed_between_closing_days_and_publishing_them_readers_lose_no_file(
+def test_a_crash_between_closing_days_and_publication_leaves_readers_their_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Late rows of a closed day are written with it under another name; the published file still names the old one."""
+    """Late rows of a closed day go to a new file of the day; the published file still names the old file."""
     warehouse = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1)
     warehouse.refresh(changes_of(days_of_sales(1, 5).rows), NOW)
     with monkeypatch.context() as later:
@@ -255,7 +255,7 @@ def test_killed_between_closing_days_and_publishing_them_readers_lose_no_file(
 def test_small_refreshes_close_what_a_catch_up_left_open_some_days_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Behind years of open days one small refresh would take a minute otherwise."""
+    """After years of open days, one small refresh would otherwise take a minute."""
     monkeypatch.setattr("warehouse.storage.day_archiver.DAYS_AT_ONCE", 4)
     warehouse = after_a_catch_up(tmp_path, monkeypatch)
     for number, left in enumerate(([5, 6, 7, 8, 9, 10], [9, 10], [10], [10]), start=1):
@@ -266,9 +266,7 @@ def test_small_refreshes_close_what_a_catch_up_left_open_some_days_at_a_time(
     warehouse.close()
 
 
-def test_a_closed_day_that_late_data_opened_is_closed_again_some_refreshes_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_day_reopened_by_late_data_is_closed_again_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("warehouse.storage.day_archiver.LOOK_EVERY", 3)
     warehouse = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1)
     found = []
@@ -280,10 +278,10 @@ def test_a_closed_day_that_late_data_opened_is_closed_again_some_refreshes_later
     warehouse.close()
 
 
-def test_large_refreshes_of_many_processes_close_days_too_when_they_leave_too_many_rows(
+def test_a_catch_up_closes_days_if_it_leaves_too_many_open_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each `run --once` of a long past opens gold anew and knows nothing of the rows that those before it left."""
+    """Each `run --once` of a long history opens gold again and does not know the rows that earlier runs left."""
     monkeypatch.setattr("warehouse.storage.publication_policy.CATCH_UP_ROWS", 1)
     monkeypatch.setattr("warehouse.storage.day_archiver.MAX_CATCH_UP_ROWS", 100)
     found = []
@@ -297,8 +295,8 @@ def test_large_refreshes_of_many_processes_close_days_too_when_they_leave_too_ma
     assert count(warehouse.published) == 8 * 13
 
 
-def test_a_rebuild_leaves_readers_of_what_was_published_their_files(tmp_path: Path) -> None:
-    """Its refreshes have the numbers of those before, and the old files are older than any grace."""
+def test_a_rebuild_leaves_readers_of_the_publication_their_files(tmp_path: Path) -> None:
+    """Its refreshes have the numbers of earlier ones, and the old files are older than the grace period."""
     warehouse = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1, grace=3600.0)
     warehouse.refresh(changes_of(days_of_sales(1, 5).rows), NOW)
     before = files(warehouse.gold_dir)
@@ -331,10 +329,10 @@ def killed(*_: object) -> None:
 
 
 @pytest.mark.parametrize("is_rebuild", [True, False])
-def test_a_crash_before_the_publication_takes_no_grace_from_readers(
+def test_a_crash_before_publication_does_not_shorten_the_grace_period(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_rebuild: bool
 ) -> None:
-    """An hour later gold is opened again: what is published then has other files than what a reader has open."""
+    """An hour later gold is opened again, and the new publication names other files than an open reader."""
     warehouse = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1, grace=600.0)
     warehouse.refresh(changes_of(days_of_sales(1, 5).rows), NOW)
     with duckdb.connect(":memory:") as reader:
@@ -354,7 +352,7 @@ def test_a_crash_before_the_publication_takes_no_grace_from_readers(
         again.close()
 
 
-def test_a_moved_home_whose_publication_was_cut_is_published_at_the_next_start(
+def test_a_moved_home_with_an_interrupted_publication_is_published_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warehouse = Warehouse(tmp_path / "old" / "gold", max_open_rows=0, open_days=1)
@@ -372,7 +370,7 @@ def test_a_moved_home_whose_publication_was_cut_is_published_at_the_next_start(
 
 
 @pytest.mark.parametrize("zone", ["JST", "CET-1CEST", "Asia/Tokyo"])
-def test_gold_is_opened_in_every_time_zone(tmp_path: Path, zone: str) -> None:
+def test_gold_can_be_opened_in_every_time_zone(tmp_path: Path, zone: str) -> None:
     warehouse = Warehouse(tmp_path / "gold")
     warehouse.refresh(changes_of(days_of_sales(1, 1).rows), NOW)
     warehouse.close()
@@ -384,10 +382,10 @@ def test_gold_is_opened_in_every_time_zone(tmp_path: Path, zone: str) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_a_rebuild_killed_before_it_published_is_published_when_gold_is_opened(
+def test_a_rebuild_killed_before_publication_is_published_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its refresh is the first, as the published one was."""
+    """It has the same refresh number as the published file."""
     warehouse = Warehouse(tmp_path / "gold")
     warehouse.refresh(changes_of(days_of_sales(1, 2).rows), NOW)
     warehouse.discard()
@@ -402,7 +400,7 @@ def test_a_rebuild_killed_before_it_published_is_published_when_gold_is_opened(
 
 
 @pytest.mark.parametrize("damage", ["other", "header", "short", "zeros"])
-def test_what_cannot_be_opened_is_told_and_built_anew_when_asked(tmp_path: Path, damage: str) -> None:
+def test_a_file_that_cannot_be_opened_is_reported_and_can_be_rebuilt(tmp_path: Path, damage: str) -> None:
     warehouse = Warehouse(tmp_path / "gold")
     warehouse.refresh(changes_of(days_of_sales(1, 2).rows), NOW)
     warehouse.close()
@@ -425,8 +423,8 @@ def test_what_cannot_be_opened_is_told_and_built_anew_when_asked(tmp_path: Path,
     anew.close()
 
 
-def test_a_damaged_block_that_a_refresh_comes_upon_is_told(tmp_path: Path) -> None:
-    """Opening reads no data; which block a table lies in is DuckDB's choice, so each is damaged in turn."""
+def test_a_damaged_block_that_a_refresh_reads_is_reported(tmp_path: Path) -> None:
+    """Opening reads no data, and DuckDB chooses the blocks of a table, so each block is damaged in turn."""
     warehouse = Warehouse(tmp_path / "gold")
     warehouse.refresh(changes_of(days_of_sales(1, 9).rows), NOW)
     warehouse.close()
@@ -449,7 +447,7 @@ def test_a_damaged_block_that_a_refresh_comes_upon_is_told(tmp_path: Path) -> No
     raise AssertionError("no refresh came upon a damaged block")
 
 
-def test_what_another_process_has_open_is_not_thrown_away(tmp_path: Path) -> None:
+def test_a_file_open_in_another_process_is_not_discarded(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path / "gold")
     warehouse.refresh(changes_of(days_of_sales(1, 2).rows), NOW)
     warehouse.close()
