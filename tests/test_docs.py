@@ -35,14 +35,6 @@ from .docs_text import (
 )
 
 PLACEHOLDERS = re.compile(r"[A-Z_]{1,}|…|\.\.\.")
-# Tables that neither a model nor a contract describes: the ledger and the engine's own records.
-TABLES_OF_THE_ENGINE = {
-    "gold.refreshes",
-    "silver.partitions",  # watermarks, as a refresh receives them
-    "silver.releases",
-    *(f"ops.{name}" for name in ("batches", "rule_counts", "schema_drift", "landing_files", "log_gaps", "releases")),
-    *(f"ops.{name}" for name in ("restatements", "watermarks", "gold_warnings", "migrations")),
-}
 FAULT_POINTS = {
     "files_written",
     "committed",
@@ -137,7 +129,7 @@ def test_every_table_and_column_that_is_named_exists(page: Path) -> None:
     for quoted in re.findall(r"`([^`\n]+)`", prose(page)):
         for schema, table, column in _NAMED.findall(quoted):
             full = f"{schema}.{table}"
-            if full in TABLES_OF_THE_ENGINE or {table, column} & FAULT_POINTS or table == "py":
+            if {table, column} & FAULT_POINTS or table == "py":
                 continue
             assert full in tables, f"{name(page)}: {quoted}"
             assert not column or column in tables[full], f"{name(page)}: {quoted}"

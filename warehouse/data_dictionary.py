@@ -1,64 +1,90 @@
-"""The data dictionary, built from the models themselves: `python -m warehouse.data_dictionary > docs/data_model.md`.
+"""The data dictionary: `python -m warehouse.data_dictionary > docs/data_model.md`.
 
-Names, grain, meaning and what a model reads come from its header, types from an empty warehouse built for it.
+It describes every table that a user can query. Names, grain, meanings and sources come from the contracts, the headers
+of the models and `table_meanings`; types come from Iceberg schemas and from an empty warehouse built for the purpose.
 """
 
+import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
 from pipelines.contracts.registry import CONTRACTS
-from pipelines.contracts.tables import BRONZE, POS_ITEMS, QUARANTINE, silver_schema
+from pipelines.contracts.tables import POS_ITEMS, silver_schema
 from pipelines.silver.changes import PARTITIONS, SilverChanges
-from warehouse.registry import Model, registry
-from warehouse.writer import rebuild
+from warehouse.rebuild import rebuild
+from warehouse.registry import Model, registry, staging_of
+from warehouse.table_meanings import (
+    BRONZE_TABLES,
+    LINEAGE,
+    OPERATIONS_TABLES,
+    PUBLISHED_TABLES,
+    SILVER_TABLES,
+    TableMeaning,
+)
 
 _INTRO = """# Data model
 
-Built from the contracts and the models themselves by `make docs`; a test holds it up to date.
+Every table that can be queried, with its columns. `make docs` generates this page from the contracts and the models; a
+test keeps it up to date.
 """
-_LINEAGE = {
-    "_partition": "topic partition of the record; -1 for files",
-    "_offset": "its offset",
-    "_arrival": "`on_time` or `late`",
-    "_lateness_seconds": "how far behind the newest event of its partition it was; 0 when it was not",
-    "_recorded_at": "the record's timestamp: when it arrived in the log",
-    "_ingested_at": "when bronze took it, by our clock",
-    "_extra": "fields that the contract does not know, as JSON text",
-}
-_BRONZE = {
-    "partition": "topic partition; -1 for landing files",
-    "offset": "position in it",
-    "timestamp": "the record's timestamp; null when the log has none",
-    "key": "the record's key, as it came",
-    "headers": "its headers",
-    "value": "its value, byte for byte; null and empty stay different",
-    "ingested_at": "when it was taken, by our clock",
-    "batch_id": "the micro-batch that took it; grows by topic",
-}
-_QUARANTINE = {
-    "topic": "where it came from",
-    "event_id": "where it could be read",
-    "reasons": "names of all rules that failed in the stage that stopped it, sorted",
-    "detail": "what was expected and what was found, for a person",
-    "quarantined_at": "when, by our clock",
-}
+_GENERATED_INPUT = "silver.partitions"  # the watermarks that a refresh gets; not a table
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """One table of the page. `facts` are lines like `grain: event_id`, `columns` name, type and meaning."""
+
+    name: str
+    title: str
+    facts: dict[str, str]
+    columns: Sequence[tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    title: str
+    note: str
+    tables: Sequence[_Table]
 
 
 def text() -> str:
     """The whole dictionary as Markdown."""
     with _empty_warehouse() as connection:
-        return "\n".join([_INTRO, *_star(connection), *_lake(), *_warehouse(connection)]).rstrip() + "\n"
+        sections = [
+            _Section(
+                "Bronze (Iceberg)",
+                "One table per topic, `bronze.<topic>`, all with the same columns.",
+                [_described("bronze.*", BRONZE_TABLES)],
+            ),
+            _Section("Silver (Iceberg)", "", _silver()),
+            _Section("Gold (DuckDB)", "", _published(connection, "gold")),
+            _Section("Marts (DuckDB)", "", _published(connection, "marts")),
+            _Section(
+                "Operations (Iceberg and DuckDB)",
+                "Query both kinds by the same schema name.",
+                sorted([*_published(connection, "ops"), *_operations()], key=lambda table: table.name),
+            ),
+        ]
+        lines = [_INTRO, *_contents(sections), *_star(connection)]
+    for section in sections:
+        lines.append(f"## {section.title}\n")
+        if section.note:
+            lines.append(f"{section.note}\n")
+        for table in section.tables:
+            lines += _markdown(table)
+    return "\n".join(lines).rstrip() + "\n"
 
 
 @contextmanager
 def _empty_warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
-    """All models over no rows at all, for their columns and types."""
+    """All models without rows, for their columns and types."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "empty.duckdb"
         rebuild(SilverChanges({}, {}, PARTITIONS.empty_table()), file, datetime(2026, 1, 1, tzinfo=UTC))
@@ -66,8 +92,21 @@ def _empty_warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
             yield connection
 
 
+def _contents(sections: Sequence[_Section]) -> Iterator[str]:
+    yield "## Contents\n"
+    yield "- [The star](#the-star): the keys of each fact"
+    for section in sections:
+        tables = ", ".join(f"[{table.name}](#{_anchor(table.name)})" for table in section.tables)
+        yield f"- [{section.title}](#{_anchor(section.title)}): {tables}"
+    yield ""
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def _star(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    """One small diagram a fact: its keys and their dimensions. A dimension's own key is its first `_key` column."""
+    """One diagram per fact with its keys and their dimensions. The key of a dimension is its first `_key` column."""
     found = connection.execute(
         "select table_name, column_name from information_schema.columns"
         " where table_schema = 'gold' and ends_with(column_name, '_key') order by table_name, ordinal_position"
@@ -77,7 +116,8 @@ def _star(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
         keys.setdefault(str(table), []).append(str(column))
     owners = {own[0]: name for name, own in keys.items() if name.startswith("dim_")}
     models = {model.name: model for model in registry()}
-    yield "## The star\n\nOne diagram a fact. A line is a key; its fact has exactly one row of the dimension for it.\n"
+    yield "## The star\n"
+    yield "One diagram per fact. A line is a key: a row of the fact has exactly one row of the dimension.\n"
     for fact in (name for name in keys if name.startswith("fct_")):
         versions = {member.key for member in models[fact].members}
         yield f"### Keys of {fact}\n\nGrain: {models[fact].header['grain']}.\n\n```mermaid\nerDiagram"
@@ -88,56 +128,89 @@ def _star(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
         yield "```\n"
 
 
-def _table(name: str, title: str, columns: list[tuple[str, str, str]], facts: dict[str, str]) -> Iterator[str]:
-    yield f"### {name}\n\n{title[:1].upper() + title[1:]}{'' if title.endswith('.') else '.'}\n"
-    yield from (f"- {fact}: {value}" for fact, value in facts.items() if value)
-    yield "\n| column | type | meaning |\n| --- | --- | --- |"
-    yield from (f"| `{column}` | {kind} | {meaning.replace('|', chr(92) + '|')} |" for column, kind, meaning in columns)
-    yield ""
-
-
-def _lake() -> Iterator[str]:
-    yield "## Bronze (Iceberg)\n\nOne table a topic, `bronze.<topic>`, all with the same columns.\n"
-    bronze = [(field.name, _shown(field.type), _BRONZE[field.name]) for field in BRONZE]
-    yield from _table("bronze.*", "the record as it came", bronze, {"grain": "partition, offset"})
-    yield "## Silver (Iceberg)\n"
+def _silver() -> list[_Table]:
+    tables = []
     for contract in CONTRACTS.values():
-        meanings = {field.name: field.description for field in contract.fields} | _LINEAGE
-        fields = silver_schema(contract.topic)
-        columns = [(field.name, _shown(field.type), meanings[field.name]) for field in fields]
+        meanings = {**{field.name: field.description for field in contract.fields}, **LINEAGE}
         title = (contract.schema.__doc__ or "").strip()
-        yield from _table(f"silver.{contract.table}", title, columns, {"grain": "event_id", "topic": contract.topic})
+        schema = silver_schema(contract.topic)
+        meaning = TableMeaning(title, "event_id", {name: meanings[name] for name in schema.names}, schema)
+        tables.append(_described(f"silver.{contract.table}", meaning, topic=contract.topic))
     lines = {line.name: line.description for line in CONTRACTS["pos-transactions"].field("items").lines}
-    meanings = {"event_id": "the transaction's event", "event_time": "when it happened"} | lines | _LINEAGE
-    items = [(field.name, _shown(field.type), meanings[field.name]) for field in POS_ITEMS]
-    yield from _table("silver.pos_items", "a line of a sale or a return", items, {"grain": "event_id, line_number"})
-    held = [(field.name, _shown(field.type), (_BRONZE | _QUARANTINE)[field.name]) for field in QUARANTINE]
-    grain = {"grain": "topic, partition, offset"}
-    yield from _table("silver.quarantine", "records that could not be accepted, whole", held, grain)
+    meanings = {"event_id": "the transaction's event", "event_time": "when it happened", **lines, **LINEAGE}
+    items = TableMeaning("A line of a sale or a return", "event_id, line_number", meanings, POS_ITEMS)
+    tables.append(_described("silver.pos_items", items))
+    return tables + [_described(name, meaning) for name, meaning in SILVER_TABLES.items()]
+
+
+def _operations() -> list[_Table]:
+    return [_described(name, meaning) for name, meaning in OPERATIONS_TABLES.items()]
+
+
+def _described(name: str, meaning: TableMeaning, **facts: str) -> _Table:
+    """An Iceberg table. Raises KeyError if a column has no meaning."""
+    assert meaning.schema is not None
+    columns = [(field.name, _shown(field.type), meaning.columns[field.name]) for field in meaning.schema]
+    return _Table(name, meaning.title, {"grain": meaning.grain, **facts}, columns)
 
 
 def _shown(kind: object) -> str:
     return str(kind).replace("timestamp[us, tz=UTC]", "timestamptz").replace("date32[day]", "date")
 
 
-def _warehouse(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    for schema, title in (("gold", "Gold (DuckDB)"), ("marts", "Marts (DuckDB)"), ("ops", "Operations (DuckDB)")):
-        yield f"## {title}\n"
-        for model in sorted(registry(), key=lambda model: model.name):
-            if model.schema == schema and model.kind not in ("scope", "lines"):
-                yield from _model(connection, model)
+def _published(connection: duckdb.DuckDBPyConnection, schema: str) -> list[_Table]:
+    """The tables of a schema in the published file: those of models and those that a refresh keeps."""
+    found = [
+        _model(connection, model)
+        for model in registry()
+        if model.schema == schema and model.kind not in ("scope", "staging")
+    ]
+    for name, meaning in PUBLISHED_TABLES.items():
+        if name.startswith(f"{schema}."):
+            columns = [(column, kind, meaning.columns[column]) for column, kind in _types(connection, name)]
+            found.append(_Table(name, meaning.title, {"grain": meaning.grain}, columns))
+    return sorted(found, key=lambda table: table.name)
 
 
-def _model(connection: duckdb.DuckDBPyConnection, model: Model) -> Iterator[str]:
-    facts = {"grain": model.header.get("grain", ""), "reads": ", ".join(f"`{name}`" for name in model.reads)}
+def _types(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:
+    return [(name, kind.lower()) for name, kind, *_ in connection.execute(f"describe {table}").fetchall()]
+
+
+def _model(connection: duckdb.DuckDBPyConnection, model: Model) -> _Table:
+    reads = ", ".join(f"`{name}`" for name in _sources(model))
+    facts = {"grain": model.header.get("grain", ""), "reads": reads}
     if model.kind == "macro":
+        call = model.header.get("call", "")
+        facts["kind"] = f"macro: `{call}`" if call else "macro"
         columns = [(name, "", meaning) for name, meaning in model.columns.items()]
-        facts["kind"] = "macro: call it as a function"
     else:
-        kinds = connection.execute(f"describe {model.full_name}").fetchall()
-        columns = [(name, kind.lower(), model.describe(name) or "") for name, kind, *_ in kinds]
-    title = model.title.split(". ")[0]
-    yield from _table(model.full_name, title, columns, facts)
+        columns = [(name, kind, model.describe(name) or "") for name, kind in _types(connection, model.full_name)]
+    return _Table(model.full_name, model.title.split(". ")[0], facts, columns)
+
+
+def _sources(model: Model) -> list[str]:
+    """The tables that a model reads and a user can query: silver tables in place of the staging model of a fact."""
+    models = {other.full_name: other for other in registry()}
+    found: dict[str, None] = {}
+    for name in model.reads:
+        schema, _, table = name.partition(".")
+        if schema == "staging":
+            found |= dict.fromkeys(staging_of(models[f"gold.{table}"]).reads)
+        elif schema == "work":
+            found |= dict.fromkeys(full for full in (f"gold.{table}", f"marts.{table}") if full in models)
+        elif schema in ("gold", "marts", "ops", "silver") and name != _GENERATED_INPUT:
+            found[name] = None
+    return list(found)
+
+
+def _markdown(table: _Table) -> Iterator[str]:
+    title = table.title[:1].upper() + table.title[1:]
+    yield f"### {table.name}\n\n{title}{'' if title.endswith('.') else '.'}\n"
+    yield from (f"- {fact}: {value}" for fact, value in table.facts.items() if value)
+    yield "\n| column | type | meaning |\n| --- | --- | --- |"
+    for column, kind, meaning in table.columns:
+        yield f"| `{column}` | {kind} | {meaning.replace('|', chr(92) + '|')} |"
+    yield ""
 
 
 if __name__ == "__main__":

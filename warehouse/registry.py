@@ -1,15 +1,16 @@
-"""The registry: every model is one SQL file whose header says what it is; adding a model is adding a file.
+"""The registry of models. A model is one SQL file whose header describes it; to add a model, add a file.
 
 A header is the comment at the top of the file:
 
-    -- gold.fct_sales: one row a line of a sale or a return
+    -- gold.fct_sales: one row per line of a sale or return
     -- grain        event_id, line_number
-    -- reads        lines.fct_sales, gold.dim_customer
+    -- reads        staging.fct_sales, gold.dim_customer
     -- materialize  fact
+    -- topic        pos-transactions
     -- column       event_id: the event
 
-A line that goes on with three or more blanks belongs to the one above. `reads` orders the models; `tables_read` reads
-the same from the SQL itself with sqlglot, and a test holds the two equal, so that no run pays for parsing.
+A line with three or more blanks after `--` continues the line above. `reads` gives the order of the models. A test
+compares it with the tables that sqlglot finds in the statement (`tables_read`), so a run does not have to parse SQL.
 """
 
 import re
@@ -19,38 +20,38 @@ from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FOLDERS = ("lines", "touched", "ops", "gold", "marts")
-PHASES = ("lines", "state", "members", "history", "fact")
+FOLDERS = ("staging", "affected_keys", "ops", "gold", "marts")
+PHASES = ("staging", "state", "members", "history", "fact")
 
 _DIRECTIVE = re.compile(r"-- ([a-z_]+) {2,}(\S.*)")
 _TITLE = re.compile(r"-- ([a-z_]+)\.([a-z_0-9]+): (.*)")
-_MORE = re.compile(r"-- {3,}(\S.*)")
-# Names that live for one refresh only, as temporary tables: `lines.fct_sales` is temp.lines_fct_sales.
-_TEMPORARY = "silver|seeds|lines|before|changed|touched|moved|tallied"
-_NAME = re.compile(rf"\b(?:gold|marts|ops|work|held|{_TEMPORARY})\.[a-z_0-9]+")
+_CONTINUED = re.compile(r"-- {3,}(\S.*)")
+# Schemas of one refresh's temporary tables: `staging.fct_sales` is the table temp.staging_fct_sales.
+_TEMPORARY = "silver|seeds|staging|replaced|changed|affected|moved|totals"
+_NAME = re.compile(rf"\b(?:gold|marts|ops|work|previous|{_TEMPORARY})\.[a-z_0-9]+")
 _SCOPED = re.compile(rf"(?<!distinct )\b(from|join)\s+({_TEMPORARY})\.([a-z_0-9]+)(\s+as\b)?")
-# `held.fct_x` is gold.fct_x as the refresh found it, so that a model may read what it will replace.
-_HELD = re.compile(r"\b(from|join)\s+held\.([a-z_0-9]+)")
+# `previous.fct_x` is gold.fct_x before the refresh: a model may read the table that it replaces.
+_PREVIOUS = re.compile(r"\b(from|join)\s+previous\.([a-z_0-9]+)")
 _FACTS = re.compile(r"\b(from|join)\s+gold\.(fct_[a-z_0-9]+)")
 _SPLIT = re.compile(r"\b(from|join)\s+(?:gold|marts)\.(fct_[a-z_0-9]+|product_daily)")
 
-# Columns that mean the same wherever they stand.
+# Columns that have one meaning in every table.
 SHARED_COLUMNS: Mapping[str, str] = {
-    "_arrival": "`on_time` or `late`, as silver judged it",
+    "_arrival": "`on_time` or `late`, the verdict of silver",
     "_recorded_at": "when the record arrived in the log",
     "valid_from": "UTC, inclusive; 0001-01-01 for an inferred member",
     "valid_to": "UTC, exclusive; null while the version is open",
     "effective_to": "UTC, exclusive; the next version's valid_from: facts join by valid_from <= t < effective_to",
-    "is_current": "the version is open",
-    "is_deleted": "a delete closed the version",
-    "is_inferred": "facts needed the member before its first version was valid",
+    "is_current": "whether the version is open",
+    "is_deleted": "whether a delete closed the version",
+    "is_inferred": "whether facts needed the member before its first version was valid",
     "version": "1, 2, ... by valid_from; 0 for an inferred member",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A fact's reference to a dimension with history: `key` is that of `id_column`'s version valid at `at`."""
+    """A fact's reference to a dimension with history: `key` is the key of `id_column`'s version valid at `at`."""
 
     key: str
     dimension: str
@@ -60,7 +61,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One SQL file. `header` holds each directive's text but `column` and `member`, which have fields of their own."""
+    """One SQL file. `header` holds the text of each directive except `column` and `member`, which have own fields."""
 
     schema: str
     name: str
@@ -78,26 +79,31 @@ class Model:
 
     @property
     def kind(self) -> str:
-        """How it is kept (see `refresh.py`): lines, scope, state, history, members, fact, days, view, table, macro."""
+        """How it is kept: staging, scope, state, history, members, fact, days, view, table or macro (`refresh.py`)."""
         return self.header["materialize"].split()[0]
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Full names of what it reads, as the header lists them."""
+        """Full names of the tables that it reads, in the order of the header."""
         return tuple(dict.fromkeys(_NAME.findall(self.header.get("reads", ""))))
 
     @property
+    def silver_tables(self) -> tuple[str, ...]:
+        """Names, without the schema, of the silver tables that it reads, in the order of the header."""
+        return tuple(name.removeprefix("silver.") for name in self.reads if name.startswith("silver."))
+
+    @property
     def checks(self) -> Path:
-        """Where its checks are."""
+        """The file of its hand-written checks, which may not exist."""
         return self.path.with_suffix(".checks.sql")
 
     def describe(self, column: str) -> str | None:
-        """What a column means; None when nobody said."""
+        """The meaning of a column; None if it has no description."""
         return self.columns.get(column) or SHARED_COLUMNS.get(column)
 
 
 def names(text: str) -> tuple[str, ...]:
-    """A header's comma-separated list."""
+    """The names in a comma-separated list."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
@@ -109,7 +115,7 @@ def _member(text: str) -> Member:
 
 
 def read_model(path: Path) -> Model:
-    """The model in a file. Raises ValueError where the header does not follow the form."""
+    """The model in a file. Raises ValueError if the header does not follow the form."""
     title = ""
     schema = name = ""
     entries: list[list[str]] = []
@@ -120,8 +126,8 @@ def read_model(path: Path) -> Model:
             schema, name, title = head.groups()
         elif directive := _DIRECTIVE.fullmatch(line):
             entries.append([directive[1], directive[2]])
-        elif (more := _MORE.fullmatch(line)) and entries:
-            entries[-1][1] += " " + more[1]
+        elif (continued := _CONTINUED.fullmatch(line)) and entries:
+            entries[-1][1] += " " + continued[1]
         else:
             title += " " + line.removeprefix("--").strip()
     header = {key: text for key, text in entries if key not in ("column", "member")}
@@ -134,11 +140,11 @@ def read_model(path: Path) -> Model:
 
 
 def ordered(models: Iterable[Model]) -> tuple[Model, ...]:
-    """Models so that each comes after those it reads; otherwise by name. Raises ValueError on a circle."""
+    """Sorts models so that each comes after those it reads, otherwise by name. Raises ValueError on a cycle."""
     left = {model.full_name: model for model in sorted(models, key=lambda model: model.full_name)}
     done: list[Model] = []
     while left:
-        # of a model that is split, `work.<name>` is the native part
+        # `work.<name>` holds the open days of a model whose days can be closed
         waited_for = {*left, *(f"work.{model.name}" for model in left.values())}
         ready = [
             model
@@ -160,31 +166,49 @@ def registry() -> tuple[Model, ...]:
 
 
 def _phase(model: Model) -> int:
-    """What all models of a kind wait for, whatever they read: histories need every fact's lines, to see who is new."""
+    """The position of the model's kind. For example, a history needs the new rows of all facts to find new members."""
     kind = "days" if "scope" in model.header else model.kind
     return PHASES.index(kind) if kind in PHASES else len(PHASES)
 
 
 def of_kind(*kinds: str) -> tuple[Model, ...]:
-    """The models kept in one of these ways, in order."""
+    """The models of these kinds, in order."""
     return tuple(model for model in registry() if model.kind in kinds)
 
 
-def scoped(sql: str, *, native: bool = False) -> str:
-    """SQL as the engine runs it: one refresh's names become temporary tables; with `native`, what is split by days is
-    read from native days alone, which is enough where no closed day is asked for."""
+def fact_of(topic: str) -> Model | None:
+    """The fact that holds the events of a topic; None for master data."""
+    return next((model for model in of_kind("fact") if model.header["topic"] == topic), None)
+
+
+def dimension_of(topic: str) -> Model | None:
+    """The dimension that holds the versions of a topic's master data; None for a business topic."""
+    return next((model for model in of_kind("history") if model.header.get("topic") == topic), None)
+
+
+def staging_of(fact: Model) -> Model:
+    """The model of a fact's new rows. The first silver table that it reads has one row per row of the fact."""
+    return next(model for model in of_kind("staging") if model.name == fact.name)
+
+
+def scoped(sql: str, *, open_days_only: bool = False) -> str:
+    """SQL as the engine runs it: the temporary schemas become temporary tables.
+
+    With `open_days_only`, tables whose days can be closed are read without their closed days, which saves opening files
+    and is right if the statement asks for open days only.
+    """
     sql = _SCOPED.sub(lambda m: f"{m[1]} temp.{m[2]}_{m[3]}{m[4] or f' as {m[3]}'}", sql)
-    sql = _HELD.sub(r"\1 gold.\2", sql)
-    return _SPLIT.sub(r"\1 work.\2", sql) if native else sql
+    sql = _PREVIOUS.sub(r"\1 gold.\2", sql)
+    return _SPLIT.sub(r"\1 work.\2", sql) if open_days_only else sql
 
 
 def of_changes(sql: str) -> str:
-    """The same over the facts that one refresh wrote alone."""
+    """The same SQL over the rows of facts that the refresh wrote, in place of all facts."""
     return scoped(_FACTS.sub(r"\1 changed.\2", sql))
 
 
 def tables_read(sql: str) -> frozenset[str]:
-    """Full names of the tables and views that a statement reads, as sqlglot sees them."""
+    """Full names of the tables and views that a statement reads, found with sqlglot."""
     from sqlglot import exp, parse_one
 
     tree = parse_one(sql, dialect="duckdb")

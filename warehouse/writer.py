@@ -1,12 +1,9 @@
-"""The one writer of gold: refreshes, each one transaction over all tables, and what is published after each."""
+"""The writer of gold: refreshes, each one transaction over all tables, and their publication."""
 
 import contextlib
-import os
-import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
@@ -15,95 +12,70 @@ from pipelines.errors import StoreUnavailableError
 from pipelines.fault_points import fault_point
 from pipelines.silver.changes import SilverChanges
 from warehouse.refresh.context import Session
-from warehouse.refresh.refresh import Refresh, is_behind
+from warehouse.refresh.refresh import Refresh, Refreshed, has_deferred
 from warehouse.registry import registry
-from warehouse.storage import fingerprint as origin
-from warehouse.storage import publish
-from warehouse.storage.closed_days import CREATE, FOLDER, ClosedDays, is_split
-from warehouse.storage.connection import connect
-from warehouse.storage.disk_errors import close_quietly, translate_disk_errors
+from warehouse.storage import fingerprint, publish
+from warehouse.storage.closed_days import is_split
+from warehouse.storage.day_archiver import DayArchiver
+from warehouse.storage.disk_errors import translate_disk_errors
+from warehouse.storage.publication_policy import PublicationPolicy, is_catch_up
+from warehouse.storage.writer_file import WriterFile
 
-__all__ = ["Refreshed", "SilverChanges", "Warehouse", "rebuild"]
+__all__ = ["Refreshed", "SilverChanges", "Warehouse"]
 
-WORK = "writer.duckdb"  # no schema may be named like the file, which names the catalog
-_KEEP_REFRESHES = 10_000
-_TIDY_EVERY = 8  # refreshes
 _SMALL = 20_000  # rows up to which a refresh runs on one thread
-_LARGE = 100_000  # rows from which a refresh is one of a catch-up, which closes no days
-_MOST_NATIVE = 8_000_000  # rows that a catch-up may leave native
-_UNKNOWN = 1 << 62
-_LOOK_EVERY = 64  # refreshes after which late rows may have made it worth to look for old days again
-_CLOSED_AT_ONCE = 8  # days, in a small refresh or when idle; each takes 0.1-0.3 s, and a catch-up may leave years
-# A catch-up publishes when so many times the last copy's seconds have passed since, or so many seconds.
-_COPY_SHARE, _MOST_UNPUBLISHED = 20, 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Refreshed:
-    """What a refresh did. `rows_changed` counts rows written by table, `seconds` the time by step."""
-
-    refresh_id: int
-    rows_changed: Mapping[str, int]
-    restatements: int
-    seconds: Mapping[str, float]
-    published: bool
 
 
 class Warehouse:
     """Gold in `<gold_dir>/writer.duckdb`, published as `<gold_dir>/animeverse.duckdb`. For one thread at a time.
 
-    Days older than `open_days` before the last one are moved to Parquet files once facts exceed `native_rows` rows; in
-    a catch-up, whose refreshes are large and few, that waits for the first small one. Files that fell out of use are
-    removed after `grace` seconds. Tables with `refresh  ended_day` are computed at most every `patience` seconds;
-    `settle` brings them up to date. Work that other models or seeds made is thrown away: then `reflected` is empty,
-    and the next refresh has to bring everything. With `anew` all work is, even a file that cannot be opened.
-    """
+    Days older than the last `open_days` days move to Parquet files once open days hold more than `max_open_rows` rows
+    of facts (`DayArchiver`). Unused files are removed after `grace` seconds. Tables with `refresh  ended_day` are
+    computed at most every `max_deferral_seconds`; `complete_deferred` computes them at once.
 
-    _connection: duckdb.DuckDBPyConnection
-    _descriptor = -1
+    A file made from other models or seeds is discarded: then `reflected` is empty and the next refresh has to bring all
+    of silver. With `discard_existing` any file is discarded, even one that cannot be opened. All methods raise
+    StoreUnavailableError if the disk fails, and AlreadyRunningError if another process has the file open.
+    """
 
     def __init__(
         self,
         gold_dir: Path,
         seeds: Path | None = None,
         *,
-        native_rows: int = 300_000,
+        max_open_rows: int = 300_000,
         open_days: int = 3,
         grace: float = 600.0,
-        patience: float = 0.0,
+        max_deferral_seconds: float = 0.0,
         memory_limit: str = "800MB",
         threads: int | None = None,
-        anew: bool = False,
+        discard_existing: bool = False,
     ) -> None:
         self.gold_dir = gold_dir.absolute()
-        self._seeds = origin.SEEDS if seeds is None else seeds
-        self._native_rows, self._open_days, self._grace = native_rows, open_days, grace
-        self._memory_limit = memory_limit
-        self._threads = threads or os.cpu_count() or 1
-        self._patience, self._settle_at = patience, 0.0
-        self.broken = False  # a write failed: what is open cannot be trusted
-        self._last = self._threads_used = 0
-        self._models = {model.full_name: model for model in registry()}
-        self._native = _UNKNOWN  # rows of days that could be closed, at most; counted when they may be too many
-        self._all_open = (date.min, 0)  # the first open day, and the refresh that found no older native one
-        self._is_behind = self._is_unpublished = False
-        self._publish_at = 0.0  # before that, a large refresh is not published
-        self._begin(anew)
-        # Behind a long past, what may lag takes a minute that the first batch should not wait; but processes that are
-        # killed again and again shall not put it off for ever.
-        if self._last and not self._is_behind:
-            self._settle_at = time.monotonic() + patience
+        self.broken = False  # whether a write failed, so the connection has to be reopened
+        self.publication = PublicationPolicy()
+        self._file = WriterFile(self.gold_dir, memory_limit, threads)
+        self.archiver = DayArchiver(max_open_rows, open_days)
+        self._seeds = fingerprint.SEEDS if seeds is None else seeds
+        self._grace = grace
+        self._max_deferral_seconds, self._defer_until = max_deferral_seconds, 0.0
+        self._last, self._deferred = 0, False
+        self._start(discard_existing)
+        # After a long history, deferred tables take a minute that the first batch should not wait for. Tables that an
+        # earlier process deferred are not deferred again: a process that is killed repeatedly would never compute them.
+        if self._last and not self._deferred:
+            self._defer_until = time.monotonic() + max_deferral_seconds
 
     @translate_disk_errors
-    def _begin(self, anew: bool) -> None:
+    def _start(self, discard_existing: bool) -> None:
         self.gold_dir.mkdir(parents=True, exist_ok=True)
-        if anew and (self.gold_dir / WORK).exists():
+        if discard_existing and self._file.path.exists():
             try:
                 self._open()
-            except (StoreUnavailableError, duckdb.Error):  # but not the error that says who has it open
-                if self._descriptor >= 0:
+            except (StoreUnavailableError, duckdb.Error):  # not AlreadyRunningError
+                if self._file.is_open:
                     self.close()
-                self._throw_away()
+                self._file.delete()
             else:
                 if self._last:
                     self.discard()
@@ -115,9 +87,13 @@ class Warehouse:
         """The file that readers open."""
         return self.gold_dir / publish.PUBLISHED
 
+    @property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        return self._file.connection
+
     @translate_disk_errors
     def reflected(self) -> Mapping[str, int]:
-        """Silver snapshots of the last refresh; {} when there is none."""
+        """The silver snapshots of the last refresh; {} if there is none."""
         if self._last == 0:
             return {}
         rows = self._connection.execute(
@@ -127,30 +103,42 @@ class Warehouse:
 
     @translate_disk_errors
     def refresh(self, changes: SilverChanges, now: datetime) -> Refreshed:
-        """Takes new silver rows into gold and publishes, unless they are many and the last copy is recent.
+        """Reads new silver rows into gold and publishes, in a catch-up only now and then.
 
-        Raises CheckFailedError with nothing changed. After any other error nothing is changed, either, and the same
-        rows may be brought again.
+        Raises CheckFailedError and changes nothing if a check fails. After any other error the same rows may be passed
+        again, because nothing was changed.
         """
         began = time.perf_counter()
         rows = sum(table.num_rows for table in changes.tables.values())
-        if self._last == 0 and rows >= _LARGE:  # more will follow
-            self._settle_at = time.monotonic() + self._patience
-        may_lag = time.monotonic() < self._settle_at
-        self._prepare(is_small=rows < _SMALL and (may_lag or not self._is_behind))
-        refresh = Refresh(self._session, self._last + 1, now, self.published, may_lag, is_large=rows >= _LARGE)
+        if self._last == 0 and is_catch_up(rows):  # more rows will follow
+            self._defer_until = time.monotonic() + self._max_deferral_seconds
+        may_defer = time.monotonic() < self._defer_until
+        self._file.configure(is_small=rows < _SMALL and (may_defer or not self._deferred), refresh_id=self._last + 1)
+        refresh = Refresh(
+            self._session, self._last + 1, now, self.published, may_defer=may_defer, is_large=is_catch_up(rows)
+        )
+        self._commit(refresh, changes)
+        if not may_defer:
+            self._defer_until = time.monotonic() + self._max_deferral_seconds
+        closing = time.perf_counter()
+        self._close_before(self.archiver.due_after(self._connection, self._last, rows))
+        refresh.seconds["close_days"] = time.perf_counter() - closing
+        if self.publication.is_due(rows):
+            self._publish(refresh.seconds)
+            fault_point("gold.published")
+        refresh.seconds["total"] = time.perf_counter() - began
+        changed = {name: rows for name, rows in refresh.changed.items() if rows}
+        is_published = not self.publication.is_pending
+        return Refreshed(refresh.refresh_id, changed, refresh.restated, refresh.seconds, is_published)
+
+    def _commit(self, refresh: Refresh, changes: SilverChanges) -> None:
         run = self._connection.execute
         run("begin")
         try:
-            if refresh.refresh_id == 1:
-                run("create schema if not exists work")
-                run(CREATE)
             refresh.run(changes)
             if refresh.refresh_id == 1:
-                origin.note(self._connection, self._seeds, self.gold_dir)
-                self._closed.restart_grace_period()
-            if refresh.refresh_id % 1000 == 0:
-                self._forget_before(refresh.refresh_id - _KEEP_REFRESHES)
+                fingerprint.store(self._connection, self._seeds, self.gold_dir)
+                self._file.closed.restart_grace_period()
             committing = time.perf_counter()
             fault_point("gold.refreshed")
             run("commit")
@@ -158,41 +146,29 @@ class Warehouse:
         except BaseException:
             self._roll_back()
             raise
-        self._last, self._is_behind, self._is_unpublished = refresh.refresh_id, refresh.lagging, True
-        self._native += sum(rows for name, rows in refresh.changed.items() if is_split(self._models[name]))
-        if not may_lag:
-            self._settle_at = time.monotonic() + self._patience
+        self._last, self._deferred = refresh.refresh_id, refresh.deferred
+        self.publication.committed()
+        changed = refresh.changed
+        self.archiver.add_rows(sum(changed.get(model.full_name, 0) for model in registry() if is_split(model)))
         refresh.seconds["commit"] = time.perf_counter() - committing
-        publishing = time.perf_counter()
-        if 0 < rows < _LARGE:
-            self._close_days(self._native_rows, _CLOSED_AT_ONCE)
-        else:
-            self._close_days(max(self._native_rows, _MOST_NATIVE))
-        refresh.seconds["close_days"] = time.perf_counter() - publishing
-        if self._is_unpublished and (rows < _LARGE or time.monotonic() >= self._publish_at):
-            self._publish(refresh.seconds)
-            fault_point("gold.published")
-        refresh.seconds["total"] = time.perf_counter() - began
-        changed = {name: rows for name, rows in refresh.changed.items() if rows}
-        return Refreshed(refresh.refresh_id, changed, refresh.restated, refresh.seconds, not self._is_unpublished)
 
     @translate_disk_errors
     def complete_deferred(self, now: datetime) -> Refreshed | None:
-        """Brings up to date what `patience` let lag, and publishes; None when nothing lagged."""
-        if not self._is_behind:
+        """Computes what earlier refreshes deferred, and publishes. Returns None if nothing was deferred."""
+        if not self._deferred:
             self.publish()
             return None
-        self._settle_at = 0.0
-        state = self._connection.sql("select * from work.partitions").to_arrow_table()
-        return self.refresh(SilverChanges({}, self.reflected(), state), now)
+        self._defer_until = 0.0
+        partitions = self._connection.sql("select * from work.partitions").to_arrow_table()
+        return self.refresh(SilverChanges({}, self.reflected(), partitions), now)
 
     @translate_disk_errors
     def archive_closed_days(self) -> bool:
-        """Closes some days that are old, and publishes that; False when there was nothing to do.
+        """Closes some old days and publishes. Returns False if there was nothing to do.
 
-        For when a run is idle: what a catch-up left native is closed then, before anybody waits for a refresh.
+        An idle run calls it, so that the days that a catch-up left open do not delay a later refresh.
         """
-        if not self._last or not self._close_days(self._native_rows, _CLOSED_AT_ONCE):
+        if not self._last or not self._close_before(self.archiver.due_when_idle(self._connection, self._last)):
             return False
         self.publish()
         return True
@@ -200,176 +176,80 @@ class Warehouse:
     @translate_disk_errors
     def publish(self) -> None:
         """Publishes what is committed and not published yet."""
-        if self._is_unpublished:
+        if self.publication.is_pending:
             self._publish({})
 
     @translate_disk_errors
     def discard(self) -> None:
-        """Forgets all, so that the next refresh builds from nothing. What is published stays until then; what is not
-        yet is published first, as restatements go on from there.
+        """Discards the file, so that the next refresh builds gold from nothing.
+
+        Readers keep the published file until then. An unpublished commit is published first, because restatements
+        continue from the published file.
         """
         with contextlib.suppress(StoreUnavailableError, duckdb.Error):
             if self._last and not publish.is_current(self._connection, self.published):
-                self._closed.restart_grace_period()
+                self._file.closed.restart_grace_period()
                 self._publish({})
-        self._is_unpublished, self._publish_at = False, 0.0
+        self.publication.reset()
         self.close()
-        self._throw_away()
+        self._file.delete()
         self._open()
 
-    def _throw_away(self) -> None:
-        for name in (WORK, f"{WORK}.wal"):
-            (self.gold_dir / name).unlink(missing_ok=True)
-
     def close(self) -> None:
-        """Lets go of the file."""
-        close_quietly(self._connection)
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._descriptor = -1
+        """Closes the file."""
+        self._file.close()
 
     def reopen(self) -> None:
-        """Opens the file anew, which holds the last commit, and publishes it where that failed."""
+        """Opens the file, which holds the last commit, again. Publishes it if that failed before."""
         self.close()
         self._open()
         self.broken = False
 
     def _open(self) -> None:
-        file = self.gold_dir / WORK
-        if not file.exists() or file.stat().st_size == 0:
-            file.unlink(missing_ok=True)
-            connect(file, memory_limit=self._memory_limit).close()
-        # before DuckDB: see publish.replace
-        self._descriptor = os.open(file, os.O_RDONLY)
-        try:
-            self._connection = connect(file, memory_limit=self._memory_limit)
-        except BaseException:
-            os.close(self._descriptor)
-            self._descriptor = -1
-            raise
-        self._threads_used = 0
+        self._file.open()
+        closed, connection = self._file.closed, self._connection
         publish.sweep_drafts(self.published)
-        self._closed = ClosedDays(self._connection, self.gold_dir / FOLDER)
-        self._session = Session(self._connection, self._closed)
-        self._last = origin.last_refresh(self._connection)
-        if self._last and not origin.is_ours(self._connection, self._seeds):
+        self._session = Session(connection, closed)
+        self._last = fingerprint.last_refresh(connection)
+        if self._last and not fingerprint.matches(connection, self._seeds):
             self.discard()
             return
-        origin.load_seeds(self._connection, self._seeds)
-        self._is_behind = bool(self._last) and is_behind(self._connection)
+        fingerprint.load_seeds(connection, self._seeds)
+        self._deferred = bool(self._last) and has_deferred(connection)
         if self._last:
-            # a crash between commit and publication, or a home that was moved, is mended here
-            has_moved = origin.has_moved(self._connection, self._closed, self.gold_dir)
-            if has_moved or not publish.is_current(self._connection, self.published):
-                self._closed.restart_grace_period()  # until now readers opened what named other files than the new one
+            # repairs a crash between commit and publication, and a home that was moved
+            has_moved = fingerprint.follow_move(connection, closed, self.gold_dir)
+            if has_moved or not publish.is_current(connection, self.published):
+                closed.restart_grace_period()  # readers still use the files that the old publication names
                 self._publish({})
-            self._closed.sweep(self._grace)
-
-    def _prepare(self, *, is_small: bool) -> None:
-        """Settings that depend on how much there is to do.
-
-        One thread is faster for a small refresh, whose statements are over before a second one has begun. DuckDB
-        merges small row groups whenever it writes; now and then is enough, and keeps most commits short: of a million
-        sales in six refreshes it cost 4.3 of 18 CPU seconds, and of a small refresh 0.1 s.
-        """
-        threads = 1 if is_small else self._threads
-        if threads != self._threads_used:
-            self._connection.execute(f"set threads = {threads}")
-            self._threads_used = threads
-        is_tidy = (self._last + 1) % _TIDY_EVERY == 0
-        self._connection.execute(f"set max_vacuum_tasks = {100 if is_tidy else 0}")
-
-    def _forget_before(self, refresh_id: int) -> None:
-        for table in ("gold.refreshes", "ops.gold_warnings"):
-            self._connection.execute(f"delete from {table} where refresh_id <= $1", [refresh_id])
+            closed.sweep(self._grace)
 
     def _roll_back(self) -> None:
         try:
             self._connection.execute("rollback")
-            self._session.forget()
-        except duckdb.Error:
-            # the connection cannot be trusted any more; the file holds the last commit
+            self._session.clear()
+        except duckdb.Error:  # the connection is unusable; the file holds the last commit
             self.close()
             self._open()
 
-    def _close_days(self, most: int, days: int | None = None) -> bool:
-        """Moves old days to files when there are more than `most` native rows, and removes files out of use.
-
-        Of many old days only the oldest `days`: the next call goes on. Returns whether there were any.
-        """
-        run = self._connection.execute
-        if self._native <= most:
+    def _close_before(self, before: date | None) -> bool:
+        """Closes the days before a day and removes unused files. Returns whether there were such days."""
+        if before is None:
             return False
-        ((last_date,),) = run("select last_date from ops.gold_clock").fetchall()
-        if last_date is None:  # there are no facts
-            return False
-        before = last_date - timedelta(self._open_days - 1)
-        if days is not None and self._all_open[0] == before and self._last < self._all_open[1] + _LOOK_EVERY:
-            return False
-        split = [model for model in registry() if is_split(model)]
-        counts = " + ".join(f"(select count(date_key) from work.{model.name})" for model in split)
-        ((rows,),) = run(f"select {counts}").fetchall()
-        self._native = rows
-        if rows <= most:
-            return False
-        if days is not None:
-            keys = " union ".join(f"select date_key from work.{model.name}" for model in split)
-            ((newest,),) = run(
-                f"select from_date_key(max(date_key)) from (from ({keys}) where date_key < to_date_key($1)"
-                " order by date_key limit $2)",
-                [before, days],
-            ).fetchall()
-            before = before if newest is None else newest + timedelta(1)
-        run("begin")
+        self._connection.execute("begin")
         try:
-            closed = sum(self._closed.close(model, before, self._last) for model in split)
-            run("commit")
+            is_closed = self.archiver.close_before(self._file.closed, before, self._last)
+            self._connection.execute("commit")
         except BaseException:
             self._roll_back()
             raise
-        if closed:
-            self._is_unpublished = True
-            self._closed.sweep(self._grace)
-            self._shrink()
-        else:
-            self._all_open = (before, self._last)
-        return bool(closed)
-
-    def _shrink(self) -> None:
-        """Writes the file anew when most of it is free space that closed days left, as all of it is published."""
-        publish.checkpoint(self._connection)
-        if publish.is_mostly_free(self._connection):
-            file = self.gold_dir / WORK
-            slim = publish.rewritten(self._connection, file)
-            self.close()
-            slim.replace(file)
-            self._open()
+        if is_closed:
+            self.publication.committed()
+            self._file.closed.sweep(self._grace)
+            if self._file.shrink():
+                self._open()  # publishes the file as it is now
+        return is_closed
 
     def _publish(self, seconds: dict[str, float]) -> None:
-        began = time.perf_counter()
-        publish.checkpoint(self._connection)
-        seconds["checkpoint"] = time.perf_counter() - began
-        began = time.perf_counter()
-        publish.replace(self._descriptor, self.published)
-        seconds["copy"] = time.perf_counter() - began
-        self._is_unpublished = False
-        self._publish_at = time.monotonic() + min(_COPY_SHARE * seconds["copy"], _MOST_UNPUBLISHED)
-
-
-def rebuild(
-    changes: SilverChanges, into: Path, now: datetime, *, seeds: Path | None = None, memory_limit: str = "2GB"
-) -> Refreshed:
-    """The warehouse of these rows alone in one new file, which replaces `into`: a refresh from nothing.
-
-    For `--as-of` the caller leaves out rows that arrived later. All days are native, so the file stands alone.
-    """
-    folder = into.with_name(f".{into.name}.building")
-    shutil.rmtree(folder, ignore_errors=True)
-    warehouse = Warehouse(folder, seeds, native_rows=1 << 62, memory_limit=memory_limit)
-    try:
-        done = warehouse.refresh(changes, now)
-    finally:
-        warehouse.close()
-    warehouse.published.replace(into)
-    shutil.rmtree(folder)
-    return done
+        self._file.publish(self.published, seconds)
+        self.publication.published(seconds["copy"])

@@ -10,7 +10,7 @@ from animeverse.services.run import run
 from pipelines.config.settings import Settings
 from pipelines.errors import CheckFailedError, UsageError
 from pipelines.microbatch.report import RunReport
-from warehouse.writer import Refreshed, rebuild
+from warehouse.writer import Refreshed
 
 _SCHEMAS = ("gold", "marts", "ops", "work")
 
@@ -34,6 +34,7 @@ def rebuild_into(settings: Settings, file: Path, as_of: datetime | None) -> Refr
     from pipelines.lake.open_lake import open_lakehouse
     from pipelines.silver.as_of import silver_as_of
     from pipelines.silver.changes import silver_changes
+    from warehouse.rebuild import rebuild
 
     if file.exists():
         raise UsageError(f"{file} exists: name a new file, because nothing is overwritten")

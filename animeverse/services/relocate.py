@@ -6,7 +6,8 @@ from contextlib import closing
 from pipelines.config.settings import Settings
 from pipelines.operations.relocate import Relocated
 from pipelines.operations.relocate import relocate as relocate_lake
-from warehouse.writer import WORK, Warehouse
+from warehouse.storage.writer_file import WORK
+from warehouse.writer import Warehouse
 
 
 def relocate(settings: Settings, say: Callable[[str], None] = lambda text: None) -> Relocated:

@@ -104,7 +104,11 @@ def _open_warehouse(settings: Settings, discard: bool) -> Warehouse:
     while True:
         try:
             # A rebuild is also the last refresh of its run, so it defers nothing.
-            return Warehouse(settings.published_path.parent, patience=0.0 if discard else _DEFERRAL, anew=discard)
+            return Warehouse(
+                settings.published_path.parent,
+                max_deferral_seconds=0.0 if discard else _DEFERRAL,
+                discard_existing=discard,
+            )
         except AlreadyRunningError:
             if time.monotonic() > deadline:
                 raise

@@ -9,18 +9,7 @@ from pipelines.config.settings import Settings
 from pipelines.contracts.registry import CONTRACTS
 from pipelines.operations.trace import Trace, TracedRecord
 from pipelines.parsing.json_text import read as read_json
-
-_FACTS = {
-    "pos-transactions": "fct_sales",
-    "cinema-sales": "fct_cinema_attendance",
-    "inventory-updates": "fct_inventory_movement",
-    "customer-reviews": "fct_review",
-}
-_DIMENSIONS = {
-    "customer-profiles": "dim_customer",
-    "product-catalog": "dim_product",
-    "anime-schedule": "dim_anime_title",
-}
+from warehouse.registry import dimension_of, fact_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +31,14 @@ def gold_rows(settings: Settings, trace: Trace) -> list[GoldRow]:
     rows: list[GoldRow] = []
     with Session(settings) as session:
         for record in accepted:
-            table = _FACTS.get(record.topic)
-            if table is not None:
+            if model := fact_of(record.topic):
                 where = f"event_id = {sql_literal(trace.event_id)}"
+            elif model := dimension_of(record.topic):
+                where = _version(record)
             else:
-                table, where = _DIMENSIONS[record.topic], _version(record)
-            result = session.run(f"select * from gold.{table} where {where} order by all")
-            rows += [GoldRow(f"gold.{table}", dict(zip(result.names, row, strict=True))) for row in result.rows]
+                continue  # no model of gold reads the topic
+            result = session.run(f"select * from {model.full_name} where {where} order by all")
+            rows += [GoldRow(model.full_name, dict(zip(result.names, row, strict=True))) for row in result.rows]
     return rows
 
 

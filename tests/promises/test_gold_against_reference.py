@@ -19,7 +19,7 @@ from tests.reference.harness import item_rows, silver_row
 from tests.reference.harness_gold import PLAIN, VERSIONED, compare_gold
 from tests.reference.segments import segment_history
 from tests.reference.silver import Silver, judge
-from warehouse.writer import rebuild
+from warehouse.rebuild import rebuild
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 FACTS = ("sales", "cinema_attendance", "review", "inventory_movement", "inventory_daily", "customer_engagement")

@@ -1,4 +1,4 @@
-"""The law: any split of any log into refreshes gives the gold and the marts of one rebuild, every row, every key."""
+"""Any split of any log into refreshes gives the rows and keys of gold and marts that one rebuild gives."""
 
 import os
 import random
@@ -10,30 +10,39 @@ import pytest
 from tests.seeds import seeds
 from tests.warehouse.compare import differences, read_tables
 from tests.warehouse.silver_world import NOW, START, changes_of, random_parts, random_silver
-from warehouse.refresh import aggregates as derived
-from warehouse.refresh import basket_counts as baskets
-from warehouse.refresh.aggregates import _sum
+from warehouse.rebuild import rebuild
+from warehouse.refresh import aggregates, basket_counts
 from warehouse.storage.publish import PUBLISHED
 from warehouse.verify import gold_checks
-from warehouse.writer import Warehouse, rebuild
+from warehouse.writer import Warehouse
 
 
 def refreshed_in_parts(seed: int, folder: Path) -> list[str]:
     rows = random_silver(seed)
     dice = random.Random(f"clock {seed}")
-    native_rows = dice.choice([0, 40, 1 << 40])
+    max_open_rows = dice.choice([0, 40, 1 << 40])
     parts = random_parts(seed, rows)
     last_high = START + timedelta(days=dice.randrange(60), hours=dice.randrange(24))
-    patience = random.Random(f"patience {seed}").choice([0.0, 3600.0])  # what lags is settled at the end
+    seconds = random.Random(f"patience {seed}").choice([0.0, 3600.0])  # deferred tables are computed at the end
     open_days = dice.choice([1, 3])
-    warehouse = Warehouse(folder / "gold", native_rows=native_rows, open_days=open_days, grace=0.0, patience=patience)
+
+    def open_warehouse(open_days: int) -> Warehouse:
+        return Warehouse(
+            folder / "gold",
+            max_open_rows=max_open_rows,
+            open_days=open_days,
+            grace=0.0,
+            max_deferral_seconds=seconds,
+        )
+
+    warehouse = open_warehouse(open_days)
     for number, part in enumerate(parts, start=1):
         # the watermark may step back (R16): days that had ended are open again
         high = last_high if number == len(parts) else dice.choice([None, START + timedelta(days=dice.randrange(60))])
         warehouse.refresh(changes_of(part, high, number), NOW)
-        if dice.random() < 0.3:  # as another process would go on
+        if dice.random() < 0.3:  # another process continues
             warehouse.close()
-            warehouse = Warehouse(folder / "gold", native_rows=native_rows, open_days=2, grace=0.0, patience=patience)
+            warehouse = open_warehouse(2)
     warehouse.complete_deferred(NOW)
     warehouse.close()
     rebuild(changes_of(rows, last_high), folder / "rebuilt.duckdb", NOW)
@@ -43,13 +52,13 @@ def refreshed_in_parts(seed: int, folder: Path) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def two_products_make_a_basket_wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(baskets, "WIDE", 1)
-    monkeypatch.setattr(baskets, "MOST_FOLDED_AT_ONCE", 0)
-    monkeypatch.setattr(baskets, "MOST_PAIRS_AT_ONCE", 0)
+    monkeypatch.setattr(basket_counts, "WIDE", 1)
+    monkeypatch.setattr(basket_counts, "MAX_MERGED_UNDEFERRED", 0)
+    monkeypatch.setattr(basket_counts, "MAX_PAIRS_UNDEFERRED", 0)
 
 
 @pytest.mark.parametrize("seed", seeds(0, int(os.environ.get("ANIMEVERSE_TEST_SEEDS", "40")), quick=4))
-def test_any_split_gives_what_one_rebuild_gives(seed: int, tmp_path: Path) -> None:
+def test_any_split_into_refreshes_equals_one_rebuild(seed: int, tmp_path: Path) -> None:
     assert refreshed_in_parts(seed, tmp_path) == []
 
 
@@ -67,14 +76,14 @@ SPECIAL = {
 
 
 @pytest.mark.parametrize("seed", seeds(0, 12, quick=3))
-def test_members_may_be_called_what_the_special_rows_are_called(seed: int, tmp_path: Path) -> None:
-    """Rows -1 and -2 read `unknown` and `not applicable`, which are ids like all others when events bring them."""
+def test_members_may_have_the_names_of_the_special_rows(seed: int, tmp_path: Path) -> None:
+    """Rows -1 and -2 have the texts `unknown` and `not applicable`, which events may use as ids."""
     rows, high = random_silver(seed), START + timedelta(days=30)
     renamed = [
         (table, {column: SPECIAL.get(column, {}).get(str(value), value) for column, value in row.items()})
         for table, row in rows
     ]
-    warehouse, parts = Warehouse(tmp_path / "gold", native_rows=0, open_days=1), random_parts(seed, renamed)
+    warehouse, parts = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1), random_parts(seed, renamed)
     for number, part in enumerate(parts, start=1):
         warehouse.refresh(changes_of(part, high, number), NOW)
     warehouse.close()
@@ -85,7 +94,7 @@ def test_members_may_be_called_what_the_special_rows_are_called(seed: int, tmp_p
     assert differences(read_tables(published), anew) == []
     found = gold_checks(published, changes_of(renamed, high, len(parts)), is_rebuild=False)
     assert [finding for finding in found if not finding[1]] == []
-    # what names nobody is the same under all names, and so is how many members are unknown
+    # measures and the number of unknown members do not depend on the names
     assert differences(*({"": tables["marts.daily_summary"]} for tables in (anew, named))) == []
     for fact, key in (("sales", "customer"), ("sales", "product"), ("sales", "store"), ("cinema_attendance", "title")):
         keys = [tables[f"gold.fct_{fact}"].column(f"{key}_key") for tables in (anew, named)]
@@ -97,17 +106,16 @@ MASTER = ("customer_profiles", "product_catalog", "anime_schedule")
 
 
 @pytest.mark.parametrize("seed", seeds(0, 20, quick=3))
-def test_days_that_are_added_to_are_those_counted_anew(
-    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With master data that is there first, nothing is taken out, so that only receipts that come again forbid it."""
+def test_added_days_equal_recomputed_days(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Master data comes first, so no fact gets a new key; only repeated receipts prevent adding."""
     added: list[str] = []
-    monkeypatch.setattr(derived, "_sum", lambda *given: added.append(given[1].name) or _sum(*given))
+    added_sql = aggregates.added_sql
+    monkeypatch.setattr(aggregates, "added_sql", lambda *given: added.append(given[1].name) or added_sql(*given))
     rows = random_silver(seed, 150)
     facts = [(table, row) for table, row in rows if table not in MASTER]
     parts = [[entry for entry in rows if entry[0] in MASTER], *random_parts(seed, facts, most=8)]
     high = START + timedelta(days=500)
-    warehouse = Warehouse(tmp_path, native_rows=1 << 40)
+    warehouse = Warehouse(tmp_path, max_open_rows=1 << 40)
     for number, part in enumerate(parts, start=1):
         warehouse.refresh(changes_of(part, high, number), NOW)
     warehouse.close()

@@ -1,4 +1,4 @@
-"""Whether two warehouses hold the same: every table and view of gold and marts, every row, every key."""
+"""Compares two warehouses: all tables and views of gold and marts, all rows, all keys."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-# What a refresh says of itself is no part of the law: a rebuild is one refresh.
-_OWN_STORY = ("gold.refreshes",)
+# The list of refreshes differs, because a rebuild is one refresh.
+_NOT_COMPARED = ("gold.refreshes",)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Rows of one table that only one of the two has, with a few of each."""
+    """The number of rows of one table that only one warehouse has, with a sample."""
 
     table: str
     only_left: int
@@ -33,12 +33,12 @@ def read_tables(file: Path, schemas: tuple[str, ...] = ("gold", "marts")) -> dic
         return {
             name: connection.sql(f"select * from {name}").to_arrow_table()
             for (name,) in found
-            if name not in _OWN_STORY
+            if name not in _NOT_COMPARED
         }
 
 
 def differences(left: Mapping[str, pa.Table], right: Mapping[str, pa.Table], sample: int = 4) -> list[Difference]:
-    """Tables that differ, as multisets of rows; one that only one side has differs in all its rows."""
+    """The tables that differ as multisets of rows. A table of one side only differs in all its rows."""
     found: list[Difference] = []
     with duckdb.connect(":memory:") as connection:
         connection.execute("set TimeZone = 'UTC'")

@@ -1,4 +1,4 @@
-"""Fixtures that every warehouse test may ask for."""
+"""Fixtures of all warehouse tests."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -23,7 +23,7 @@ def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
 
 @pytest.fixture
 def rows(warehouse: Warehouse) -> Rows:
-    """Asks the published file."""
+    """Queries the published file."""
 
     def ask(sql: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(warehouse.published), read_only=True) as connection:
@@ -35,7 +35,7 @@ def rows(warehouse: Warehouse) -> Rows:
 
 @pytest.fixture
 def take(warehouse: Warehouse) -> Callable[..., None]:
-    """Brings what a Silver has got since it was last brought."""
+    """Refreshes with the rows that a Silver got since the last call."""
     taken: dict[int, int] = {}
 
     def bring(silver: Silver, high: datetime | None = None) -> None:

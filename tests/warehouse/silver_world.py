@@ -13,6 +13,7 @@ from pipelines.silver.changes import PARTITIONS, SilverChanges
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 TABLES = (
     "pos_transactions", "pos_items", "cinema_sales", "inventory_updates",
@@ -31,7 +32,7 @@ def at(text: str) -> datetime:
 
 
 class Silver:
-    """Rows of silver in the order of the log, with lineage filled in."""
+    """Rows of silver in the order of the log, with their lineage."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, Row]] = []
@@ -148,7 +149,7 @@ class Silver:
 
 
 def changes_of(rows: Sequence[tuple[str, Row]], high: datetime | None = None, snapshot: int = 1) -> SilverChanges:
-    """What a refresh is given; all business topics have come as far as `high`."""
+    """The input of a refresh; the watermark of pos-transactions follows from `high`."""
     tables = {
         table: pa.Table.from_pylist(
             [{name: row.get(name) for name in schema_of(table).names} for name_, row in rows if name_ == table],
@@ -179,7 +180,7 @@ def partitions(states: Sequence[tuple[str, int, datetime | None, datetime | None
 
 
 def random_silver(seed: int, events: int = 90) -> list[tuple[str, Row]]:
-    """A few members meet in all ways; instants come from a coarse grid, so that ties are common."""
+    """Events of a few members in all combinations, at times on a coarse grid, so that ties are common."""
     dice = random.Random(seed)
     silver = Silver()
     customers, products, titles = ["C1", "C2", "C3", "C4"], ["P1", "P2", "P3"], ["A1", "A2"]
@@ -228,7 +229,7 @@ def random_silver(seed: int, events: int = 90) -> list[tuple[str, Row]]:
 
 
 def random_parts(seed: int, rows: Sequence[tuple[str, Row]], most: int = 5) -> list[list[tuple[str, Row]]]:
-    """The rows in random order in up to `most` parts; an event's lines stay together, mostly with their head."""
+    """The rows in random order in up to `most` parts. Lines of an event stay together, mostly with their head."""
     dice = random.Random(f"parts {seed}")
     parts: list[list[tuple[str, Row]]] = [[] for _ in range(dice.randint(2, most))]
     torn = dice.random() < 0.2

@@ -1,4 +1,4 @@
-"""A run that found nothing leaves a lakehouse that can be read and that passes its checks."""
+"""A run without records leaves a lakehouse that can be read and passes its checks."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The registry: headers say what the SQL says, every column means something, every table has checks."""
+"""The registry: headers agree with the SQL, every column has a meaning, every table has checks."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ import pytest
 
 from tests.warehouse.silver_world import NOW, changes_of, random_silver
 from warehouse.checks import checks_of
+from warehouse.rebuild import rebuild
 from warehouse.refresh.python_models import PYTHON_MODELS
 from warehouse.registry import Model, of_kind, ordered, read_model, registry, tables_read
-from warehouse.writer import rebuild
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_every_published_column_has_a_description(published: Path) -> None:
     assert missing == []
 
 
-def test_no_description_is_of_a_column_that_is_not_there(published: Path) -> None:
+def test_every_described_column_exists(published: Path) -> None:
     with duckdb.connect(str(published), read_only=True) as connection:
         for model in of_kind("fact", "days", "history", "members", "view", "table", "state"):
             found = connection.execute(f"describe {model.full_name}").fetchall()
@@ -52,7 +52,7 @@ def test_no_description_is_of_a_column_that_is_not_there(published: Path) -> Non
 
 def test_every_dimension_and_fact_has_checks() -> None:
     for model in of_kind("fact", "history", "members"):
-        assert [check for check in checks_of(model.checks, model.full_name) if check.action == "fail"], model.full_name
+        assert [check for check in checks_of(model) if check.action == "fail"], model.full_name
 
 
 def test_models_come_after_what_they_read() -> None:
@@ -62,7 +62,7 @@ def test_models_come_after_what_they_read() -> None:
             assert read not in names or names.index(read) <= names.index(model.full_name), (model.full_name, read)
 
 
-def test_models_that_read_each_other_in_a_circle_are_refused(tmp_path: Path) -> None:
+def test_models_that_read_each_other_in_a_cycle_are_refused(tmp_path: Path) -> None:
     for name, other in (("a", "b"), ("b", "a")):
         text = (
             f"-- gold.{name}: x\n-- reads        gold.{other}\n-- materialize  view\nselect 1 as x from gold.{other}\n"

@@ -1,4 +1,4 @@
-"""An event_id that comes again once the horizon has passed the first is an event of its own (R21), in gold, too."""
+"""An event_id used again beyond the deduplication horizon is another event (R21), in gold, too."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.pipelines.small_home import DAY, movement, run_layers, sale, send
 from warehouse.verify import gold_checks
 
 
-def test_an_event_id_that_is_used_again_after_the_horizon_stops_no_refresh(tmp_path: Path) -> None:
+def test_an_event_id_used_again_after_the_horizon_does_not_stop_a_refresh(tmp_path: Path) -> None:
     later = DAY + timedelta(days=9)
     again = {**sale(0, "5", later), "event_type": "return"}
     send(tmp_path, [sale(0, "2", DAY), sale(1, "1", later), again], topic="pos-transactions")

@@ -1,4 +1,4 @@
-"""Facts, days, the clock, segments and restatements on rows that fit in a head."""
+"""Facts, days, the clock, segments and restatements on a few literal rows."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -26,7 +26,7 @@ def published_refresh(file: Path) -> int | None:
     return found
 
 
-def test_a_return_is_negative_but_its_unit_price(take: Take, rows: Rows) -> None:
+def test_a_return_is_negative_except_for_its_unit_price(take: Take, rows: Rows) -> None:
     silver = Silver()
     silver.product(at("03-01 00:00"), "P1", "3")
     silver.sale(at("03-01 12:00"), [("P1", 2, "10/1.5")], "C1", event_type="return", original_transaction_id="T9")
@@ -41,7 +41,7 @@ def test_a_return_is_negative_but_its_unit_price(take: Take, rows: Rows) -> None
     ]
 
 
-def test_amounts_are_exact_at_the_edges(take: Take, rows: Rows) -> None:
+def test_amounts_are_exact_at_the_limits_of_their_types(take: Take, rows: Rows) -> None:
     most, price = (1 << 63) - 1, "99999999999999.9999"
     silver = Silver()
     silver.product(at("03-01 00:00"), "P1", price)
@@ -113,7 +113,7 @@ def test_a_day_has_ended_when_every_business_topic_with_records_has_passed_its_e
     warehouse.close()
 
 
-def test_final_days_follow_the_watermark_forth_and_back(take: Take, rows: Rows) -> None:
+def test_final_days_follow_the_watermark_forward_and_backward(take: Take, rows: Rows) -> None:
     silver = Silver()
     for day in ("03-01", "03-02"):
         silver.sale(at(f"{day} 12:00"), [("P1", 1, "5")])
@@ -126,7 +126,9 @@ def test_final_days_follow_the_watermark_forth_and_back(take: Take, rows: Rows) 
     assert rows(final) == [(False,), (False,)]
 
 
-def test_segments_hold_from_the_day_after_and_who_falls_out_has_lapsed(take: Take, rows: Rows) -> None:
+def test_segments_are_valid_from_the_next_day_and_a_customer_without_recent_purchases_lapses(
+    take: Take, rows: Rows
+) -> None:
     silver = Silver()
     silver.sale(at("03-01 12:00"), [("P1", 1, "5")], "C1")
     silver.customer(at("03-01 12:00"), "C2")
@@ -144,7 +146,7 @@ def test_segments_hold_from_the_day_after_and_who_falls_out_has_lapsed(take: Tak
     ]
 
 
-def test_restatements_say_what_late_data_did_to_a_day_that_had_ended(take: Take, rows: Rows) -> None:
+def test_restatements_report_how_late_data_changed_an_ended_day(take: Take, rows: Rows) -> None:
     silver = Silver()
     silver.sale(at("03-01 12:00"), [("P1", 1, "100")])
     silver.sale(at("03-02 12:00"), [("P1", 1, "7")])
@@ -186,7 +188,7 @@ def test_late_restatements_add_up_to_the_late_correction_of_each_day(seed: int, 
     assert off == []
 
 
-def test_a_rebuild_goes_on_telling_what_was_restated_and_when_days_were_final(
+def test_restatements_survive_a_rebuild_with_the_days_that_were_final(
     warehouse: Warehouse, take: Take, rows: Rows
 ) -> None:
     silver = Silver()
@@ -209,7 +211,7 @@ def test_a_rebuild_goes_on_telling_what_was_restated_and_when_days_were_final(
     assert rows(told) == before
     assert rows("select max(refresh_id) from ops.restatements") == [(0,)]
 
-    # built anew with an event that nobody has told of
+    # a rebuild with an event that no restatement reports
     new = silver.sale(at("03-05 03:00"), [("P1", 1, "1")], arrival="late")
     warehouse.discard()
     warehouse.refresh(changes_of(silver.rows, at("03-06 14:00")), NOW)
@@ -219,7 +221,7 @@ def test_a_rebuild_goes_on_telling_what_was_restated_and_when_days_were_final(
     ids = rows("select event_ids from ops.restatements where refresh_id = 1 and kpi = 'units'")
     assert ids == [([new["event_id"]],)]
 
-    # built from a silver where nothing was late: what was told is taken back, so that it adds up to what is there
+    # a rebuild from silver without late events: earlier restatements are reversed, so that the sums are right
     silver = Silver()
     silver.sale(at("03-05 12:00"), [("P1", 1, "7")])
     warehouse.discard()
@@ -229,7 +231,7 @@ def test_a_rebuild_goes_on_telling_what_was_restated_and_when_days_were_final(
     assert rows(late_sums) == [(0, 0)]
 
 
-def test_a_rebuild_takes_nothing_for_new_that_an_event_told_or_untold_by_its_kpi(
+def test_a_rebuild_adds_no_restatement_for_events_that_earlier_rows_cover(
     warehouse: Warehouse, take: Take, rows: Rows
 ) -> None:
     silver = Silver()
@@ -251,7 +253,7 @@ def test_a_rebuild_takes_nothing_for_new_that_an_event_told_or_untold_by_its_kpi
 
 
 @pytest.mark.parametrize("is_anew", [False, True])
-def test_a_rebuild_tells_what_was_committed_and_not_published(
+def test_a_rebuild_keeps_restatements_that_were_committed_and_not_published(
     is_anew: bool, warehouse: Warehouse, take: Take, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     silver = Silver()
@@ -265,7 +267,7 @@ def test_a_rebuild_tells_what_was_committed_and_not_published(
     assert rows("from ops.restatements") == []
     if is_anew:
         warehouse.close()
-        warehouse = Warehouse(warehouse.gold_dir, anew=True)
+        warehouse = Warehouse(warehouse.gold_dir, discard_existing=True)
     else:
         warehouse.discard()
     warehouse.refresh(changes_of(silver.rows, at("03-05 13:00")), NOW)
@@ -274,7 +276,7 @@ def test_a_rebuild_tells_what_was_committed_and_not_published(
     assert found == [(0, "late", True, True, 1)]
 
 
-def test_lines_wait_for_their_receipt_whichever_comes_first(warehouse: Warehouse, rows: Rows) -> None:
+def test_lines_and_receipt_wait_for_each_other_in_any_order(warehouse: Warehouse, rows: Rows) -> None:
     silver = Silver()
     silver.sale(at("03-01 12:00"), [("P1", 1, "5"), ("P2", 1, "5")])
     silver.sale(at("03-01 13:00"), [("P1", 1, "7")])
@@ -286,8 +288,8 @@ def test_lines_wait_for_their_receipt_whichever_comes_first(warehouse: Warehouse
     assert rows("select count(*), sum(net_sales_amount) from gold.fct_sales") == [(3, 17)]
 
 
-def test_a_table_may_lag_for_a_while_and_is_settled_when_asked(tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path / "gold", patience=3600.0)
+def test_a_table_may_be_deferred_and_is_computed_on_request(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "gold", max_deferral_seconds=3600.0)
     silver = Silver()
     silver.sale(at("03-01 12:00"), [("P1", 1, "5")], "C1")
     warehouse.refresh(changes_of(silver.rows, at("03-03 00:00")), NOW)
@@ -308,11 +310,11 @@ def test_a_table_may_lag_for_a_while_and_is_settled_when_asked(tmp_path: Path) -
     warehouse.close()
 
 
-def test_a_catch_up_from_nothing_leaves_what_ended_days_decide_to_its_end(
+def test_a_first_catch_up_defers_tables_of_ended_days_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warehouse.writer._LARGE", 1)
-    warehouse = Warehouse(tmp_path / "gold", patience=3600.0)
+    monkeypatch.setattr("warehouse.storage.publication_policy.CATCH_UP_ROWS", 1)
+    warehouse = Warehouse(tmp_path / "gold", max_deferral_seconds=3600.0)
     silver = Silver()
     silver.sale(at("03-01 12:00"), [("P1", 1, "5")], "C1")
     warehouse.refresh(changes_of(silver.rows, at("03-03 00:00")), NOW)
@@ -321,7 +323,7 @@ def test_a_catch_up_from_nothing_leaves_what_ended_days_decide_to_its_end(
         " (select count(*) from gold.dim_customer_segment where version > 0)"
     )
     assert warehouse._connection.execute(found).fetchall() == [(0, 0)]
-    # as a run that is stopped or killed here leaves it: what waits is named, and nothing is held against it
+    # the state after a stopped or killed run: deferred tables are named and do not fail
     waiting = "gold.customer_current, gold.dim_customer_segment, marts.customer_segments, marts.customer_value"
     everything = changes_of(silver.rows, at("03-03 00:00"))
     for is_rebuild in (False, True):
@@ -334,25 +336,25 @@ def test_a_catch_up_from_nothing_leaves_what_ended_days_decide_to_its_end(
     warehouse.close()
 
 
-def test_what_an_earlier_process_left_for_later_is_not_put_off_again(tmp_path: Path) -> None:
-    """Else a process that is killed every minute would never come to it."""
+def test_a_table_that_an_earlier_process_deferred_is_not_deferred_again(tmp_path: Path) -> None:
+    """Otherwise a process that is killed every minute would never compute it."""
     found = "select count(*) from marts.customer_value"
     for number, (process, seen) in enumerate((("first", 1), ("clean", 1), ("killed", 3)), start=1):
-        warehouse = Warehouse(tmp_path / "gold", patience=3600.0)
+        warehouse = Warehouse(tmp_path / "gold", max_deferral_seconds=3600.0)
         late = Silver()
         late._number = 10 * number
         late.sale(at(f"03-01 1{number}:00"), [("P1", 1, "5")], f"C{number}")
         warehouse.refresh(changes_of(late.rows, at("03-03 00:00")), NOW)
         assert warehouse._connection.execute(found).fetchall() == [(seen,)], process
-        warehouse.close()  # without settling, as by kill -9
+        warehouse.close()  # without complete_deferred, as kill -9 does
 
 
-def test_a_catch_up_publishes_now_and_then_and_all_of_it_in_the_end(
+def test_a_catch_up_publishes_now_and_then_and_everything_at_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever opens gold after a death in between, or settles, publishes what is committed."""
-    monkeypatch.setattr("warehouse.writer._LARGE", 1)
-    monkeypatch.setattr("warehouse.writer._COPY_SHARE", 1e9)
+    """The next start after a crash, or complete_deferred, publishes what is committed."""
+    monkeypatch.setattr("warehouse.storage.publication_policy.CATCH_UP_ROWS", 1)
+    monkeypatch.setattr("warehouse.storage.publication_policy.COPY_SHARE", 1e9)
     warehouse = Warehouse(tmp_path / "gold")
     for place, seen in ((1, 1), (2, 1), (3, 2)):
         silver = Silver()
@@ -360,7 +362,7 @@ def test_a_catch_up_publishes_now_and_then_and_all_of_it_in_the_end(
         silver.sale(at(f"03-01 1{place}:00"), [("P1", 1, "5")], "C1")
         done = warehouse.refresh(changes_of(silver.rows, at("03-03 00:00")), NOW)
         assert (done.published, published_refresh(warehouse.published)) == (seen == place, seen)
-        if place == 2:  # as by kill -9
+        if place == 2:  # as kill -9 does
             warehouse.close()
             warehouse = Warehouse(tmp_path / "gold")
             assert published_refresh(warehouse.published) == 2

@@ -1,4 +1,4 @@
--- fail: one row a customer, each with a segment
+-- fail: a customer has one row and a segment
 select customer_id, count(*), any_value(segment)
 from gold.customer_current
 group by customer_id

@@ -1,24 +1,25 @@
--- gold.customer_current: one row a customer: the latest version with the segment of today.
+-- gold.customer_current: one row per customer: the latest version with the current segment.
 -- grain        customer_id
 -- reads        gold.dim_customer, work.dim_customer_segment
 -- rebuild      never: a view
 -- materialize  view
 -- column       customer_key: key of the latest version
 -- column       customer_id: the customer
--- column       name: full name; blank after a delete
--- column       email: address for mail; blank after a delete
+-- column       name: full name; null after a delete
+-- column       email: email address; null after a delete
 -- column       signup_date: first day as a customer
--- column       birth_date: day of birth; blank after a delete
+-- column       birth_date: date of birth; null after a delete
 -- column       city: home city
 -- column       country: home country
 -- column       loyalty_tier: none, bronze, silver or gold
--- column       preferred_genres: what they like, best first
--- column       marketing_opt_in: may be written to
--- column       is_inferred: known by facts alone
--- column       segment: segment after the last ended day; lapsed: no purchase in 365 days; prospect: none ever by then
--- column       recency_score: 1 to 5; 5 bought last; null when lapsed or prospect
--- column       frequency_score: 1 to 5; 5 on most days
--- column       monetary_score: 1 to 5; 5 spent most
+-- column       preferred_genres: preferred genres, most preferred first
+-- column       marketing_opt_in: whether the customer accepts marketing mail
+-- column       is_inferred: whether the customer is known from facts only
+-- column       segment: segment after the last ended day; `lapsed`: no purchase in 365 days; `prospect`: no purchase at
+--              all
+-- column       recency_score: 1 to 5; 5 is the most recent purchase; null for lapsed and prospect
+-- column       frequency_score: 1 to 5; 5 is the most purchase days
+-- column       monetary_score: 1 to 5; 5 is the most money spent
 with
 customers as (
     select
@@ -29,7 +30,7 @@ customers as (
 ),
 segments as (
     select customer_id, segment, recency_score, frequency_score, monetary_score, is_current
-    from work.dim_customer_segment -- last versions are in no closed day
+    from work.dim_customer_segment -- open days suffice: current versions are in no closed day
     where customer_segment_key > 0 and effective_to is null
 )
 select

@@ -1,16 +1,16 @@
--- gold.dim_channel: where shop and cinema sell, one row a channel of either.
+-- gold.dim_channel: sales channels of shop and cinema, one row per channel.
 -- grain        channel_id
 -- reads        nothing
--- rebuild      never: the contracts fix it
+-- rebuild      never: the contracts define the channels
 -- materialize  members
 -- key          channel_key: channel_id
 -- column       channel_key: hash of channel_id; -1 unknown, -2 not applicable
--- column       channel_id: the channel, as events name it
--- column       channel: the channel, as events name it
--- column       name: the channel, for people
--- column       is_digital: sold over the net
--- column       sells_merchandise: the shop sells there
--- column       sells_tickets: the cinema sells there
+-- column       channel_id: the channel, as in the events
+-- column       channel: the channel, as in the events
+-- column       name: display name
+-- column       is_digital: whether it is an online channel
+-- column       sells_merchandise: whether the shop uses it
+-- column       sells_tickets: whether the cinema uses it
 select
     channel as channel_id,
     channel,

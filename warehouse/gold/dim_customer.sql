@@ -1,22 +1,25 @@
--- gold.dim_customer: one row per version of a customer (SCD2): loyalty tier, city and country open a new one.
+-- gold.dim_customer: one row per version of a customer (SCD2): a change of loyalty tier, city or country opens a
+-- version.
 -- grain        customer_id, valid_from
 -- reads        silver.customer_profiles
--- rebuild      by customer_id: a late change re-cuts its neighbours; a rerun gives the same rows and keys
+-- rebuild      by customer_id: a late change recomputes all versions of the member; a rerun gives the same rows and
+--              keys
 -- materialize  history
+-- topic        customer-profiles
 -- key          customer_key: customer_id
 -- tracked      loyalty_tier, city, country
 -- personal     name, email, birth_date
--- column       customer_key: version key, a hash of customer_id and valid_from; -1 a guest or unknown, -2 not applicable
+-- column       customer_key: version key, a hash of customer_id and valid_from; -1 guest or unknown, -2 not applicable
 -- column       customer_id: the customer
--- column       name: full name; blank up to a delete
--- column       email: address for mail; blank up to a delete
+-- column       name: full name; null up to a delete
+-- column       email: email address; null up to a delete
 -- column       signup_date: first day as a customer
--- column       birth_date: day of birth; blank up to a delete
+-- column       birth_date: date of birth; null up to a delete
 -- column       city: home city
 -- column       country: home country
 -- column       loyalty_tier: none, bronze, silver or gold
--- column       preferred_genres: what they like, best first
--- column       marketing_opt_in: may be written to
+-- column       preferred_genres: preferred genres, most preferred first
+-- column       marketing_opt_in: whether the customer accepts marketing mail
 select
     customer_id,
     event_type,

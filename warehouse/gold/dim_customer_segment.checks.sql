@@ -1,17 +1,4 @@
--- fail: a version is told by its member and its beginning
-select customer_id, valid_from, count(*)
-from changed.dim_customer_segment
-where customer_segment_key > 0
-group by customer_id, valid_from
-having count(*) > 1;
-
--- fail: no key stands for two versions
-select customer_segment_key, count(*)
-from changed.dim_customer_segment
-group by customer_segment_key
-having count(*) > 1;
-
--- fail: versions follow each other and count on, without overlap, and without gap but after a delete; current has no end
+-- fail: versions do not overlap, only a delete leaves a gap, numbers are consecutive, and the current version is open
 select customer_id, version, valid_from, valid_to, next_from, is_current
 from (
     select
@@ -30,14 +17,7 @@ where valid_to <= valid_from
     or version <> version_before + 1
     or version < 1;
 
--- fail: a member has one current version, or none after a delete
-select customer_id
-from changed.dim_customer_segment
-where customer_segment_key > 0
-group by customer_id
-having count(*) filter (is_current) <> case when arg_max(is_deleted, version) then 0 else 1 end;
-
--- fail: scores are 1 to 5, and each cell of the 125 has a segment
+-- fail: scores are 1 to 5, and each of the 125 combinations has a segment
 select customer_id, valid_from, segment, recency_score, frequency_score, monetary_score
 from changed.dim_customer_segment
 where customer_segment_key > 0 and (

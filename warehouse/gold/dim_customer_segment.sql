@@ -1,27 +1,28 @@
--- gold.dim_customer_segment: RFM scores and segment of a customer, day after day (SCD2): a day's scores hold from 00:00
--- UTC of the next one. Recomputed for days that have ended by the watermarks, over the 365 days up to each.
+-- gold.dim_customer_segment: RFM scores and segment of a customer by day (SCD2). The scores of a day are valid from
+-- 00:00 UTC of the next day. They are computed for days that have ended by the watermarks, over the 365 days up to
+-- each.
 -- grain        customer_id, valid_from
--- reads        touched.segment_days, work.rfm_base, gold.fct_customer_engagement, held.dim_customer_segment
--- rebuild      from the first ended day whose purchases changed on; the versions of who changed are cut anew; while
---              events come without a pause, once a minute
+-- reads        affected.segment_days, work.rfm_base, gold.fct_customer_engagement, previous.dim_customer_segment
+-- rebuild      from the first ended day with changed purchases; versions of changed customers are replaced; at most
+--              once a minute while events arrive continuously
 -- materialize  history
 -- split        date_key
--- scope        touched.segment_days
--- held         customer_segment_key bigint, customer_id varchar, segment varchar, recency_score integer, frequency_score integer,
---              monetary_score integer, valid_from timestamptz, valid_to timestamptz,
+-- scope        affected.segment_days
+-- previous     customer_segment_key bigint, customer_id varchar, segment varchar, recency_score integer,
+--              frequency_score integer, monetary_score integer, valid_from timestamptz, valid_to timestamptz,
 --              effective_to timestamptz, is_deleted boolean, version integer, date_key integer
 -- key          customer_segment_key: customer_id
 -- tracked      segment, recency_score, frequency_score, monetary_score
 -- column       customer_segment_key: version key, a hash of customer_id and valid_from; -1 unknown, -2 not applicable
 -- column       customer_id: the customer
--- column       date_key: day on which the version gave way to the next; null for a customer's last
--- column       segment: what the three scores make of the customer
--- column       recency_score: 1 to 5; 5 bought last
--- column       frequency_score: 1 to 5; 5 on most days
--- column       monetary_score: 1 to 5; 5 spent most
+-- column       date_key: day on which the next version replaced it; null for the last version
+-- column       segment: segment derived from the three scores
+-- column       recency_score: 1 to 5; 5 is the most recent purchase
+-- column       frequency_score: 1 to 5; 5 is the most purchase days
+-- column       monetary_score: 1 to 5; 5 is the most money spent
 with
 span as (
-    select base_day, first_day, last_day from touched.segment_days
+    select base_day, first_day, last_day from affected.segment_days
 ),
 purchases as (
     select
@@ -30,11 +31,11 @@ purchases as (
         is_purchase_day::integer as days,
         spent_amount as spent,
     from gold.fct_customer_engagement
-    -- variables, as a join would read every closed day
+    -- variables, because a join would read every closed day
     where date_key between getvariable('segments_gained_from') and getvariable('segments_gained_to')
         or date_key between getvariable('segments_lost_from') and getvariable('segments_lost_to')
 ),
--- What enters the window on a day, and what leaves it on the day 365 later; before that, what the base holds.
+-- What enters the 365-day window on a day and leaves it 365 days later, added to the base.
 moves as (
     select customer_id, base_day as day, frequency as days, monetary as spent, bought_on
     from work.rfm_base
@@ -67,9 +68,9 @@ running as (
     cross join span
     window in_time as (partition by customer_id order by day)
 ),
-held as (
+previous_scores as (
     select customer_id, recency_score, frequency_score, monetary_score, first_day - 1 as day
-    from held.dim_customer_segment
+    from previous.dim_customer_segment
     cross join span
     where customer_segment_key > 0
         and valid_from <= (date '1970-01-01' + first_day)::timestamp::timestamptz
@@ -77,12 +78,12 @@ held as (
 ),
 -- numbers sort faster than texts
 customers as (
-    select customer_id, (row_number() over (order by customer_id))::integer as place
-    from (select customer_id from running union select customer_id from held)
+    select customer_id, (row_number() over (order by customer_id))::integer as customer_number
+    from (select customer_id from running union select customer_id from previous_scores)
 ),
 states as (
     select
-        place,
+        customer_number,
         unnest(range(greatest(from_day, first_day), to_day))::integer as day,
         frequency::integer as frequency,
         monetary,
@@ -94,26 +95,26 @@ states as (
 ),
 ranked as (
     select
-        place,
+        customer_number,
         day,
         count(*) over (partition by day) as customers,
-        row_number() over (partition by day order by bought_on, place) as recency_rank,
-        row_number() over (partition by day order by frequency, place) as frequency_rank,
-        row_number() over (partition by day order by monetary, place) as monetary_rank,
+        row_number() over (partition by day order by bought_on, customer_number) as recency_rank,
+        row_number() over (partition by day order by frequency, customer_number) as frequency_rank,
+        row_number() over (partition by day order by monetary, customer_number) as monetary_rank,
     from states
 ),
 scored as (
     select
-        place,
+        customer_number,
         day,
         (5 * (recency_rank - 1) // customers + 1)::integer as recency_score,
         (5 * (frequency_rank - 1) // customers + 1)::integer as frequency_score,
         (5 * (monetary_rank - 1) // customers + 1)::integer as monetary_score,
     from ranked
     union all
-    -- the state that the first day is compared with
-    select place, day::integer, recency_score, frequency_score, monetary_score
-    from held
+    -- the state with which the first day is compared
+    select customer_number, day::integer, recency_score, frequency_score, monetary_score
+    from previous_scores
     join customers using (customer_id)
 ),
 compared as (
@@ -125,15 +126,15 @@ compared as (
             or lag(frequency_score) over in_time is distinct from frequency_score
             or lag(monetary_score) over in_time is distinct from monetary_score as is_different,
     from scored
-    window in_time as (partition by place order by day)
+    window in_time as (partition by customer_number order by day)
 ),
 changes as (
-    select place, 'upsert' as event_type, day, recency_score, frequency_score, monetary_score
+    select customer_number, 'upsert' as event_type, day, recency_score, frequency_score, monetary_score
     from compared
     cross join span
     where day >= first_day and (day_before is distinct from day - 1 or is_different)
     union all
-    select place, 'delete', day + 1, null, null, null
+    select customer_number, 'delete', day + 1, null, null, null
     from compared
     cross join span
     where day_after is distinct from day + 1 and day < last_day
@@ -160,4 +161,4 @@ select
     frequency_score,
     monetary_score,
 from changes
-join customers using (place)
+join customers using (customer_number)

@@ -1,23 +1,24 @@
--- gold.dim_date: one row a UTC day, of whole years: from that of the first event or screening to that of the last.
--- grain        date_key
+-- gold.dim_date: one row per UTC day, for whole years, from the year of the first event or screening to that of the
+-- last.
+-- grain        date
 -- reads        ops.gold_clock
 -- rebuild      days are only added
 -- materialize  members
 -- key          date_key
--- column       date_key: the day as a number, 20261123; -1 unknown, -2 not applicable
+-- column       date_key: the day as a number like 20261123; -1 unknown, -2 not applicable
 -- column       date: the day
 -- column       year: calendar year
 -- column       quarter: 1 to 4
 -- column       month: 1 to 12
--- column       month_name: November
+-- column       month_name: name of the month, `November`
 -- column       day: day of the month
 -- column       day_of_week: 1 Monday to 7 Sunday (ISO)
--- column       day_name: Monday
--- column       iso_year: year that the ISO week belongs to
+-- column       day_name: name of the weekday, `Monday`
+-- column       iso_year: year of the ISO week
 -- column       iso_week: 1 to 53
--- column       week_start_date: the ISO week's Monday
+-- column       week_start_date: Monday of the ISO week
 -- column       month_start_date: first day of the month
--- column       is_weekend: Saturday or Sunday
+-- column       is_weekend: whether it is Saturday or Sunday
 with
 days as (
     select

@@ -1,18 +1,19 @@
--- gold.dim_store: one row a store; those without a row in the seeds are known by their id alone.
+-- gold.dim_store: one row per store; stores known from events only have an id and no attributes.
 -- grain        store_id
--- reads        seeds.stores, lines.fct_sales
--- rebuild      members are only added; an edited seed is read again
+-- reads        seeds.stores, staging.fct_sales
+-- rebuild      members are only added; a changed seed file rebuilds gold
 -- materialize  members
 -- key          store_key: store_id
--- column       store_key: hash of store_id; -1 unknown (a store sale that names none), -2 not applicable (not sold in a store)
+-- column       store_key: hash of store_id; -1 unknown (a store sale without store_id), -2 not applicable (not sold in
+--              a store)
 -- column       store_id: the store
--- column       name: what it is called
--- column       city: where it is
--- column       country: where it is
--- column       opened_on: its first day
+-- column       name: display name
+-- column       city: city of the location
+-- column       country: country of the location
+-- column       opened_on: opening date
 with
 seen as (
-    select distinct store_id from lines.fct_sales where channel = 'store' and store_id is not null
+    select distinct store_id from staging.fct_sales where channel = 'store' and store_id is not null
 )
 select
     store_id,

@@ -1,17 +1,17 @@
--- gold.dim_supplier: one row a supplier; those without a row in the seeds are known by their id alone.
+-- gold.dim_supplier: one row per supplier; suppliers known from events only have an id and no attributes.
 -- grain        supplier_id
--- reads        seeds.suppliers, lines.fct_inventory_movement, silver.product_catalog
--- rebuild      members are only added; an edited seed is read again
+-- reads        seeds.suppliers, staging.fct_inventory_movement, silver.product_catalog
+-- rebuild      members are only added; a changed seed file rebuilds gold
 -- materialize  members
 -- key          supplier_key: supplier_id
 -- column       supplier_key: hash of supplier_id; -1 unknown, -2 not applicable (not a delivery)
 -- column       supplier_id: the supplier
--- column       name: what it is called
--- column       country: where it is
+-- column       name: display name
+-- column       country: country of the location
 -- column       lead_time_days: days from order to delivery
 with
 seen as (
-    select supplier_id from lines.fct_inventory_movement where supplier_id is not null
+    select supplier_id from staging.fct_inventory_movement where supplier_id is not null
     union
     select supplier_id from silver.product_catalog where supplier_id is not null
 )

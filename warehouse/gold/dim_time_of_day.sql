@@ -1,11 +1,11 @@
--- gold.dim_time_of_day: one row a minute of the UTC day.
--- grain        time_of_day_key
+-- gold.dim_time_of_day: one row per minute of the UTC day.
+-- grain        time_of_day
 -- reads        nothing
 -- rebuild      never
 -- materialize  members
 -- key          time_of_day_key
 -- column       time_of_day_key: minutes since midnight; -1 unknown, -2 not applicable
--- column       time_of_day: the minute as text, 09:05
+-- column       time_of_day: the minute as text like 09:05
 -- column       hour: 0 to 23
 -- column       minute: 0 to 59
 -- column       day_part: night, morning, afternoon or evening

@@ -1,17 +1,17 @@
--- gold.dim_warehouse: one row a warehouse; those without a row in the seeds are known by their id alone.
+-- gold.dim_warehouse: one row per warehouse; warehouses known from events only have an id and no attributes.
 -- grain        warehouse_id
--- reads        seeds.warehouses, lines.fct_inventory_movement
--- rebuild      members are only added; an edited seed is read again
+-- reads        seeds.warehouses, staging.fct_inventory_movement
+-- rebuild      members are only added; a changed seed file rebuilds gold
 -- materialize  members
 -- key          warehouse_key: warehouse_id
 -- column       warehouse_key: hash of warehouse_id; -1 unknown, -2 not applicable
 -- column       warehouse_id: the warehouse
--- column       name: what it is called
--- column       city: where it is
--- column       country: where it is
+-- column       name: display name
+-- column       city: city of the location
+-- column       country: country of the location
 with
 seen as (
-    select distinct warehouse_id from lines.fct_inventory_movement
+    select distinct warehouse_id from staging.fct_inventory_movement
 )
 select
     warehouse_id,

@@ -1,38 +1,40 @@
--- gold.fct_cinema_attendance: one row a booking; a cancellation is a row of its own that negates it.
+-- gold.fct_cinema_attendance: one row per booking or cancellation; a cancellation has negative measures.
 -- grain        event_id
--- reads        lines.fct_cinema_attendance, gold.dim_customer, gold.dim_anime_title, gold.dim_theater, gold.dim_channel,
---              gold.dim_payment_method, gold.dim_ticket_type
--- rebuild      rows are appended; those of a member whose versions moved are taken out and keyed anew
+-- reads        staging.fct_cinema_attendance, gold.dim_customer, gold.dim_anime_title, gold.dim_theater,
+--              gold.dim_channel, gold.dim_payment_method, gold.dim_ticket_type
+-- rebuild      rows are appended; rows of a member whose versions moved are removed and get new keys
 -- materialize  fact
+-- topic        cinema-sales
+-- total        admissions: admissions = case when event_type = 'cancellation' then -1 else 1 end * seats_booked
 -- split        date_key
 -- member       customer_key: dim_customer by customer_id at event_time
 -- member       title_key: dim_anime_title by title_id at event_time
 -- column       event_id: the event
--- column       booking_id: the booking (a degenerate dimension)
+-- column       booking_id: the booking (degenerate dimension)
 -- column       event_type: booking or cancellation
--- column       event_time: when it was booked or cancelled
--- column       date_key: UTC day it was booked or cancelled on
--- column       time_of_day_key: UTC minute it was booked or cancelled in
--- column       screening_id: the screening (a degenerate dimension)
--- column       screening_time: when the screening begins
+-- column       event_time: time of the booking or cancellation
+-- column       date_key: UTC day of the event
+-- column       time_of_day_key: UTC minute of the event
+-- column       screening_id: the screening (degenerate dimension)
+-- column       screening_time: start of the screening
 -- column       screening_date_key: UTC day of the screening
--- column       customer_key: the customer's version at event_time; -1 a guest
--- column       title_key: the title's version at event_time
--- column       theater_key: the hall
--- column       ticket_type_key: class of ticket
--- column       channel_key: where it was booked
--- column       payment_method_key: how it was paid
+-- column       customer_key: version of the customer at event_time; -1 for a guest
+-- column       title_key: version of the title at event_time
+-- column       theater_key: the theater
+-- column       ticket_type_key: ticket type
+-- column       channel_key: sales channel
+-- column       payment_method_key: payment method
 -- column       seats_booked: seats of the event, never negative
 -- column       ticket_price: price of one seat, never negative
 -- column       admissions: seats, negative in a cancellation
 -- column       ticket_revenue_amount: admissions times ticket_price
--- column       concession_amount: popcorn and the like, negative in a cancellation
+-- column       concession_amount: concession sales, such as popcorn, negative in a cancellation
 -- column       customer_id: the customer; null for a guest
--- column       title_id: the film
--- column       theater_id: the hall
--- column       ticket_type: class of ticket
--- column       channel: where it was booked
--- column       payment_method: how it was paid
+-- column       title_id: the title
+-- column       theater_id: the theater
+-- column       ticket_type: ticket type
+-- column       channel: sales channel
+-- column       payment_method: payment method
 with
 customers as (
     select customer_key, customer_id, valid_from, effective_to from gold.dim_customer where customer_key > 0
@@ -42,28 +44,28 @@ titles as (
 ),
 keyed as (
     select
-        lines.*,
+        staged.*,
         customers.customer_key,
         titles.title_key,
         dim_theater.theater_key,
         dim_ticket_type.ticket_type_key,
         dim_channel.channel_key,
         dim_payment_method.payment_method_key,
-    from lines.fct_cinema_attendance as lines
+    from staging.fct_cinema_attendance as staged
     left join customers
-        on lines.customer_id = customers.customer_id
-        and lines.event_time >= customers.valid_from
-        and (customers.effective_to is null or lines.event_time < customers.effective_to)
+        on staged.customer_id = customers.customer_id
+        and staged.event_time >= customers.valid_from
+        and (customers.effective_to is null or staged.event_time < customers.effective_to)
     left join titles
-        on lines.title_id = titles.title_id
-        and lines.event_time >= titles.valid_from
-        and (titles.effective_to is null or lines.event_time < titles.effective_to)
-    left join gold.dim_theater on lines.theater_id = dim_theater.theater_id and dim_theater.theater_key > 0
+        on staged.title_id = titles.title_id
+        and staged.event_time >= titles.valid_from
+        and (titles.effective_to is null or staged.event_time < titles.effective_to)
+    left join gold.dim_theater on staged.theater_id = dim_theater.theater_id and dim_theater.theater_key > 0
     left join gold.dim_ticket_type
-        on lines.ticket_type = dim_ticket_type.ticket_type_id and dim_ticket_type.ticket_type_key > 0
-    left join gold.dim_channel on lines.channel = dim_channel.channel_id and dim_channel.channel_key > 0
+        on staged.ticket_type = dim_ticket_type.ticket_type_id and dim_ticket_type.ticket_type_key > 0
+    left join gold.dim_channel on staged.channel = dim_channel.channel_id and dim_channel.channel_key > 0
     left join gold.dim_payment_method
-        on lines.payment_method = dim_payment_method.payment_method_id and dim_payment_method.payment_method_key > 0
+        on staged.payment_method = dim_payment_method.payment_method_id and dim_payment_method.payment_method_key > 0
 )
 select
     event_id,

@@ -1,43 +1,43 @@
--- gold.fct_customer_engagement: what a known customer did on a UTC day, over shop, cinema and reviews.
+-- gold.fct_customer_engagement: activity of a known customer on a UTC day in shop, cinema and reviews.
 -- grain        customer_id, date_key
--- reads        touched.customer_days, gold.fct_sales, gold.fct_cinema_attendance, gold.fct_review, gold.dim_customer
--- rebuild      by customer and day: those that a refresh touched are computed anew, or added to
+-- reads        affected.customer_days, gold.fct_sales, gold.fct_cinema_attendance, gold.fct_review, gold.dim_customer
+-- rebuild      by customer and day: affected rows are recomputed, or new facts are added to them
 -- materialize  days
 -- split        date_key
--- scope        touched.customer_days(customer_id, date_key)
--- held         date_key integer, customer_id varchar
+-- scope        affected.customer_days(customer_id, date_key)
+-- previous     date_key integer, customer_id varchar
 -- adds         orders, returns, units, net_sales_amount, bookings, cancellations, admissions, ticket_revenue_amount,
 --              concession_amount, reviews, spent_amount
 -- then         is_purchase_day: orders > 0 or bookings > 0
 -- distinct     fct_sales.transaction_id
 -- column       date_key: UTC day
 -- column       date: UTC day
--- column       customer_key: the customer's version at the day's end
--- column       customer_id: the customer; guests are not here
--- column       orders: distinct sale transactions
--- column       returns: return events
--- column       units: units bought less units returned
+-- column       customer_key: version of the customer at the end of the day
+-- column       customer_id: the customer; guests are not included
+-- column       orders: number of distinct sale transactions
+-- column       returns: number of return events
+-- column       units: units sold less units returned
 -- column       net_sales_amount: net sales of the shop, returns negative
--- column       bookings: booking events
--- column       cancellations: cancellation events
+-- column       bookings: number of booking events
+-- column       cancellations: number of cancellation events
 -- column       admissions: seats of bookings less seats of cancellations
--- column       ticket_revenue_amount: money for tickets, cancellations negative
--- column       concession_amount: popcorn and the like, cancellations negative
--- column       reviews: reviews written
--- column       is_purchase_day: there was a sale or a booking
--- column       spent_amount: net sales, tickets and concessions
+-- column       ticket_revenue_amount: ticket revenue, cancellations negative
+-- column       concession_amount: concession sales, such as popcorn, cancellations negative
+-- column       reviews: number of reviews
+-- column       is_purchase_day: whether there was a sale or a booking
+-- column       spent_amount: sum of net sales, ticket revenue and concessions
 with
 sales as (
     select
         customer_id,
         date_key,
-        -- a customer's day holds few: a list of them is five times as fast as count(distinct)
+        -- a customer has few transactions a day: a list is five times as fast as count(distinct)
         len(list_distinct(list(transaction_id) filter (event_type = 'sale'))) as orders,
         len(list_distinct(list(event_id) filter (event_type = 'return'))) as returns,
         sum(quantity) as units,
         sum(net_sales_amount) as net_sales_amount,
     from gold.fct_sales
-    semi join touched.customer_days using (customer_id, date_key)
+    semi join affected.customer_days using (customer_id, date_key)
     group by customer_id, date_key
 ),
 cinema as (
@@ -50,13 +50,13 @@ cinema as (
         sum(ticket_revenue_amount) as ticket_revenue_amount,
         sum(concession_amount) as concession_amount,
     from gold.fct_cinema_attendance
-    semi join touched.customer_days using (customer_id, date_key)
+    semi join affected.customer_days using (customer_id, date_key)
     group by customer_id, date_key
 ),
 reviews as (
     select customer_id, date_key, count(*) as reviews,
     from gold.fct_review
-    semi join touched.customer_days using (customer_id, date_key)
+    semi join affected.customer_days using (customer_id, date_key)
     group by customer_id, date_key
 ),
 customers as (
@@ -81,7 +81,7 @@ select
     (
         coalesce(net_sales_amount, 0) + coalesce(ticket_revenue_amount, 0) + coalesce(concession_amount, 0)
     )::decimal(38, 4) as spent_amount,
-from touched.customer_days
+from affected.customer_days
 left join sales using (customer_id, date_key)
 left join cinema using (customer_id, date_key)
 left join reviews using (customer_id, date_key)

@@ -1,15 +1,4 @@
--- fail: the grain holds
-select product_id, warehouse_id, date_key, count(*)
-from changed.fct_inventory_daily
-group by product_id, warehouse_id, date_key
-having count(*) > 1;
-
--- fail: no key is null
-select product_id, warehouse_id, date_key
-from changed.fct_inventory_daily
-where date_key is null or product_key is null or warehouse_key is null;
-
--- fail: stock at the end of a day is that of the day before and what moved
+-- fail: stock at the end of a day is the stock of the day before plus the movements of the day
 select product_id, warehouse_id, date, on_hand, on_hand_before, net_quantity
 from (
     select
@@ -22,5 +11,5 @@ from (
 where net_quantity <> received_quantity - issued_quantity
     or (date_before is not null and (date_before <> date - 1 or on_hand <> on_hand_before + net_quantity));
 
--- warn: more left a warehouse than was counted in
+-- warn: stock is not negative
 select product_id, warehouse_id, date, on_hand from changed.fct_inventory_daily where on_hand < 0;

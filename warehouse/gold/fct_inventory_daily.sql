@@ -1,33 +1,33 @@
--- gold.fct_inventory_daily: stock of a product in a warehouse at the end of each UTC day, also when nothing moved: from
--- the pair's first movement to the last day with a business event.
+-- gold.fct_inventory_daily: stock of a product in a warehouse at the end of each UTC day, from the first movement of
+-- the product in the warehouse to the last day with a business event. Days without movements have rows, too.
 -- grain        product_id, warehouse_id, date_key
--- reads        touched.stock_days, held.fct_inventory_daily, gold.fct_inventory_movement, gold.dim_product,
+-- reads        affected.stock_days, previous.fct_inventory_daily, gold.fct_inventory_movement, gold.dim_product,
 --              gold.dim_warehouse
--- rebuild      by product and warehouse from the first day touched on; the others get the new days
+-- rebuild      by product and warehouse, from the first affected day; all others get the new days
 -- materialize  days
 -- split        date_key
--- scope        touched.stock_days(product_id, warehouse_id, date_key)
--- held         date_key integer, product_id varchar, warehouse_id varchar, on_hand decimal(38, 0)
+-- scope        affected.stock_days(product_id, warehouse_id, date_key)
+-- previous     date_key integer, product_id varchar, warehouse_id varchar, on_hand decimal(38, 0)
 -- column       date_key: UTC day
 -- column       date: UTC day
--- column       product_key: the product's version at the day's end
--- column       warehouse_key: where
--- column       received_quantity: units that came in on the day
--- column       issued_quantity: units that left on the day, as a positive number
+-- column       product_key: version of the product at the end of the day
+-- column       warehouse_key: the warehouse
+-- column       received_quantity: units received on the day
+-- column       issued_quantity: units issued on the day, as a positive number
 -- column       net_quantity: received less issued
--- column       on_hand: units at the day's end; add them over products and warehouses, never over days
+-- column       on_hand: units at the end of the day; can be added over products and warehouses, not over days
 -- column       product_id: the product
--- column       warehouse_id: where
+-- column       warehouse_id: the warehouse
 with
 spans as (
     select product_id, warehouse_id, min(date) as from_date,
-    from touched.stock_days
+    from affected.stock_days
     group by product_id, warehouse_id
 ),
 opening as (
     select spans.product_id, spans.warehouse_id, stock.on_hand,
     from spans
-    join held.fct_inventory_daily as stock
+    join previous.fct_inventory_daily as stock
         on spans.product_id = stock.product_id
         and spans.warehouse_id = stock.warehouse_id
         and stock.date_key = to_date_key(spans.from_date - 1)
@@ -40,7 +40,7 @@ moves as (
         sum(quantity)::decimal(38, 0) as net_quantity,
         coalesce(sum(quantity) filter (quantity > 0), 0)::decimal(38, 0) as received_quantity,
     from gold.fct_inventory_movement
-    semi join touched.stock_days using (product_id, warehouse_id, date_key)
+    semi join affected.stock_days using (product_id, warehouse_id, date_key)
     group by product_id, warehouse_id, date_key
 ),
 running as (
@@ -50,7 +50,7 @@ running as (
         coalesce(moves.received_quantity, 0) as received_quantity,
         coalesce(opening.on_hand, 0) + coalesce(sum(moves.net_quantity) over to_date, 0) as on_hand,
         opening.on_hand is not null or count(moves.net_quantity) over to_date > 0 as has_begun,
-    from touched.stock_days
+    from affected.stock_days
     left join moves using (product_id, warehouse_id, date_key)
     left join opening using (product_id, warehouse_id)
     window to_date as (partition by product_id, warehouse_id order by date)

@@ -1,46 +1,47 @@
--- gold.fct_inventory_movement: one row a movement of stock.
+-- gold.fct_inventory_movement: one row per movement of stock.
 -- grain        event_id
--- reads        lines.fct_inventory_movement, gold.dim_product, gold.dim_warehouse, gold.dim_supplier
--- rebuild      rows are appended; those of a member whose versions moved are taken out and keyed anew
+-- reads        staging.fct_inventory_movement, gold.dim_product, gold.dim_warehouse, gold.dim_supplier
+-- rebuild      rows are appended; rows of a member whose versions moved are removed and get new keys
 -- materialize  fact
+-- topic        inventory-updates
 -- split        date_key
 -- member       product_key: dim_product by product_id at event_time
 -- column       event_id: the event
--- column       update_id: the movement (a degenerate dimension)
+-- column       update_id: the movement (degenerate dimension)
 -- column       event_type: delivery, adjustment, transfer_in, transfer_out or shrinkage
--- column       event_time: when it happened
--- column       date_key: UTC day it happened on
--- column       time_of_day_key: UTC minute it happened in
--- column       product_key: the product's version at event_time
--- column       warehouse_key: where
--- column       supplier_key: who delivered; -2 not a delivery
--- column       quantity: units; negative when they leave the warehouse
--- column       unit_cost: cost of one unit, as the event says
--- column       cost_amount: quantity times unit_cost; null where the event names no cost
--- column       shipment_date: when it left
--- column       expected_delivery: when it was due
+-- column       event_time: time of the movement
+-- column       date_key: UTC day of the movement
+-- column       time_of_day_key: UTC minute of the movement
+-- column       product_key: version of the product at event_time
+-- column       warehouse_key: the warehouse
+-- column       supplier_key: the supplier; -2 for an event without supplier
+-- column       quantity: units; negative if they leave the warehouse
+-- column       unit_cost: cost of one unit, from the event
+-- column       cost_amount: quantity times unit_cost; null if the event has no unit_cost
+-- column       shipment_date: shipment date
+-- column       expected_delivery: expected delivery date
 -- column       quality_status: result of the inspection
--- column       product_id: what was moved
--- column       warehouse_id: where
--- column       supplier_id: who delivered
+-- column       product_id: the product
+-- column       warehouse_id: the warehouse
+-- column       supplier_id: the supplier
 with
 products as (
     select product_key, product_id, valid_from, effective_to from gold.dim_product where product_key > 0
 ),
 keyed as (
     select
-        lines.*,
+        staged.*,
         products.product_key,
         dim_warehouse.warehouse_key,
         dim_supplier.supplier_key,
-    from lines.fct_inventory_movement as lines
+    from staging.fct_inventory_movement as staged
     left join products
-        on lines.product_id = products.product_id
-        and lines.event_time >= products.valid_from
-        and (products.effective_to is null or lines.event_time < products.effective_to)
+        on staged.product_id = products.product_id
+        and staged.event_time >= products.valid_from
+        and (products.effective_to is null or staged.event_time < products.effective_to)
     left join gold.dim_warehouse
-        on lines.warehouse_id = dim_warehouse.warehouse_id and dim_warehouse.warehouse_key > 0
-    left join gold.dim_supplier on lines.supplier_id = dim_supplier.supplier_id and dim_supplier.supplier_key > 0
+        on staged.warehouse_id = dim_warehouse.warehouse_id and dim_warehouse.warehouse_key > 0
+    left join gold.dim_supplier on staged.supplier_id = dim_supplier.supplier_id and dim_supplier.supplier_key > 0
 )
 select
     event_id,

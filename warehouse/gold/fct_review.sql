@@ -1,27 +1,28 @@
--- gold.fct_review: one row a review of a product or of a title.
+-- gold.fct_review: one row per review of a product or of a title.
 -- grain        event_id
--- reads        lines.fct_review, gold.dim_customer, gold.dim_product, gold.dim_anime_title
--- rebuild      rows are appended; those of a member whose versions moved are taken out and keyed anew
+-- reads        staging.fct_review, gold.dim_customer, gold.dim_product, gold.dim_anime_title
+-- rebuild      rows are appended; rows of a member whose versions moved are removed and get new keys
 -- materialize  fact
+-- topic        customer-reviews
 -- split        date_key
 -- member       customer_key: dim_customer by customer_id at event_time
 -- member       product_key: dim_product by product_id at event_time
 -- member       title_key: dim_anime_title by title_id at event_time
 -- column       event_id: the event
--- column       review_id: the review (a degenerate dimension)
--- column       event_time: when it was written
--- column       date_key: UTC day it was written on
--- column       time_of_day_key: UTC minute it was written in
--- column       customer_key: the customer's version at event_time
--- column       product_key: the product's version at event_time; -2 the review is of a title
--- column       title_key: the title's version at event_time; -2 the review is of a product
+-- column       review_id: the review (degenerate dimension)
+-- column       event_time: time of the review
+-- column       date_key: UTC day of the review
+-- column       time_of_day_key: UTC minute of the review
+-- column       customer_key: version of the customer at event_time
+-- column       product_key: version of the product at event_time; -2 for a review of a title
+-- column       title_key: version of the title at event_time; -2 for a review of a product
 -- column       rating: stars, 1 to 5
--- column       review_text: the words
--- column       verified_purchase: the reviewer bought it here
--- column       helpful_votes: readers it helped
--- column       customer_id: who wrote it
--- column       product_id: the product reviewed, unless a title is
--- column       title_id: the title reviewed, unless a product is
+-- column       review_text: text of the review
+-- column       verified_purchase: whether the reviewer bought it here
+-- column       helpful_votes: number of readers who found it helpful
+-- column       customer_id: the reviewer
+-- column       product_id: the reviewed product; null for a review of a title
+-- column       title_id: the reviewed title; null for a review of a product
 with
 customers as (
     select customer_key, customer_id, valid_from, effective_to from gold.dim_customer where customer_key > 0
@@ -34,23 +35,23 @@ titles as (
 ),
 keyed as (
     select
-        lines.*,
+        staged.*,
         customers.customer_key,
         products.product_key,
         titles.title_key,
-    from lines.fct_review as lines
+    from staging.fct_review as staged
     left join customers
-        on lines.customer_id = customers.customer_id
-        and lines.event_time >= customers.valid_from
-        and (customers.effective_to is null or lines.event_time < customers.effective_to)
+        on staged.customer_id = customers.customer_id
+        and staged.event_time >= customers.valid_from
+        and (customers.effective_to is null or staged.event_time < customers.effective_to)
     left join products
-        on lines.product_id = products.product_id
-        and lines.event_time >= products.valid_from
-        and (products.effective_to is null or lines.event_time < products.effective_to)
+        on staged.product_id = products.product_id
+        and staged.event_time >= products.valid_from
+        and (products.effective_to is null or staged.event_time < products.effective_to)
     left join titles
-        on lines.title_id = titles.title_id
-        and lines.event_time >= titles.valid_from
-        and (titles.effective_to is null or lines.event_time < titles.effective_to)
+        on staged.title_id = titles.title_id
+        and staged.event_time >= titles.valid_from
+        and (titles.effective_to is null or staged.event_time < titles.effective_to)
 )
 select
     event_id,

@@ -1,4 +1,4 @@
--- marts.as_bigint: a sum of whole numbers as bigint, for data frames; one that is out of its bounds is at the bound.
+-- marts.as_bigint: a sum of integers as bigint, for data frames; clipped to the range of bigint.
 -- call     marts.as_bigint(number)
 -- grain    one value; null stays null
 -- rebuild  never

@@ -1,4 +1,4 @@
--- fail: everybody who ever bought began somewhere, once
+-- fail: every customer with a purchase is counted once
 select first_purchases.customers, buyers.customers
 from (select coalesce(sum(customers), 0) as customers from marts.channel_conversion) as first_purchases
 cross join (
@@ -6,7 +6,7 @@ cross join (
 ) as buyers
 where first_purchases.customers <> buyers.customers;
 
--- fail: who converted is among who began, and sooner is among later
+-- fail: converted customers are at most all customers, and those of a shorter period at most those of a longer one
 select first_area, first_channel, customers, converted_customers
 from marts.channel_conversion
 where not (

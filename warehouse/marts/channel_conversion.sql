@@ -1,18 +1,18 @@
--- marts.channel_conversion: how customers found the other half of the house, by where they first bought.
+-- marts.channel_conversion: cross-sell between shop and cinema, by area and channel of the first purchase.
 -- grain    first_area, first_channel
 -- reads    gold.fct_cinema_attendance, gold.fct_sales, marts.ratio
--- rebuild  whole: a view
+-- rebuild  never: a view
 -- materialize  view
--- A customer's first purchase is their earliest sale or booking; at one instant the cinema is first, then the lesser
--- event_id. Who later buys in the other area, too, is converted: cross-sell. Guests, returns and cancellations count
--- for nothing. Counts add up over channels; the rate of an area is a ratio of their sums.
+-- The first purchase of a customer is the earliest sale or booking; at one instant the cinema is first, then the
+-- smaller event_id. A customer is converted by a later purchase in the other area. Guests, returns and cancellations
+-- are not counted. Counts add up over channels; the rate of an area is a ratio of these sums.
 -- column  first_area: `shop` or `cinema`
 -- column  first_channel: channel of the first purchase
--- column  customers: customers who began there
--- column  converted_customers: of these, who later bought in the other area
+-- column  customers: customers with their first purchase there
+-- column  converted_customers: those who later bought in the other area
 -- column  conversion_rate: converted ÷ customers
--- column  converted_30_days_customers: who did within 30 days
--- column  converted_90_days_customers: who did within 90 days
+-- column  converted_30_days_customers: those who did within 30 days
+-- column  converted_90_days_customers: those who did within 90 days
 -- column  seconds_to_second: time from the first purchase to the first in the other area, summed over the converted
 -- column  mean_days_to_second: its mean in days
 -- column  median_days_to_second: its median in days

@@ -1,4 +1,4 @@
--- fail: a customer has one row, and its windows lie in each other
+-- fail: a customer has one row, and a shorter window counts at most as much as a longer one
 select customer_id, count(*)
 from marts.churn_features(marts.last_ended_date())
 group by customer_id

@@ -1,17 +1,17 @@
--- marts.churn_features: what was known at the cutoff of each customer who had bought by then.
+-- marts.churn_features: features of each customer with a purchase, as known at the cutoff.
 -- call     marts.churn_features(cutoff)
 -- grain    customer_id
 -- reads    marts.known_purchases, marts.known_reviews, marts.known_sales, marts.ratio, marts.utc_us
 -- rebuild  never: a macro
 -- materialize  macro
 -- Only rows with event_time and _recorded_at up to the cutoff count (R40, R43): later events change no row. Windows are
--- the 30, 90 or 365 times 24 hours up to the cutoff. Labels: marts.churn_labels. Sums are exact, then made doubles.
+-- the 30, 90 or 365 times 24 hours up to the cutoff. Labels: marts.churn_labels. Exact sums are returned as doubles.
 -- column  customer_id: the customer
 -- column  cutoff_at: the cutoff, UTC
 -- column  tenure_days: days since the first purchase
 -- column  recency_days: days since the last purchase
 -- column  purchase_days: days with a sale or booking
--- column  mean_gap_days: mean days between purchase days, null with one
+-- column  mean_gap_days: mean days between purchase days; null with one purchase day
 -- column  overdue_ratio: recency_days ÷ mean_gap_days, null with one purchase day
 -- column  purchases_30_days: sales and bookings in 30 days
 -- column  purchases_90_days: sales and bookings in 90 days
@@ -22,11 +22,11 @@
 -- column  sales_365_days: sales in the shop in 365 days
 -- column  bookings_365_days: bookings in the cinema in 365 days
 -- column  online_share: share of all purchases made online or on mobile
--- column  taken_back: returns and cancellations ever
+-- column  taken_back: number of returns and cancellations
 -- column  discount_share: discounts ÷ gross sales of the shop's sales
--- column  distinct_products: products ever bought
--- column  reviews: reviews written
--- column  mean_rating: mean of their ratings, null without
+-- column  distinct_products: number of distinct products bought
+-- column  reviews: number of reviews
+-- column  mean_rating: mean rating; null without reviews
 create or replace macro marts.churn_features(cutoff) as table
 with
 clock as (

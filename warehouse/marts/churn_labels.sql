@@ -1,11 +1,11 @@
--- marts.churn_labels: who of marts.churn_features(cutoff) did not buy in the days after it.
+-- marts.churn_labels: which customers of marts.churn_features(cutoff) did not buy in the days after the cutoff.
 -- call     marts.churn_labels(cutoff, days := 90)
 -- grain    customer_id
 -- reads    gold.fct_cinema_attendance, gold.fct_sales, marts.known_purchases, marts.utc_us, marts.watermark_us
 -- rebuild  never: a macro
 -- materialize  macro
--- Looks past the cutoff, as labels must; no rows until the watermark has passed the last of the days: an answer that
--- may still change for want of events is none. Late data can still correct a label.
+-- Labels read events after the cutoff. There are no rows until the watermark is past the last of the days.
+-- Late data can still correct a label.
 -- column  customer_id: the customer
 -- column  purchases: sales and bookings in the days after the cutoff
 -- column  is_churned: whether there was none

@@ -1,11 +1,11 @@
--- marts.cross_sell_rate: which customers used shop and cinema in the days up to as_of.
+-- marts.cross_sell_rate: how many customers used both shop and cinema in the days up to as_of.
 -- call     marts.cross_sell_rate(as_of, days := 90)
 -- grain    one row
 -- reads    gold.fct_customer_engagement, marts.ratio, marts.utc_us
 -- rebuild  never: a macro
 -- materialize  macro
 -- Cross-sell rate = customers active in both ÷ customers active in either. Active in the shop: a sale; in the cinema: a
--- booking. Returns and cancellations are no activity; guests are nobody. The window is `days` UTC days that end with
+-- booking. Returns, cancellations and guests do not count. The window is `days` UTC days that end with
 -- the UTC day of as_of, whatever the session's time zone.
 -- column  as_of_date: last day of the window
 -- column  days: length of the window
@@ -13,7 +13,7 @@
 -- column  cinema_customers: customers with a booking
 -- column  both_customers: customers with both
 -- column  either_customers: customers with at least one
--- column  cross_sell_rate: both ÷ either, null when nobody was active
+-- column  cross_sell_rate: both ÷ either, null if there is none
 create or replace macro marts.cross_sell_rate(as_of, days := 90) as table
 with
 windows as (

@@ -1,4 +1,4 @@
--- marts.customer_purchases: what each customer had bought by the end of a UTC day, in the terms of BG/NBD.
+-- marts.customer_purchases: purchases of each customer up to the end of a UTC day, in the terms of BG/NBD.
 -- call     marts.customer_purchases(as_of)
 -- grain    customer_id, for customers with a purchase day by then
 -- reads    gold.fct_customer_engagement, marts.ratio, marts.utc_us
@@ -11,7 +11,7 @@
 -- column  frequency: purchase days after the first
 -- column  recency: days from the first purchase day to the last
 -- column  t: days from the first purchase day to as_of
--- column  monetary_value: mean money of the purchase days after the first, 0 when there is none
+-- column  monetary_value: mean money of the purchase days after the first; 0 if there is none
 create or replace macro marts.customer_purchases(as_of) as table
 with
 purchase_days as (

@@ -1,19 +1,19 @@
--- marts.customer_segments: one row for each customer: segment, scores and the numbers behind them.
+-- marts.customer_segments: one row per customer: segment, scores and the numbers behind them.
 -- grain    customer_id
 -- reads    gold.customer_current, gold.dim_customer_segment, gold.fct_customer_engagement, marts.last_ended_date,
 --          marts.utc_day
--- rebuild  whole: a view
+-- rebuild  never: a view
 -- materialize  view
 -- Segment and scores are those of gold.dim_customer_segment (R36): quintiles over the trailing 365 days, recomputed at
--- each day's end. Recency, frequency and money are of the same 365 days; all null for customers without a purchase in
--- them, whose segment is `lapsed`, or `prospect` if they never bought.
+-- each day's end. Recency, frequency and money are of the same 365 days. They are null for customers
+-- without a purchase in them, whose segment is `lapsed`, or `prospect` without any purchase.
 -- column  customer_id: the customer
--- column  segment: the segment now
+-- column  segment: current segment
 -- column  recency_score: 1 to 5, 5 for the most recent
 -- column  frequency_score: 1 to 5, 5 for the most purchase days
 -- column  monetary_score: 1 to 5, 5 for the most money
--- column  segment_since_date: day since which segment and scores hold, null for lapsed and prospect
--- column  as_of_date: last ended day, which the numbers are as of
+-- column  segment_since_date: day since which segment and scores are valid; null for lapsed and prospect
+-- column  as_of_date: last ended day, to which the numbers refer
 -- column  recency_days: days since the last purchase day
 -- column  frequency: purchase days
 -- column  monetary_amount: net sales, tickets and concessions

@@ -1,7 +1,7 @@
 -- fail: a customer has one row
 select customer_id, count(*) from marts.customer_value group by customer_id having count(*) > 1;
 
--- fail: frequency, recency and t fit together: repeat days lie between the first day and the last ended one
+-- fail: frequency, recency and t are consistent: repeat days are between the first purchase day and the last ended day
 select customer_id, frequency, recency, t
 from marts.customer_value
 where not (0 <= frequency and frequency <= recency and recency <= t)
@@ -9,13 +9,13 @@ where not (0 <= frequency and frequency <= recency and recency <= t)
     or recency <> last_purchase_date - first_purchase_date
     or t <> as_of_date - first_purchase_date;
 
--- fail: everybody with an ended purchase day is here
+-- fail: every customer with an ended purchase day has a row
 select customer_id
 from changed.fct_customer_engagement
 anti join marts.customer_value using (customer_id)
 where is_purchase_day and date <= marts.last_ended_date();
 
--- fail: fewer than 30 customers that came back leave all predictions null
+-- fail: with fewer than 30 repeat customers all predictions are null
 select customer_id, predicted_purchases
 from marts.customer_value
 where (select count(*) < 30 from marts.customer_value where frequency > 0)

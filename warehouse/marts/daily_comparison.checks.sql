@@ -1,4 +1,4 @@
--- fail: every day has one row, and all but the first are beside the day before
+-- fail: every day has one row, and all but the first have the values of the day before
 select days.days, compared.days, compared.without_previous
 from (select count(*) as days from marts.daily_summary) as days
 cross join (

@@ -1,17 +1,17 @@
 -- marts.daily_comparison: each day of marts.daily_summary beside the day before and the same weekday last year.
 -- grain    date
 -- reads    marts.daily_summary, marts.relative_change
--- rebuild  whole: a view over one row a day
+-- rebuild  never: a view over one row per day
 -- materialize  view
--- Last year is 52 weeks ago, so Saturdays are compared with Saturdays. What it is compared with is null where that day
--- has no row; a change is relative to its size, null where it was 0.
+-- Last year is 52 weeks ago, so Saturdays are compared with Saturdays. A compared value is null if that day has no row.
+-- A change is relative to the absolute compared value and null if that is 0.
 -- column  date: UTC day
 -- column  day_of_week: 1 Monday to 7 Sunday
 -- column  net_sales_amount: net sales of the shop, returns negative
 -- column  units: units sold less units returned
--- column  orders: distinct sale transactions
+-- column  orders: number of distinct sale transactions
 -- column  admissions: seats of bookings less seats of cancellations
--- column  is_final: every business topic's watermark has passed the day's end by the allowed lateness (R17)
+-- column  is_final: the watermark of every business topic is past the end of the day plus the allowed lateness (R17)
 -- column  previous_net_sales_amount: net sales of the day before
 -- column  net_sales_change: relative change of net sales to the day before
 -- column  previous_admissions: admissions of the day before

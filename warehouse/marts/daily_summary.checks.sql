@@ -1,8 +1,8 @@
--- fail: every day from the first to the last is there once
+-- fail: every day from the first to the last has one row
 select count(*), count(distinct date) from marts.daily_summary
 having count(*) <> count(distinct date) or count(*) <> max(date) - min(date) + 1;
 
--- fail: the days grew by what silver's new lines say, to the last digit
+-- fail: the days grew by the new lines of silver, to the last digit
 select summary.net_sales_amount, summary.units, events.net_sales_amount as of_silver, events.units as units_of_silver
 from (
     select
@@ -11,7 +11,7 @@ from (
     from (
         select net_sales_amount, units from changed.daily_summary
         union all
-        select -net_sales_amount, -units from before.daily_summary
+        select -net_sales_amount, -units from replaced.daily_summary
     )
 ) as summary
 cross join (
@@ -26,5 +26,5 @@ cross join (
 ) as events
 where summary.net_sales_amount <> events.net_sales_amount or summary.units <> events.units;
 
--- warn: customers gave back more than they bought
+-- warn: customers do not return more units than they buy
 select date, units from changed.daily_summary where units < 0;

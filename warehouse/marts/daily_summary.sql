@@ -1,10 +1,11 @@
--- marts.daily_summary: the day's KPIs, one row for every UTC day from the first to the last with a business event.
+-- marts.daily_summary: KPIs by day, one row per UTC day from the first to the last day with a business event.
 -- grain        date
--- reads        touched.dates, gold.fct_sales, gold.fct_cinema_attendance, ops.gold_clock
--- rebuild      by date: the days that a refresh touched are computed anew, or added to
+-- reads        affected.dates, gold.fct_sales, gold.fct_cinema_attendance, ops.gold_clock
+-- rebuild      by date: affected days are recomputed, or new facts are added to them
 -- materialize  days
--- scope        touched.dates(date)
--- restates     net_sales_amount, gross_margin_amount, units, orders, admissions, ticket_revenue_amount, concession_amount
+-- scope        affected.dates(date)
+-- restates     net_sales_amount, gross_margin_amount, units, orders, admissions, ticket_revenue_amount,
+--              concession_amount
 -- adds         net_sales_amount, gross_margin_amount, lines, lines_without_cost, units, orders, admissions,
 --              ticket_revenue_amount, concession_amount, late_correction_amount
 -- then         gross_margin_amount: case when lines = 0 or lines > lines_without_cost then gross_margin_amount end
@@ -12,19 +13,21 @@
 -- clock        is_final: date <= last_final_date
 -- column       date: UTC day
 -- column       net_sales_amount: net sales of the shop, returns negative
--- column       gross_margin_amount: net sales less cost of the lines whose cost is known; null when no line's is
+-- column       gross_margin_amount: net sales less cost of the lines whose cost is known; null if the cost of no line
+--              is known
 -- column       lines: lines of sales and returns
--- column       lines_without_cost: lines left out of the margin because nobody knows their cost
+-- column       lines_without_cost: lines without known cost, which the margin leaves out
 -- column       units: units sold less units returned
--- column       orders: distinct sale transactions
+-- column       orders: number of distinct sale transactions
 -- column       admissions: seats of bookings less seats of cancellations
--- column       ticket_revenue_amount: money for tickets
--- column       concession_amount: money for popcorn and the like
--- column       is_final: every business topic's watermark has passed the day's end by the allowed lateness (R17)
--- column       late_correction_amount: net sales of the lines that came late
+-- column       ticket_revenue_amount: ticket revenue
+-- column       concession_amount: concession sales, such as popcorn
+-- column       is_final: the watermark of every business topic is past the end of the day plus the allowed lateness
+--              (R17)
+-- column       late_correction_amount: net sales of late lines
 with
 days as (
-    select date, to_date_key(date) as date_key from touched.dates
+    select date, to_date_key(date) as date_key from affected.dates
 ),
 sales as (
     select
@@ -56,7 +59,7 @@ clock as (
 select
     date,
     coalesce(net_sales_amount, 0)::decimal(38, 4) as net_sales_amount,
-    -- a day without lines has a margin of 0; one whose lines have no known cost has none
+    -- without lines the margin is 0; with lines of unknown cost only it is null
     case when sales.date_key is null then 0 else gross_margin_amount end::decimal(38, 4) as gross_margin_amount,
     coalesce(lines, 0) as lines,
     coalesce(lines_without_cost, 0) as lines_without_cost,

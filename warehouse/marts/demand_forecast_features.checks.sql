@@ -1,4 +1,4 @@
--- fail: the grid has every day of a product once, from its first to its last
+-- fail: a product has one row for every day from its first to its last
 select product_id, count(*), min(date), max(date)
 from marts.demand_forecast_features(marts.last_ended_date(), 7)
 group by product_id

@@ -1,19 +1,19 @@
--- marts.demand_forecast_features: a dense grid of products and days to learn demand `horizon` days ahead.
+-- marts.demand_forecast_features: a dense grid of products and days, to forecast demand `horizon` days ahead.
 -- call     marts.demand_forecast_features(cutoff, horizon := 7)
 -- grain    product_id, date
 -- reads    marts.as_bigint, marts.known_movements, marts.known_sales, marts.ratio, marts.utc_us
 -- rebuild  never: a macro
 -- materialize  macro
--- Only rows with event_time and _recorded_at up to the cutoff count (R40, R43). A row is a day to forecast: from a
--- product's first sale or movement to `horizon` days after the last day that had ended at the cutoff; days without
--- sales are zeros. Everything named by a lag or window ends `horizon` days before the row's date, so it could have been
--- known when the forecast was made. Demand = units of sale lines; returns are no negative demand.
+-- Only rows with event_time and _recorded_at up to the cutoff count (R40, R43). A row is a day to forecast: from the
+-- first sale or movement of a product to `horizon` days after the last day that had ended at the cutoff. Days without
+-- sales have 0 units. All lags and windows end `horizon` days before the date of the row, so they were known when the
+-- forecast was made. Demand = units of sale lines; returns are not subtracted.
 -- column  product_id: the product
 -- column  date: the UTC day to forecast
--- column  split: `forecast` after the cutoff; `test` and `validation` the last `horizon` known days and those before;
---          else `train`
+-- column  split: `forecast` after the cutoff; `test` the last `horizon` known days, `validation` the `horizon` days
+--         before; else `train`
 -- column  units: units sold that day, the target; null in `forecast`
--- column  is_stocked_out: the day ended without stock, so units may be less than demand; null in `forecast`
+-- column  is_stocked_out: whether the day ended without stock, so units may be less than demand; null in `forecast`
 -- column  day_of_week: 1 Monday to 7 Sunday
 -- column  day_of_month: 1 to 31
 -- column  month: 1 to 12
@@ -31,7 +31,7 @@
 create or replace macro marts.demand_forecast_features(cutoff, horizon := 7) as table
 with
 clock as (
-    -- the day of the cutoff itself has not ended
+    -- the day of the cutoff has not ended
     select make_timestamp(marts.utc_us(cutoff))::date - 1 as last_date
 ),
 changes as (
@@ -96,7 +96,7 @@ windows as (
     from filled
     window
         days as (partition by product_id order by date),
-        -- frames of one row: a stored lag() with an offset cannot be read back by DuckDB 1.5
+        -- frames of one row, because DuckDB 1.5 cannot read a stored lag() with an offset
         then_day as (days rows between horizon::integer preceding and horizon::integer preceding),
         weekday as (
             days rows between (7 * ceil(horizon / 7))::integer preceding and (7 * ceil(horizon / 7))::integer preceding

@@ -1,13 +1,14 @@
--- marts.demand_forecast_labels: what was sold on the days that the `forecast` rows of the features ask for.
+-- marts.demand_forecast_labels: units sold on the days of the `forecast` rows of the features.
 -- call     marts.demand_forecast_labels(cutoff, horizon := 7)
 -- grain    product_id, date
--- reads    marts.as_bigint, marts.known_movements, marts.known_sales, marts.product_daily, marts.last_ended_date, marts.utc_us
+-- reads    marts.as_bigint, marts.known_movements, marts.known_sales, marts.product_daily, marts.last_ended_date,
+--          marts.utc_us
 -- rebuild  never: a macro
 -- materialize  macro
--- Looks past the cutoff, as labels must; only days that have ended. Late data can still correct a label.
+-- Labels read events after the cutoff; only days that have ended. Late data can still correct a label.
 -- column  product_id: a product known at the cutoff
 -- column  date: a UTC day after the last that had ended at the cutoff, at most `horizon` days after it
--- column  units: units of sale lines that day, 0 when none
+-- column  units: units of sale lines that day; 0 without sales
 create or replace macro marts.demand_forecast_labels(cutoff, horizon := 7) as table
 with
 clock as (

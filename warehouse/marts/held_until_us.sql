@@ -1,4 +1,5 @@
--- marts.held_until_us: screenings up to this instant have begun: the watermark of the cinema's topic, microseconds UTC.
+-- marts.held_until_us: the time up to which screenings have begun: the watermark of cinema-sales, microseconds since
+-- 1970 UTC.
 -- call     marts.held_until_us()
 -- grain    one value
 -- reads    ops.topic_watermarks

@@ -1,23 +1,23 @@
--- marts.inventory_health: how much of each product there is, how long it lasts, whether to order again.
+-- marts.inventory_health: stock of each product, how long it lasts, and whether to reorder.
 -- grain    product_id
 -- reads    gold.fct_inventory_movement, marts.product_current, marts.product_daily, marts.last_ended_date,
 --          marts.ratio, marts.utc_day
--- rebuild  whole: a view
+-- rebuild  never: a view
 -- materialize  view
--- On hand = signed movements − net units sold, everything known now (R37): per product, as no sale says which warehouse
--- it came from. Days of supply = on hand ÷ mean daily net units of the last 28 days that have ended; null when nothing
--- sold in them. A stock-out day is one of these 28 at whose end on hand was 0 or less, from the first event on.
+-- On hand = signed movements − net units sold, of all events (R37). It is per product, because a sale does not name a
+-- warehouse. Days of supply = on hand ÷ mean daily net units of the last 28 ended days; null without sales in them. A
+-- stock-out day is one of these 28 days that ended with on hand at or below 0, from the first event of the product on.
 -- column  product_id: the product
--- column  name: what it is called now
+-- column  name: current display name
 -- column  status: `active` or `discontinued`
--- column  as_of_date: last day that has ended; the 28 days end with it
--- column  on_hand: units in all warehouses together; negative when more was sold than counted in
+-- column  as_of_date: last ended day, the last of the 28 days
+-- column  on_hand: units in all warehouses together; negative if more was sold than received
 -- column  net_units_28_days: net units sold in the 28 days
 -- column  mean_daily_units: net units of the 28 days ÷ 28
--- column  days_of_supply: on hand ÷ mean daily units, 0 when nothing is left; null when nothing sells
+-- column  days_of_supply: on hand ÷ mean daily units, 0 without stock; null without sales
 -- column  stock_out_days: days of the 28 that ended without stock
--- column  reorder_point: order again at or under this stock
--- column  reorder_now: active, in the catalog, and on hand at or under the reorder point
+-- column  reorder_point: stock at or under which to reorder
+-- column  reorder_now: whether it is active, in the catalog, and on hand is at or under the reorder point
 -- column  last_delivery_date: day of the last delivery
 with
 products as (
@@ -51,7 +51,7 @@ delivered as (
     where event_type = 'delivery'
     group by product_id
 ),
--- A day's closing stock is today's less all that happened after the day: only recent rows are looked at.
+-- The closing stock of a day is the current stock less all later changes, so only recent rows are read.
 closing as (
     select
         stock.product_id,

@@ -6,11 +6,11 @@
 -- materialize  macro
 -- column  event_id: the booking or cancellation
 -- column  event_type: `booking` or `cancellation`
--- column  customer_id: who booked, null for a guest
--- column  title_id: the film
+-- column  customer_id: the customer; null for a guest
+-- column  title_id: the title
 -- column  channel: `box_office`, `online` or `mobile`
 -- column  date: UTC day of the booking
--- column  event_us: when it was booked, microseconds since 1970 UTC
+-- column  event_us: time of the event, microseconds since 1970 UTC
 -- column  admissions: seats, negative in a cancellation
 -- column  cinema_amount: tickets and concessions, negative in a cancellation
 create or replace macro marts.known_bookings(cutoff) as table

@@ -5,7 +5,7 @@
 -- rebuild  never: a macro
 -- materialize  macro
 -- column  event_id: the movement
--- column  product_id: what was moved
+-- column  product_id: the product
 -- column  date: UTC day
 -- column  quantity: units, signed: what the stock gained
 create or replace macro marts.known_movements(cutoff) as table

@@ -1,16 +1,16 @@
--- marts.known_purchases: what known customers had bought by the cutoff: sales and bookings with their money.
+-- marts.known_purchases: purchases of known customers up to the cutoff: sales and bookings with their money.
 -- call     marts.known_purchases(cutoff)
 -- grain    event_id, area
 -- reads    marts.known_bookings, marts.known_sales
 -- rebuild  never: a macro
 -- materialize  macro
--- Returns and cancellations are rows too, with negative money; is_purchase tells them apart.
+-- Returns and cancellations are rows too, with negative money; is_purchase distinguishes them.
 -- column  event_id: the event
--- column  customer_id: who
+-- column  customer_id: the customer
 -- column  area: `shop` or `cinema`
--- column  channel: where
+-- column  channel: sales channel
 -- column  date: UTC day
--- column  event_us: when, microseconds since 1970 UTC
+-- column  event_us: time of the event, microseconds since 1970 UTC
 -- column  is_purchase: whether it is a sale or a booking
 -- column  units: units or seats, signed
 -- column  discount_amount: discount, signed; 0 in the cinema

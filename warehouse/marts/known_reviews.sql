@@ -5,10 +5,10 @@
 -- rebuild  never: a macro
 -- materialize  macro
 -- column  event_id: the review
--- column  customer_id: who wrote it
+-- column  customer_id: the reviewer
 -- column  product_id: the product reviewed, null for a title
 -- column  title_id: the title reviewed, null for a product
--- column  event_us: when, microseconds since 1970 UTC
+-- column  event_us: time of the event, microseconds since 1970 UTC
 -- column  rating: 1 to 5
 create or replace macro marts.known_reviews(cutoff) as table
 select

@@ -4,15 +4,15 @@
 -- reads    gold.fct_sales, marts.utc_day, marts.utc_us
 -- rebuild  never: a macro
 -- materialize  macro
--- Every data set for learning reads sales through here, so none can see past its cutoff (R40). Attributes of customer
--- and product are left out: which version was known at the cutoff is not something a dimension remembers.
+-- All data sets for learning read sales from here, so none contains events after its cutoff (R40). Attributes of
+-- customer and product are left out, because a dimension does not record which version was known at the cutoff.
 -- column  event_id: the sale or return
 -- column  event_type: `sale` or `return`
--- column  customer_id: who bought, null for a guest
--- column  product_id: what
+-- column  customer_id: the customer; null for a guest
+-- column  product_id: the product
 -- column  channel: `store`, `online` or `mobile`
 -- column  date: UTC day
--- column  event_us: when, microseconds since 1970 UTC
+-- column  event_us: time of the event, microseconds since 1970 UTC
 -- column  quantity: units, negative in a return
 -- column  discount_amount: off the line, negative in a return
 -- column  net_sales_amount: net sales, negative in a return

@@ -1,4 +1,4 @@
--- marts.last_ended_date: the last UTC day that has ended by all business watermarks; null before the first.
+-- marts.last_ended_date: the last UTC day that has ended by all business watermarks; null if there is none.
 -- call     marts.last_ended_date()
 -- grain    one value
 -- reads    ops.gold_clock

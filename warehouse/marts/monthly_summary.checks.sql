@@ -1,4 +1,4 @@
--- fail: a month has one row, from its first day to its last
+-- fail: a month has one row, from its first to its last day
 select month_start_date, count(*)
 from marts.monthly_summary
 group by month_start_date

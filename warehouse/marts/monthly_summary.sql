@@ -1,22 +1,23 @@
--- marts.monthly_summary: one row for each month that has a day in marts.daily_summary.
+-- marts.monthly_summary: one row per month with a day in marts.daily_summary.
 -- grain    month_start_date
 -- reads    marts.period_summary
--- rebuild  whole: a view
+-- rebuild  never: a view
 -- materialize  view
 -- column  month_start_date: first day
 -- column  month_end_date: last day
--- column  month: year and month, as 2026-11
+-- column  month: year and month, like 2026-11
 -- column  days: days of the month with a row in daily_summary; fewer at the two ends of history
 -- column  net_sales_amount: net sales of the shop
--- column  gross_margin_amount: gross margin of the shop, of the lines whose cost is known; null when no line's is
--- column  lines_without_cost: lines left out of the margin because nobody knows their cost
+-- column  gross_margin_amount: gross margin of the shop, of the lines whose cost is known; null if the cost of no line
+--         is known
+-- column  lines_without_cost: lines without known cost, which the margin leaves out
 -- column  units: net units sold
--- column  orders: distinct sale transactions, by day
+-- column  orders: number of distinct sale transactions, by day
 -- column  admissions: seats of bookings less cancellations
--- column  ticket_revenue_amount: money for tickets
--- column  concession_amount: money for popcorn and the like
--- column  is_final: no event can change the month without being noticed (R17)
--- column  late_correction_amount: what late data changed in net sales
+-- column  ticket_revenue_amount: ticket revenue
+-- column  concession_amount: concession sales, such as popcorn
+-- column  is_final: whether all its days are final (R17)
+-- column  late_correction_amount: net sales added by late data
 -- column  previous_net_sales_amount: net sales of the month before
 -- column  net_sales_change: relative change of net sales to the month before
 -- column  previous_admissions: admissions of the month before

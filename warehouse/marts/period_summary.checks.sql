@@ -1,4 +1,4 @@
--- fail: weeks, and months, add up to all days
+-- fail: weeks and months both add up to all days
 select period, totals.net_sales_amount, days.net_sales_amount, totals.admissions, days.admissions
 from (
     select period, sum(net_sales_amount) as net_sales_amount, sum(admissions) as admissions, sum(days) as days
@@ -13,11 +13,11 @@ where totals.net_sales_amount is distinct from days.net_sales_amount
     or totals.admissions is distinct from days.admissions
     or totals.days is distinct from days.days;
 
--- fail: a period is final exactly when each of its days is and its last day is there
+-- fail: a period is final if and only if all its days are, its last day included
 select period, start_date, period_summary.is_final
 from marts.period_summary
 join (
-    -- each day with the beginning of its periods: a join by range would compare every period with every day
+    -- each day with the start of its periods, because a join by range would compare every period with every day
     select
         unnest(['week', 'month']) as period,
         unnest([date_trunc('week', date), date_trunc('month', date)])::date as start_date,

@@ -1,26 +1,27 @@
--- marts.period_summary: the days of marts.daily_summary added up to ISO weeks and to months.
+-- marts.period_summary: sums of marts.daily_summary by ISO week and by month.
 -- grain    period, start_date
 -- reads    ops.gold_clock, marts.daily_summary, marts.relative_change
--- rebuild  whole: a view over one row a day
+-- rebuild  never: a view over one row per day
 -- materialize  view
--- Every measure is the sum of its days, so weeks and months add up to the same total; `orders` too: a transaction whose
--- sales fall on two days counts on each. A period is final when its last day is: days become final in order. Previous
--- is the period before; last year is the same month a year ago, or the week 52 weeks ago, whose days are the same
--- weekdays. Both are null where that period has no row; a change is relative to its size, null where it was 0.
+-- Every measure is the sum over its days, so weeks and months add up to the same total. This holds for `orders`, too: a
+-- transaction with sales on two days counts on both. A period is final if its last day is, because days become final in
+-- order. Previous is the period before; last year is the same month a year ago, or the week 52 weeks ago. Both are null
+-- if that period has no row. A change is relative to the absolute compared value and null if that is 0.
 -- column  period: `week` (ISO, Monday to Sunday) or `month`
 -- column  start_date: first day of the period
 -- column  end_date: last day of the period
 -- column  days: days of the period with a row in daily_summary; fewer at the two ends of history
 -- column  net_sales_amount: net sales of the shop
--- column  gross_margin_amount: gross margin of the shop, of the lines whose cost is known; null when no line's is
--- column  lines_without_cost: lines left out of the margin because nobody knows their cost
+-- column  gross_margin_amount: gross margin of the shop, of the lines whose cost is known; null if the cost of no line
+--         is known
+-- column  lines_without_cost: lines without known cost, which the margin leaves out
 -- column  units: net units sold
--- column  orders: distinct sale transactions, by day
+-- column  orders: number of distinct sale transactions, by day
 -- column  admissions: seats of bookings less cancellations
--- column  ticket_revenue_amount: money for tickets
--- column  concession_amount: money for popcorn and the like
--- column  is_final: no event can change the period without being noticed (R17)
--- column  late_correction_amount: what late data changed in net sales
+-- column  ticket_revenue_amount: ticket revenue
+-- column  concession_amount: concession sales, such as popcorn
+-- column  is_final: whether all its days are final (R17)
+-- column  late_correction_amount: net sales added by late data
 -- column  previous_net_sales_amount: net sales of the period before
 -- column  net_sales_change: relative change of net sales to the period before
 -- column  previous_admissions: admissions of the period before
@@ -37,10 +38,10 @@ days as (
         ticket_revenue_amount, concession_amount, late_correction_amount,
     from marts.daily_summary
 ),
-placed as (
+dated as (
     select
         *,
-        -- the margin of a day without lines is 0, which says nothing about the period's
+        -- a day without lines has a margin of 0, which must not hide that the margin of the period is unknown
         orders > 0 or units <> 0 or net_sales_amount <> 0 or lines_without_cost > 0 as has_lines,
         case period when 'week' then date_trunc('week', date) else date_trunc('month', date) end::date as start_date,
     from days
@@ -64,7 +65,7 @@ totals as (
         sum(ticket_revenue_amount) as ticket_revenue_amount,
         sum(concession_amount) as concession_amount,
         sum(late_correction_amount) as late_correction_amount,
-    from placed
+    from dated
     group by period, start_date
 ),
 clock as (

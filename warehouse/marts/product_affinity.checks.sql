@@ -1,4 +1,4 @@
--- fail: a pair has its mirror, with the same support and lift
+-- fail: a pair also exists in the other order, with the same support and lift
 select one.antecedent_product_id, one.consequent_product_id
 from marts.product_affinity as one
 left join marts.product_affinity as other
@@ -8,7 +8,7 @@ where other.support is distinct from one.support
     or other.lift is distinct from one.lift
     or one.antecedent_product_id = one.consequent_product_id;
 
--- fail: a pair is at most as frequent as each of its products, and they as all baskets
+-- fail: a pair is at most as frequent as each of its products, and a product at most as all baskets
 select antecedent_product_id, consequent_product_id, pair_count
 from marts.product_affinity
 where not (
@@ -17,7 +17,7 @@ where not (
 )
     or support > confidence or confidence > 1;
 
--- fail: all baskets, and those with each product, are the sales of the facts
+-- fail: the counts of baskets, in total and by product, equal those of the facts
 with
 baskets as (
     select count(distinct (event_id, event_time)) as basket_count from gold.fct_sales where event_type = 'sale'

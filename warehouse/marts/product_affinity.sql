@@ -1,20 +1,21 @@
--- marts.product_affinity: which products are bought together, as ordered pairs.
+-- marts.product_affinity: products bought together, as ordered pairs.
 -- grain    antecedent_product_id, consequent_product_id
 -- reads    work.product_numbers, work.product_pairs, work.new_product_pairs, work.wide_baskets, marts.ratio
--- rebuild  never: what it adds up is counted as sales come (warehouse/refresh/basket_counts.py)
+-- rebuild  never: a view over counts that each refresh updates (warehouse/refresh/basket_counts.py)
 -- materialize  view
--- A basket is the set of products of one sale event; returns are none. Support = baskets with both ÷ all baskets;
+-- A basket is the set of products of one sale event; returns have none. Support = baskets with both ÷ all baskets;
 -- confidence = baskets with both ÷ baskets with the antecedent; lift = confidence ÷ the consequent's share of baskets.
 -- Pairs in fewer than 2 baskets are left out; `set variable affinity_least_count = n` sets another bound for a session.
--- column  antecedent_product_id: the product already in the basket
--- column  consequent_product_id: the product that goes with it
+-- column  antecedent_product_id: the given product
+-- column  consequent_product_id: the other product of the pair
 -- column  basket_count: all baskets
 -- column  antecedent_count: baskets with the antecedent
 -- column  consequent_count: baskets with the consequent
 -- column  pair_count: baskets with both
 -- column  support: pair_count ÷ basket_count
 -- column  confidence: pair_count ÷ antecedent_count
--- column  lift: confidence ÷ (consequent_count ÷ basket_count); above 1 they attract each other
+-- column  lift: confidence ÷ (consequent_count ÷ basket_count); above 1 they are bought together more often than by
+--         chance
 with
 wide as (
     select one.product_number as first_number, other.product_number as second_number, count(*) as basket_count
@@ -32,7 +33,7 @@ counted as (
     union all
     select first_number, second_number, basket_count from wide
 ),
--- a product with itself: the baskets that hold it; 0 with 0: all baskets
+-- a product paired with itself: the baskets with it; 0 paired with 0: all baskets
 counts as (
     select first_number, second_number, sum(basket_count)::bigint as basket_count
     from counted

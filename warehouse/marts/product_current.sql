@@ -1,19 +1,19 @@
--- marts.product_current: one row for each product, as its latest version says.
+-- marts.product_current: one row per product, from its latest version.
 -- grain    product_id
 -- reads    gold.dim_product
--- rebuild  whole: a view
+-- rebuild  never: a view
 -- materialize  view
--- A deleted product shows the version that the delete closed; one only seen in facts shows its id.
+-- A deleted product shows the version that the delete closed; one known from facts only shows its id.
 -- column  product_id: the product
 -- column  name: what it is called
 -- column  category: kind of product
--- column  title_id: the anime it belongs to, null for none
--- column  supplier_id: who makes it
+-- column  title_id: anime title; null if there is none
+-- column  supplier_id: supplier
 -- column  list_price: price before discount
 -- column  unit_cost: cost of one unit
--- column  reorder_point: order again at or under this stock
+-- column  reorder_point: stock at or under which to reorder
 -- column  status: `active` or `discontinued`
--- column  is_deleted: whether it left the catalog
+-- column  is_deleted: whether it was deleted from the catalog
 select
     product_id,
     name,

@@ -4,7 +4,7 @@ from marts.product_performance
 group by product_id
 having count(*) > 1 or bool_or(abc_class is null);
 
--- fail: classes go from A to C as net sales fall
+-- fail: classes go from A to C with decreasing net sales
 select product_id, sales_rank, abc_class
 from marts.product_performance
 qualify abc_class < lag(abc_class) over (order by sales_rank)
@@ -16,7 +16,7 @@ from (select coalesce(sum(net_sales_amount), 0) as net_sales_amount from marts.p
 cross join (select coalesce(sum(net_sales_amount), 0) as net_sales_amount from marts.daily_summary) as days
 where products.net_sales_amount <> days.net_sales_amount;
 
--- warn: no more units come back than were sold, and no more are sold than came in
+-- warn: units returned are at most units sold, and net units sold at most units received
 select product_id, units_sold, units_returned, units_received
 from marts.product_performance
 where return_rate > 1 or sell_through > 1;

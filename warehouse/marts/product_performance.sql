@@ -1,21 +1,22 @@
--- marts.product_performance: how each product has sold, what it earned, how much came back, what reviewers say.
+-- marts.product_performance: sales, margin, returns and reviews of each product.
 -- grain    product_id
 -- reads    gold.fct_inventory_movement, gold.fct_review, marts.product_current, marts.product_daily, marts.ratio
--- rebuild  whole: a view
+-- rebuild  never: a view
 -- materialize  view
--- ABC class: products by net sales, best first, ties by product_id. A product is A while those before it hold less than
--- 80 % of all positive net sales, B below 95 %, C after that; without positive net sales it is C. Sell-through = net
--- units sold ÷ units received in deliveries. All of history up to now.
+-- ABC class: products ordered by net sales, highest first, ties by product_id. A product is A while the products before
+-- it have less than 80 % of all positive net sales, B below 95 %, then C. Without positive net sales it is C.
+-- Sell-through = net units sold ÷ units received in deliveries. All measures are over all of history.
 -- column  product_id: the product
--- column  name: what it is called now
+-- column  name: current display name
 -- column  category: kind of product now
--- column  title_id: the anime it belongs to now, null for none
+-- column  title_id: current anime title; null if there is none
 -- column  status: `active` or `discontinued`
 -- column  units_sold: units of sale lines
 -- column  units_returned: units of return lines, positive
 -- column  net_units: sold less returned
 -- column  net_sales_amount: net sales, returns negative
--- column  gross_margin_amount: net sales less cost, over the lines whose cost is known; null when none is
+-- column  gross_margin_amount: net sales less cost, over the lines whose cost is known; null if the cost of no line is
+--         known
 -- column  margin_ratio: gross margin ÷ net sales of the same lines
 -- column  lines_without_cost: lines that have no margin because their cost is unknown
 -- column  return_rate: units returned ÷ units sold
@@ -87,8 +88,8 @@ ranked as (
     from joined
     window best_first as (order by net_sales_amount desc, product_id rows unbounded preceding)
 ),
--- exact, but for sums so large that twenty of them are no decimal(38,4) any more; with a factor in common, DuckDB would
--- multiply once and outside of both `try`
+-- Exact unless twenty times the sum exceeds decimal(38, 4). The factors have no common divisor, because DuckDB would
+-- then multiply once, outside of both `try`.
 shared as (
     select
         *,

@@ -1,4 +1,4 @@
--- marts.ratio: part ÷ whole as a double; null where whole is 0: no share of nothing.
+-- marts.ratio: part ÷ whole as a double; null if whole is 0.
 -- call     marts.ratio(part, whole)
 -- grain    one value
 -- rebuild  never

@@ -1,4 +1,4 @@
--- fail: a customer meets an item in one row, not after the cutoff
+-- fail: a customer and an item have one row, without interactions after the cutoff
 select customer_id, item_type, item_id, count(*)
 from marts.recommendation_interactions(marts.last_ended_date())
 group by customer_id, item_type, item_id

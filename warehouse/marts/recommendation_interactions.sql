@@ -1,26 +1,26 @@
--- marts.recommendation_interactions: which customer had met which product or title by then.
+-- marts.recommendation_interactions: interactions of customers with products and titles up to the cutoff.
 -- call     marts.recommendation_interactions(cutoff, holdout_days := 28)
 -- grain    customer_id, item_type, item_id
 -- reads    marts.as_bigint, marts.known_bookings, marts.known_reviews, marts.known_sales, marts.utc_us
 -- rebuild  never: a macro
 -- materialize  macro
--- Only rows with event_time and _recorded_at up to the cutoff count (R40, R43). The split goes by time: pairs that
--- first met in the holdout days before the cutoff are `test`, all earlier ones `train`. Labels:
+-- Only rows with event_time and _recorded_at up to the cutoff count (R40, R43). The split is by time: pairs with their
+-- first interaction in the holdout days before the cutoff are `test`, all earlier ones `train`. Labels:
 -- marts.recommendation_labels.
 -- column  customer_id: the customer
 -- column  item_type: `product` or `title`
 -- column  item_id: product_id or title_id
 -- column  purchases: sales or bookings of it
--- column  units: net units or admissions: what was returned or cancelled is taken off
+-- column  units: net units or admissions, less returns and cancellations
 -- column  money_amount: net sales, or tickets and concessions
--- column  rating: the customer's latest rating of it, null without
--- column  first_at: when they first met, UTC
--- column  last_at: when they last met, UTC
--- column  days_since_last: days from the last meeting to the cutoff
+-- column  rating: latest rating by the customer; null without a rating
+-- column  first_at: first interaction, UTC
+-- column  last_at: last interaction, UTC
+-- column  days_since_last: days from the last interaction to the cutoff
 -- column  split: `train` or `test`
 create or replace macro marts.recommendation_interactions(cutoff, holdout_days := 28) as table
 with
-meetings as (
+interactions as (
     select
         customer_id, 'product' as item_type, product_id as item_id, event_id, event_us,
         event_type = 'sale' as is_purchase, quantity as units, net_sales_amount as money_amount, null::bigint as rating,
@@ -48,7 +48,7 @@ pairs as (
         max_by(rating, (event_us, event_id)) filter (rating is not null) as rating,
         min(event_us) as first_us,
         max(event_us) as last_us,
-    from meetings
+    from interactions
     where customer_id is not null
     group by customer_id, item_type, item_id
 ),

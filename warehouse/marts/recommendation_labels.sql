@@ -1,11 +1,11 @@
--- marts.recommendation_labels: what customers bought in the days after the cutoff.
+-- marts.recommendation_labels: purchases of customers in the days after the cutoff.
 -- call     marts.recommendation_labels(cutoff, days := 28)
 -- grain    customer_id, item_type, item_id
 -- reads    gold.fct_cinema_attendance, gold.fct_sales, marts.recommendation_interactions, marts.utc_us,
 --          marts.watermark_us
 -- rebuild  never: a macro
 -- materialize  macro
--- Looks past the cutoff, as labels must; no rows until the watermark has passed the last of the days.
+-- Labels read events after the cutoff. There are no rows until the watermark is past the last of the days.
 -- column  customer_id: the customer
 -- column  item_type: `product` or `title`
 -- column  item_id: product_id or title_id

@@ -1,6 +1,6 @@
--- marts.relative_change: growth relative to the size of what was before; its sign is that of the way it went.
+-- marts.relative_change: change relative to the absolute value before; its sign is the sign of the change.
 -- call     marts.relative_change(measure, before)
--- grain    one value, null where it was 0 or is not known
+-- grain    one value; null if the value before is 0 or null
 -- reads    marts.ratio
 -- rebuild  never
 -- materialize  macro

@@ -1,23 +1,23 @@
--- marts.screenings: one row for each screening ever booked or cancelled, with its seats and admissions.
+-- marts.screenings: one row per screening with a booking or cancellation, with its seats and admissions.
 -- grain    screening_id
 -- reads    gold.dim_theater, gold.fct_cinema_attendance, marts.held_until_us, marts.utc_day
--- rebuild  whole: a view
+-- rebuild  never: a view
 -- materialize  view
--- A screening is what its latest booking says (title, theater, time). It is held once the watermark of cinema-sales has
--- passed its time. One of which nothing but cancellations arrived is what they say, and never held. Occupancy =
--- admissions ÷ seats of screenings held whose theater's seats are known (R38): always a ratio of sums over
--- seated_admissions and held_seats, never a mean of ratios.
+-- Title, theater and time are those of its latest booking. A screening is held if it has a booking and the watermark of
+-- cinema-sales is past its time. Without a booking it has the attributes of its latest cancellation and is not held.
+-- Occupancy = admissions ÷ seats of the screenings held whose theater has known seats (R38): a ratio of the sums of
+-- seated_admissions and held_seats, not a mean of ratios.
 -- column  screening_id: the screening
--- column  title_id: the film
--- column  theater_id: the hall
--- column  screening_at: when it begins
--- column  date: UTC day it begins
--- column  is_held: whether it was booked and had begun at the watermark
+-- column  title_id: the title
+-- column  theater_id: the theater
+-- column  screening_at: start
+-- column  date: UTC day of the start
+-- column  is_held: whether it has a booking and began by the watermark
 -- column  admissions: seats of bookings less cancellations
--- column  ticket_revenue_amount: money for tickets
--- column  concession_amount: money for popcorn and the like
--- column  held_seats: seats of the hall when the screening was held and they are known, else 0
--- column  seated_admissions: admissions when the screening was held and the seats are known, else 0
+-- column  ticket_revenue_amount: ticket revenue
+-- column  concession_amount: concession sales, such as popcorn
+-- column  held_seats: seats of the theater if the screening was held and they are known, else 0
+-- column  seated_admissions: admissions if the screening was held and the seats are known, else 0
 with
 bookings as (
     select
@@ -35,7 +35,7 @@ bookings as (
 theaters as (
     select theater_id, seats from gold.dim_theater where theater_key > 0
 ),
-placed as (
+seated as (
     select
         bookings.*,
         is_booked and coalesce(epoch_us(screening_at) <= marts.held_until_us(), false) as is_held,
@@ -55,4 +55,4 @@ select
     concession_amount,
     case when is_held then coalesce(seats, 0) else 0 end as held_seats,
     case when is_held and seats is not null then admissions else 0 end as seated_admissions,
-from placed;
+from seated;

@@ -1,9 +1,9 @@
--- marts.segment_summary: one row for each segment that has customers.
+-- marts.segment_summary: one row per segment with customers.
 -- grain    segment
 -- reads    marts.customer_segments, marts.ratio
--- rebuild  whole: a view
+-- rebuild  never: a view
 -- materialize  view
--- Means are over the customers of the segment who bought in the trailing 365 days; shares add up to 1.
+-- Means are over the customers of the segment with a purchase in the trailing 365 days. Shares add up to 1.
 -- column  segment: the segment
 -- column  customers: customers in it
 -- column  customer_share: customers ÷ all customers

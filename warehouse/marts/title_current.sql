@@ -1,18 +1,18 @@
--- marts.title_current: one row for each anime title, as its latest version says.
+-- marts.title_current: one row per anime title, from its latest version.
 -- grain    title_id
 -- reads    gold.dim_anime_title
--- rebuild  whole: a view
+-- rebuild  never: a view
 -- materialize  view
--- A deleted title shows the version that the delete closed; one only seen in facts shows its id.
+-- A deleted title shows the version that the delete closed; one known from facts only shows its id.
 -- column  title_id: the title
--- column  title: what it is called
--- column  studio: who made it
--- column  age_rating: from which age
--- column  release_date: first day in cinemas
--- column  run_start: first day of our run, null if there is none
--- column  run_end: last day of our run, null while open
+-- column  title: display name
+-- column  studio: production studio
+-- column  age_rating: minimum age
+-- column  release_date: release date in cinemas
+-- column  run_start: first day of the run in our cinema, null without a run
+-- column  run_end: last day of the run in our cinema, null while open
 -- column  status: `announced`, `showing` or `ended`
--- column  is_deleted: whether it left the schedule
+-- column  is_deleted: whether it was deleted from the schedule
 select
     title_id,
     title,

@@ -1,4 +1,4 @@
--- fail: a title has one row, and all admissions and cinema money are in one
+-- fail: a title has one row, and admissions and amounts add up to those of the facts
 select titles.admissions, facts.admissions, titles.ticket_revenue_amount, facts.ticket_revenue_amount
 from (
     select
@@ -24,7 +24,7 @@ where titles.admissions <> facts.admissions
 -- warn: occupancy is between 0 and 1
 select title_id, occupancy from marts.title_performance where occupancy not between 0 and 1;
 
--- fail: halo sales are part of the merchandise's, halo days of the shop's
+-- fail: without halo days there are no halo sales, and halo days are within the history of the shop
 select title_id, halo_days, halo_net_sales_amount
 from marts.title_performance
 where halo_days < 0

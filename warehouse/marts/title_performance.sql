@@ -1,28 +1,27 @@
--- marts.title_performance: how each title did on screen, and what its merchandise sold around its run.
+-- marts.title_performance: admissions and revenue of each title, and sales of its merchandise around its run.
 -- grain    title_id
 -- reads    gold.dim_product, gold.fct_cinema_attendance, gold.fct_sales, marts.product_daily, marts.screenings,
 --          marts.title_current, marts.ratio, marts.utc_day
--- rebuild  whole: a view
+-- rebuild  never: a view
 -- materialize  view
 -- Occupancy is a ratio of sums over the screenings held (marts.screenings); concession per cap = concession ÷
 -- admissions. Merchandise = sales of products whose version at the sale belonged to the title. Halo days: from 28 days
--- before the run's first day to 28 days after its last (an open run: until now), as far as the shop's history reaches.
--- Halo uplift = mean daily merchandise net sales of halo days ÷ that of all other days: above 1 the screen sells
--- merchandise.
+-- before the first day of the run to 28 days after its last day (of an open run: until now), within the history of the
+-- shop. Halo uplift = mean daily merchandise net sales of halo days ÷ that of all other days.
 -- column  title_id: the title
--- column  title: what it is called now
+-- column  title: current display name
 -- column  status: `announced`, `showing` or `ended`
--- column  run_start: first day of our run
--- column  run_end: last day of our run
--- column  bookings: bookings made
--- column  cancellations: bookings taken back
+-- column  run_start: first day of the run in our cinema
+-- column  run_end: last day of the run in our cinema
+-- column  bookings: number of bookings
+-- column  cancellations: number of cancellations
 -- column  admissions: seats of bookings less cancellations
--- column  ticket_revenue_amount: money for tickets
--- column  concession_amount: money for popcorn and the like
+-- column  ticket_revenue_amount: ticket revenue
+-- column  concession_amount: concession sales, such as popcorn
 -- column  concession_per_cap: concession ÷ admissions
--- column  screenings_held: screenings that had begun at the watermark
+-- column  screenings_held: screenings that began by the watermark
 -- column  held_seats: seats of the screenings held, where known
--- column  occupancy: admissions of screenings held ÷ their seats, null while no seats are known
+-- column  occupancy: admissions of screenings held ÷ their seats, null if no seats are known
 -- column  merchandise_net_sales_amount: net sales of the title's merchandise on all days
 -- column  halo_days: days of the shop's history that are halo days of the title
 -- column  halo_net_sales_amount: net sales of its merchandise on them

@@ -1,4 +1,4 @@
--- marts.watermark_us: the least watermark of the business topics in microseconds UTC; null while one has none.
+-- marts.watermark_us: the least watermark of the business topics, microseconds since 1970 UTC; null if one has none.
 -- call     marts.watermark_us()
 -- grain    one value
 -- reads    ops.topic_watermarks

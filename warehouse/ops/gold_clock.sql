@@ -1,32 +1,33 @@
--- ops.gold_clock: one row: which days gold spans, and which have ended and are final by the watermarks.
+-- ops.gold_clock: one row: the days that gold spans, and which of them have ended and are final by the watermarks.
 -- grain        one row
--- reads        ops.topic_watermarks, touched.clock, lines.fct_sales, lines.fct_cinema_attendance,
---              lines.fct_inventory_movement, lines.fct_review
+-- reads        ops.topic_watermarks, replaced.gold_clock, staging.fct_sales, staging.fct_cinema_attendance,
+--              staging.fct_inventory_movement, staging.fct_review
 -- rebuild      whole; the span only grows
 -- materialize  state
 -- column       first_date: day of the first business event
 -- column       last_date: day of the last business event
--- column       calendar_from: earliest day that an event or a screening falls on
--- column       calendar_to: latest day that an event or a screening falls on
--- column       last_ended_date: last day whose end every business topic's watermark has passed; null: none yet
--- column       last_final_date: last day that is final, too (R17); null: none yet
+-- column       calendar_from: first day with an event or a screening
+-- column       calendar_to: last day with an event or a screening
+-- column       last_ended_date: last ended day: the watermark of every business topic is past its end; null if there is
+--              none
+-- column       last_final_date: last final day (R17); null if there is none
 with
 seen as (
-    select min(event_time) as first_at, max(event_time) as last_at from lines.fct_sales
+    select min(event_time) as first_at, max(event_time) as last_at from staging.fct_sales
     union all
-    select min(event_time), max(event_time) from lines.fct_cinema_attendance
+    select min(event_time), max(event_time) from staging.fct_cinema_attendance
     union all
-    select min(event_time), max(event_time) from lines.fct_inventory_movement
+    select min(event_time), max(event_time) from staging.fct_inventory_movement
     union all
-    select min(event_time), max(event_time) from lines.fct_review
+    select min(event_time), max(event_time) from staging.fct_review
 ),
 screened as (
-    select min(screening_time) as first_at, max(screening_time) as last_at from lines.fct_cinema_attendance
+    select min(screening_time) as first_at, max(screening_time) as last_at from staging.fct_cinema_attendance
 ),
 days as (
     select utc_day(min(first_at)) as first_date, utc_day(max(last_at)) as last_date from seen
 ),
--- A topic with records but no watermark (all broken, say) holds every day back.
+-- A topic that has records but no watermark, for example only invalid records, keeps all days open.
 marks as (
     select
         case when bool_and(watermark is not null) then min(watermark) end as ended_before,
@@ -44,4 +45,4 @@ select
 from days
 cross join screened
 cross join marks
-left join touched.clock on true
+left join replaced.gold_clock as clock on true

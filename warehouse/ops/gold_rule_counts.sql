@@ -1,13 +1,13 @@
--- ops.gold_rule_counts: warn rules that only gold can judge, over all history, counted when somebody asks.
+-- ops.gold_rule_counts: warn rules that need gold, counted over all history when the view is read.
 -- grain        topic, rule
 -- reads        gold.fct_sales, gold.fct_cinema_attendance
 -- rebuild      never: a view
 -- materialize  view
 -- column       topic: the topic
--- column       rule: unmatched_return: a return whose original transaction is not among the sales;
---              over_cancelled: a booking with more seats cancelled than booked
--- column       action: warn
--- column       rows: events (returns) or bookings
+-- column       rule: `unmatched_return`: a return whose original transaction is not among the sales;
+--              `over_cancelled`: a booking with more seats cancelled than booked
+-- column       action: always `warn`
+-- column       rows: number of return events or bookings
 with
 sales as (
     select transaction_id from gold.fct_sales where event_type = 'sale'

@@ -1,12 +1,12 @@
--- ops.topic_watermarks: how far each topic with records has come, a function of the per-partition state alone (R16).
+-- ops.topic_watermarks: watermark of each topic with records, a function of the per-partition state (R16).
 -- grain        topic
 -- reads        silver.partitions
 -- rebuild      whole
 -- materialize  state
 -- column       topic: the topic
--- column       is_business: no master data: days wait for it
--- column       watermark: least high - out_of_orderness over the partitions that are not idle; null without any
--- column       final_before: watermark - allowed_lateness: what ended by then is final
+-- column       is_business: whether it is a business topic, which decides when days end
+-- column       watermark: least high - out_of_orderness of the partitions that are not idle; null if there is none
+-- column       final_before: watermark - allowed_lateness; days that ended by then are final
 with
 partitions as (
     select

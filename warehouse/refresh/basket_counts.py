@@ -1,23 +1,23 @@
-"""How many baskets hold a product, and how many hold two: what `marts.product_affinity` divides (R39).
+"""Counts of baskets by product and by pair of products, from which `marts.product_affinity` is computed (R39).
 
-A sale's lines come together, once, and never change, so counts only ever grow: a refresh counts the new baskets alone
-and appends what it found to `work.new_product_pairs`. When that has grown to a quarter of `work.product_pairs`, where a
-pair has one row, it is folded in. Products go by small numbers there, in whatever order they came; a product with
-itself counts the baskets that hold it, 0 with 0 all baskets.
+The lines of a sale arrive together, once, and never change, so counts only grow. A refresh counts the new baskets and
+appends the counts to `work.new_product_pairs`. When that table reaches a quarter of the size of `work.product_pairs`,
+which has one row per pair, the two are merged. Products have small numbers in these tables, in the order of arrival.
+A product paired with itself counts the baskets with it; 0 paired with 0 counts all baskets.
 
-The pairs of a basket grow with the square of its products. A refresh that may lag and would count too many keeps wide
-baskets as they are, in `work.wide_baskets`, and leaves them and the folding to one that may not, or to `settle`. The
-mart adds all three, so it is exact at any time.
+The number of pairs grows with the square of the products in a basket. A refresh that may defer work and would have to
+count too many pairs stores wide baskets in `work.wide_baskets`. A refresh that may not defer counts them and merges.
+The mart adds all three tables, so it is always exact.
 """
 
 import duckdb
 
 from warehouse.refresh.context import Context
 
-MOST_PAIRS_AT_ONCE = 1_000_000  # pairs of new baskets that are counted even when there is no time
-WIDE = 24  # products; wider baskets wait when there are more pairs
-MOST_FOLDED_AT_ONCE = 100_000  # pairs that are folded even then
-_FOLD_AT = 4  # what was appended is folded in when it is more than this part of the whole
+MAX_PAIRS_UNDEFERRED = 1_000_000  # pairs of new baskets that any refresh counts at once
+WIDE = 24  # products; wider baskets are deferred if there are more pairs
+MAX_MERGED_UNDEFERRED = 100_000  # pairs that any refresh merges at once
+_MERGE_AT = 4  # merge when the appended counts exceed this fraction, 1 in 4, of the merged ones
 
 _PAIRS = (
     "select one.product_number, other.product_number, count(*) from {lines} as one"
@@ -39,27 +39,27 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def is_behind(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether more waits than a refresh that may lag would do."""
+def has_deferred(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether there is work that a refresh which may defer would leave."""
     return _rows(connection, "wide_baskets") > 0 or (
-        _is_foldable(connection)
-        and _rows(connection, "product_pairs") + _rows(connection, "new_product_pairs") > MOST_FOLDED_AT_ONCE
+        _is_mergeable(connection)
+        and _rows(connection, "product_pairs") + _rows(connection, "new_product_pairs") > MAX_MERGED_UNDEFERRED
     )
 
 
-def keep(context: Context) -> None:
-    """Counts the new baskets; does what waits, or says that it lags."""
-    if context.rows["lines.fct_sales"]:
+def update(context: Context) -> None:
+    """Counts the new baskets, and does or defers the rest of the work."""
+    if context.rows["staging.fct_sales"]:
         _count(context)
     connection, run = context.connection, context.connection.execute
-    if context.may_lag and is_behind(connection):
-        context.lagging = True
+    if context.may_defer and has_deferred(connection):
+        context.deferred = True
         return
     if _rows(connection, "wide_baskets"):
         _append(context, _PAIRS.format(lines="work.wide_baskets"))
         run("truncate work.wide_baskets")
-    if _is_foldable(connection):
-        # sorted, it takes a third of the space
+    if _is_mergeable(connection):
+        # sorted, the table takes a third of the space
         run(
             "create or replace table work.product_pairs as"
             " select first_number, second_number, sum(basket_count)::bigint as basket_count"
@@ -69,8 +69,8 @@ def keep(context: Context) -> None:
         run("truncate work.new_product_pairs")
 
 
-def _is_foldable(connection: duckdb.DuckDBPyConnection) -> bool:
-    return _rows(connection, "new_product_pairs") * _FOLD_AT > _rows(connection, "product_pairs")
+def _is_mergeable(connection: duckdb.DuckDBPyConnection) -> bool:
+    return _rows(connection, "new_product_pairs") * _MERGE_AT > _rows(connection, "product_pairs")
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
@@ -82,15 +82,15 @@ def _count(context: Context) -> None:
     run(
         "insert into work.product_numbers"
         " select product_id, (select count(*) from work.product_numbers) + row_number() over ()"
-        f" from (select distinct product_id from temp.lines_fct_sales where {is_sale})"
+        f" from (select distinct product_id from temp.staging_fct_sales where {is_sale})"
         " anti join work.product_numbers using (product_id)"
     )
-    # A product may lie in several lines of one sale. Numbers are faster than texts; two hashes never meet at one
+    # A product may be in several lines of one sale. Hashes, which are faster than texts, do not collide within one
     # microsecond.
-    context.temporary(
+    context.create_temp_table(
         "baskets",
         "select distinct event_time, hash(event_id) as event_hash, product_number"
-        f" from temp.lines_fct_sales join work.product_numbers using (product_id) where {is_sale}",
+        f" from temp.staging_fct_sales join work.product_numbers using (product_id) where {is_sale}",
     )
     ((count, pairs),) = run(
         "select count(*), coalesce(sum(products * (products - 1) // 2), 0)"
@@ -101,7 +101,7 @@ def _count(context: Context) -> None:
         f"select 0, 0, {count} where {count} > 0 union all"
         " select product_number, product_number, count(*) from temp.baskets group by product_number",
     )
-    if context.may_lag and pairs > MOST_PAIRS_AT_ONCE:
+    if context.may_defer and pairs > MAX_PAIRS_UNDEFERRED:
         wide = _WIDE.format(most=WIDE)
         run(
             "insert into work.wide_baskets by name"
@@ -115,6 +115,6 @@ def _count(context: Context) -> None:
 
 
 def _append(context: Context, counts: str) -> None:
-    """What a refresh from nothing finds is the whole: nothing is to be folded."""
+    """Appends counts. Those of a first refresh are complete and need no merging."""
     table = "product_pairs" if context.is_first else "new_product_pairs"
     context.connection.execute(f"insert into work.{table} {counts}")

@@ -1,4 +1,4 @@
-"""What the steps of one refresh share: the connection, what has been written so far, and a few statements."""
+"""What the steps of one refresh share: the connection, what the refresh wrote so far, and some statements."""
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -12,22 +12,22 @@ from warehouse.storage.macros import BEGINNING
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An open warehouse. `blank` names temporary tables that exist and are empty, so that nobody makes them again."""
+    """An open warehouse. `empty_tables` names the temporary tables that exist and are empty."""
 
     connection: duckdb.DuckDBPyConnection
     closed: ClosedDays
-    blank: set[str] = field(default_factory=set)
+    empty_tables: set[str] = field(default_factory=set)
     _columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def columns(self, table: str) -> tuple[str, ...]:
-        """A table's columns, asked once: a table's form never changes."""
+        """The columns of a table, cached because they never change."""
         if table not in self._columns:
             self._columns[table] = tuple(columns_of(self.connection, table))
         return self._columns[table]
 
-    def forget(self) -> None:
-        """After a rollback: what was made in the transaction is gone."""
-        self.blank.clear()
+    def clear(self) -> None:
+        """Clears what is cached, because a rollback removes the tables that the transaction created."""
+        self.empty_tables.clear()
         self._columns.clear()
 
 
@@ -45,27 +45,30 @@ class Clock:
 
 @dataclass(slots=True)
 class Context:
-    """State of a refresh.
+    """State of one refresh.
 
-    `clock_before` and `clock` are the days gold spanned and spans. `changed` counts rows written by model, `rows` those
-    of inputs and scopes, `moved` holds for each dimension whose facts change keys the earliest instant from which some
-    do, `native` which models read native days alone. `taken` names facts of which rows were taken out, `repeated`
-    columns of facts (`fct_sales.transaction_id`) of which new rows hold values that rows of their days held already,
-    `shown` temporary views that later refreshes will want as tables.
+    - `clock_before`, `clock`: the row of `ops.gold_clock` before the refresh and now
+    - `changed`: rows written, by model; `rows`: rows of inputs and of affected keys
+    - `moved`: for each dimension with facts that need another key, the earliest time of such a fact
+    - `reads_open_days_only`: whether a model read no closed day
+    - `removed_facts`: facts whose rows were removed in order to get new keys
+    - `repeated_values`: columns (`fct_sales.transaction_id`) of which new rows repeat stored values of their days
+    - `last_closed`: the last closed day of each table that has one
+    - `temp_views`: temporary views that a first refresh puts in place of temporary tables
     """
 
     session: Session
     is_first: bool
-    may_lag: bool = False
-    lagging: bool = False
+    may_defer: bool = False
+    deferred: bool = False
     changed: dict[str, int] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
     moved: dict[str, datetime] = field(default_factory=dict)
-    native: dict[str, bool] = field(default_factory=dict)
-    taken: set[str] = field(default_factory=set)
-    repeated: set[str] = field(default_factory=set)
+    reads_open_days_only: dict[str, bool] = field(default_factory=dict)
+    removed_facts: set[str] = field(default_factory=set)
+    repeated_values: set[str] = field(default_factory=set)
     last_closed: dict[str, int] = field(default_factory=dict)
-    shown: list[str] = field(default_factory=list)
+    temp_views: list[str] = field(default_factory=list)
     clock_before: Clock = field(default_factory=Clock)
     clock: Clock = field(default_factory=Clock)
 
@@ -79,52 +82,53 @@ class Context:
         """Its closed days."""
         return self.session.closed
 
-    def temporary(self, name: str, sql: str) -> int:
-        """Makes a temporary table of a query; returns its rows."""
-        rows = self.count(f"create or replace temp table {name} as {sql}")
-        (self.session.blank.discard if rows else self.session.blank.add)(name)
+    def create_temp_table(self, name: str, sql: str) -> int:
+        """Creates a temporary table from a query. Returns its number of rows."""
+        rows = self.run_count(f"create or replace temp table {name} as {sql}")
+        (self.session.empty_tables.discard if rows else self.session.empty_tables.add)(name)
         return rows
 
-    def found(self, table: str, name: str, sql: str, where: str = "true") -> int:
-        """Makes a model's table of a query; returns its rows. All are new, so `temp.<name>` shows them, no copy.
+    def create_table(self, table: str, name: str, sql: str, where: str = "true") -> int:
+        """Creates a model's table from a query. Returns its number of rows.
 
-        `where` tells them from special rows that come later.
+        All rows are new, so `temp.<name>` is a view of them, not a copy. `where` excludes the special rows that are
+        added later.
         """
-        rows = self.count(f"create or replace table {table} as {sql}")
+        rows = self.run_count(f"create or replace table {table} as {sql}")
         self.connection.execute(f"create temp view {name} as select * from {table} where {where}")
-        self.shown.append(name)
+        self.temp_views.append(name)
         return rows
 
-    def empty(self, name: str, sql: str) -> None:
-        """Makes sure that a temporary table of a query's form is there, without a row."""
-        if name not in self.session.blank:
+    def create_empty_temp_table(self, name: str, sql: str) -> None:
+        """Creates an empty temporary table with the columns of a query, unless there is one."""
+        if name not in self.session.empty_tables:
             self.connection.execute(f"create or replace temp table {name} as select * from ({sql}) limit 0")
-            self.session.blank.add(name)
+            self.session.empty_tables.add(name)
 
-    def count(self, sql: str) -> int:
-        """Runs a statement that says how many rows it wrote."""
+    def run_count(self, sql: str) -> int:
+        """Runs a statement whose result is one number, for example the rows that it wrote."""
         return int(self.connection.execute(sql).fetchall()[0][0])
 
-    def is_native(self, first: int | None) -> bool:
-        """Whether native days are enough for who reads no day before the one before `first`."""
+    def open_days_suffice(self, first: int | None) -> bool:
+        """Whether a statement that reads no day earlier than the day before `first` needs no closed day."""
         return not self.last_closed or (first is not None and first - 1 > max(self.last_closed.values()))
 
-    def puts_off(self, model: str) -> bool:
-        """Whether a model that is due is left to a later refresh; `work.lagging` names those that are."""
-        if not self.may_lag:
+    def defer(self, model: str) -> bool:
+        """Defers a due model if the refresh may. Returns whether it did. `work.lagging` names deferred models."""
+        if not self.may_defer:
             self.connection.execute("delete from work.lagging where model = $1", [model])
-        elif not self.is_put_off(model):
+        elif not self.is_deferred(model):
             self.connection.execute("insert into work.lagging values ($1)", [model])
-        self.lagging = self.lagging or self.may_lag
-        return self.may_lag
+        self.deferred = self.deferred or self.may_defer
+        return self.may_defer
 
-    def is_put_off(self, model: str) -> bool:
-        """Whether an earlier refresh left the model to a later one."""
-        lags = ("select count(*) from work.lagging where model = $1", [model])
-        return self.connection.execute(*lags).fetchall() != [(0,)]
+    def is_deferred(self, model: str) -> bool:
+        """Whether an earlier refresh deferred the model."""
+        found = self.connection.execute("select count(*) from work.lagging where model = $1", [model]).fetchall()
+        return found != [(0,)]
 
-    def special_rows(self, table: str, key: str) -> None:
-        """Rows -1 and -2, with text that a person can read."""
+    def add_special_rows(self, table: str, key: str) -> None:
+        """Adds the rows -1 (unknown) and -2 (not applicable), which have these texts in all text columns."""
         for number, text in ((-1, "unknown"), (-2, "not applicable")):
             values = []
             for column, kind in columns_of(self.connection, table).items():

@@ -1,8 +1,8 @@
-"""What each customer has bought up to the last ended day, at the cost of the days since a base.
+"""Totals of each customer up to the last ended day, computed from a base and the days since.
 
-`work.customer_base` holds every customer's totals up to the end of a day some days back; facts of later days are added
-to it when they are asked for. The base follows the last ended day by what happened in between. A change of facts at or
-before its day makes it void: then it is counted from all facts once more.
+`work.customer_base` holds the totals of all customers up to the end of a base day, some days before the last ended day.
+The facts of later days are added to it on request, and the base day moves forward with the last ended day. A change of
+facts on or before the base day invalidates the base, which is then computed from all facts.
 """
 
 from datetime import date, timedelta
@@ -15,11 +15,11 @@ from warehouse.storage.closed_days import key_of
 
 _FACT = "fct_customer_engagement"
 _FIRST = date(1, 1, 1)
-_FORM = """
+_COLUMNS = """
     customer_id varchar, first_date date, first_amount decimal(38, 4), last_date date, purchase_days bigint,
     purchase_amount decimal(38, 4), revenue_amount decimal(38, 4), lines bigint, lines_without_cost bigint,
     gross_margin_amount decimal(38, 4)"""
-# Totals of some days alone. Each line of a known customer has a row of engagement on its day.
+# Totals of a range of days. Each line of a known customer has a row of engagement on its day.
 _OF_DAYS = """
     select
         customer_id,
@@ -45,7 +45,7 @@ _OF_DAYS = """
     ) using (customer_id)
     where date_key between {first} and {last}
     group by customer_id"""
-_TOGETHER = """
+_ADDED = """
     select
         customer_id,
         min(first_date) as first_date,
@@ -62,38 +62,38 @@ _TOGETHER = """
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:
-    """The base, its day, and the totals, empty."""
-    connection.execute(f"create table work.customer_base ({_FORM})")
+    """The base, its day and the totals, empty."""
+    connection.execute(f"create table work.customer_base ({_COLUMNS})")
     connection.execute("create table work.customer_base_date (base_date date)")
-    connection.execute(f"create or replace temp table tallied_customers as {_shown(_FIRST)} limit 0")
+    connection.execute(f"create or replace temp table totals_customers as {_totals_sql(_FIRST)} limit 0")
 
 
-def note(context: Context) -> None:
-    """Makes the base void when this refresh changed facts of its days, or days that had ended are open again."""
+def check_base(context: Context) -> None:
+    """Invalidates the base if this refresh changed facts of its days, or if its day is no longer an ended day."""
     base, ended = _base_date(context), context.clock.last_ended_date
     if base is None:
         return
-    is_void = ended is None or ended < base
+    is_invalid = ended is None or ended < base
     if context.changed.get(f"gold.{_FACT}"):
         ((first,),) = context.connection.execute(f"select min(date) from temp.changed_{_FACT}").fetchall()
-        is_void = is_void or first <= base
-    if is_void:
+        is_invalid = is_invalid or first <= base
+    if is_invalid:
         context.connection.execute("truncate work.customer_base_date")
 
 
-def count(context: Context) -> None:
-    """Leaves totals up to the last ended day in `temp.tallied_customers`, a row for who has a purchase day by then."""
+def fill(context: Context) -> None:
+    """Fills `temp.totals_customers` with the totals up to the last ended day of all customers with a purchase day."""
     ended = context.clock.last_ended_date
     if ended is None:
-        context.connection.execute(f"create or replace temp table tallied_customers as {_shown(_FIRST)} limit 0")
+        context.connection.execute(f"create or replace temp table totals_customers as {_totals_sql(_FIRST)} limit 0")
         return
     _rebase(context, ended - timedelta(BASE_LAG))
     days = _of_days(context, _base_date(context), ended)
-    context.connection.execute(f"create or replace temp table tallied_customers as {_shown(ended, days)}")
+    context.connection.execute(f"create or replace temp table totals_customers as {_totals_sql(ended, days)}")
 
 
-def _shown(ended: date, days: str = "from work.customer_base limit 0") -> str:
-    """The columns of `tallied.customers`."""
+def _totals_sql(ended: date, days: str = "from work.customer_base limit 0") -> str:
+    """The columns of `totals.customers`."""
     return f"""
         select
             customer_id, first_date, last_date,
@@ -105,20 +105,20 @@ def _shown(ended: date, days: str = "from work.customer_base limit 0") -> str:
             coalesce(lines, 0) as lines,
             coalesce(lines_without_cost, 0) as lines_without_cost,
             gross_margin_amount,
-        from ({_TOGETHER.format(days=f"({days})")})
+        from ({_ADDED.format(days=f"({days})")})
         where purchase_days > 0"""
 
 
 def _rebase(context: Context, base: date) -> None:
-    """Moves the base on to a day, by the days in between where it can. A day before it is as good."""
-    held, run = _base_date(context), context.connection.execute
-    if held is not None and held >= base:
+    """Moves the base forward to a day, from the present base if it is valid. Does nothing if the base is later."""
+    present, run = _base_date(context), context.connection.execute
+    if present is not None and present >= base:
         return
-    if held is None:
+    if present is None:
         run("truncate work.customer_base")
     run(
         "create or replace table work.customer_base as"
-        f" from ({_TOGETHER.format(days=f'({_of_days(context, held, base)})')}) order by customer_id"
+        f" from ({_ADDED.format(days=f'({_of_days(context, present, base)})')}) order by customer_id"
     )
     run("truncate work.customer_base_date")
     run("insert into work.customer_base_date values ($1)", [base])
@@ -126,8 +126,8 @@ def _rebase(context: Context, base: date) -> None:
 
 def _of_days(context: Context, after: date | None, last: date) -> str:
     first = _FIRST if after is None else after + timedelta(1)
-    native = after is not None and context.is_native(key_of(first) + 1)
-    schema = "work" if native else "gold"
+    is_open = after is not None and context.open_days_suffice(key_of(first) + 1)
+    schema = "work" if is_open else "gold"
     return _OF_DAYS.format(
         engagement=f"{schema}.{_FACT}", sales=f"{schema}.fct_sales", first=key_of(first), last=key_of(last)
     )

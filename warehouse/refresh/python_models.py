@@ -1,23 +1,24 @@
-"""Tables that SQL alone cannot make: each is filled by a function before the first mart that reads it."""
+"""Tables that SQL alone cannot compute. A function fills each before the first mart that reads it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from warehouse.refresh import clv
-from warehouse.refresh import customer_totals as totals
+from warehouse.refresh import clv, customer_totals
 from warehouse.refresh.context import Context
 
 
 @dataclass(frozen=True, slots=True)
 class PythonModel:
-    """`fill` makes it when a mart is due; `note` hears of every refresh, also of one that leaves the mart for later."""
+    """`fill` computes the table when a mart needs it. `on_refresh` runs in every refresh."""
 
     fill: Callable[[Context], None]
-    note: Callable[[Context], None] = lambda context: None
-    reads: tuple[str, ...] = ()  # a mart that reads it names these in its header, too
+    on_refresh: Callable[[Context], None] = lambda context: None
+    reads: tuple[str, ...] = ()  # a mart that reads the table names these in its header, too
 
 
 PYTHON_MODELS = {
-    "tallied.customers": PythonModel(totals.count, totals.note, ("gold.fct_customer_engagement", "gold.fct_sales")),
+    "totals.customers": PythonModel(
+        customer_totals.fill, customer_totals.check_base, ("gold.fct_customer_engagement", "gold.fct_sales")
+    ),
     "work.clv_predictions": PythonModel(lambda context: clv.fit(context.connection)),
 }

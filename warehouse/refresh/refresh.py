@@ -1,19 +1,19 @@
-"""One refresh: new silver rows in, all of gold as if it had been rebuilt, in the caller's transaction.
+"""One refresh: takes new silver rows and leaves gold as a rebuild would, in the caller's transaction.
 
-How each kind of model is kept:
+Models by kind:
 
-    lines    temporary: the new rows of a fact, as its natural columns
-    scope    temporary: which days or keys are to be computed anew (derived.py)
-    state    replaced whole; a row or a handful
-    members  rows whose key is not there yet are added: conformed dimensions, type 1 (members.py)
-    history  SCD2 by scd2.py; facts of members whose versions moved are keyed anew (members.py)
-    fact     rows are appended; those that moved are taken out and go through the same statement again (facts.py)
-    days     rows of the scope's keys are deleted and computed anew, or what new facts add is added (derived.py)
-    table    computed whole; with `refresh  ended_day` only when an ended day's facts changed, or another day ended
-    view, macro   put in place when the models change
+    staging  temporary: the new rows of a fact, with the ids of its members
+    scope    temporary: the affected days or keys that an aggregate recomputes (aggregates.py)
+    state    replaced as a whole; a few rows
+    members  dimensions without history; members are added (dimensions.py)
+    history  SCD2 (scd2.py); facts of members whose versions moved get new keys (facts.py)
+    fact     rows are appended; rows that need new keys are removed and go through the same statement (facts.py)
+    days     rows of affected keys are recomputed, or the aggregate of new facts is added (aggregates.py)
+    table    rebuilt; with `refresh  ended_day` only if facts of an ended day changed or another day ended
+    view, macro   created by the first refresh
 
-What baskets hold is counted beside the models (baskets.py). A rebuild is a refresh from nothing: no statement here
-knows the difference.
+Basket counts are kept beside the models (basket_counts.py). A rebuild is a refresh from nothing with the same
+statements.
 """
 
 import time
@@ -24,41 +24,55 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
-from pipelines.contracts.registry import CONTRACTS
-from pipelines.contracts.tables import POS_ITEMS, silver_schema
 from pipelines.silver.changes import SilverChanges
 from warehouse.checks import run_checks
-from warehouse.refresh import aggregates as derived
-from warehouse.refresh import basket_counts as baskets
-from warehouse.refresh import clv, facts, restatements
-from warehouse.refresh import customer_totals as totals
-from warehouse.refresh import dimensions as members
-from warehouse.refresh import segment_history as segments
+from warehouse.refresh import (
+    aggregates,
+    basket_counts,
+    clv,
+    customer_totals,
+    dimensions,
+    facts,
+    restatements,
+    segment_history,
+    silver_input,
+)
 from warehouse.refresh.context import Clock, Context, Session
 from warehouse.registry import Model, of_kind, registry, scoped
+from warehouse.storage.closed_days import CREATE
 
 _CLOCK = ", ".join(f"{day.name} date" for day in fields(Clock))
-SILVER: Mapping[str, pa.Schema] = {
-    "pos_items": POS_ITEMS,
-    **{contract.table: silver_schema(topic) for topic, contract in CONTRACTS.items()},
-}
-_HALVES = (("pos_items", "pos_transactions"), ("pos_transactions", "pos_items"))
+_KEEP_REFRESHES, _FORGET_EVERY = 10_000, 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What a refresh did. `rows_changed` counts the rows written by table, `seconds` the time by step."""
+
+    refresh_id: int
+    rows_changed: Mapping[str, int]
+    restatements: int
+    seconds: Mapping[str, float]
+    published: bool
 
 
 @dataclass(slots=True)
 class Refresh:
-    """A refresh at work; afterwards, what it did."""
+    """A refresh; after `run`, a report of what it did.
+
+    With `may_defer`, tables with `refresh  ended_day` and wide baskets may be left to a later refresh; `deferred` says
+    whether any is. `is_large` says that statements take long enough to import scipy meanwhile.
+    """
 
     session: Session
     refresh_id: int
     now: datetime
-    published: Path  # the file of the refresh before, which may not be there
-    may_lag: bool = False  # tables with `refresh  ended_day`, and wide baskets, may wait for a later refresh
-    is_large: bool = False  # so statements take long enough that something can be imported beside them
+    published: Path  # the file of the refresh before, which may not exist
+    may_defer: bool = False
+    is_large: bool = False
     restated: int = 0
-    lagging: bool = False  # something does
+    deferred: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
     changed: Mapping[str, int] = field(default_factory=dict)
 
@@ -68,28 +82,31 @@ class Refresh:
         return self.session.connection
 
     def run(self, changes: SilverChanges) -> None:
-        """All steps, checks last. Raises CheckFailedError."""
-        context = Context(self.session, is_first=self.refresh_id == 1, may_lag=self.may_lag)
+        """Runs all steps, the checks last. Raises CheckFailedError."""
+        context = Context(self.session, is_first=self.refresh_id == 1, may_defer=self.may_defer)
         self.changed = context.changed
         first_fact = of_kind("fact")[0]
         with self._timed("load"):
             self._load(context, changes)
         for model in registry():
-            if model is first_fact and self.is_large and not self.may_lag:
+            if model is first_fact and self.is_large and not self.may_defer:
                 clv.import_early()
             with self._timed(model.full_name):
-                self._keep(context, model)
+                self._refresh_model(context, model)
         with self._timed("baskets"):
-            baskets.keep(context)
+            basket_counts.update(context)
         with self._timed("restatements"):
             self.restated = restatements.record(context, self.refresh_id, self.now)
             if context.is_first and self.published.exists():
                 self.restated = restatements.carry_over(context, self.published, self.refresh_id, self.now)
         with self._timed("checks"):
             self._check(context)
-        for view in context.shown:
+        for view in context.temp_views:
             self.connection.execute(f"drop view temp.{view}")
-        self.lagging = context.lagging
+        self.deferred = context.deferred
+        if self.refresh_id % _FORGET_EVERY == 0:
+            for table in ("gold.refreshes", "ops.gold_warnings"):
+                self.connection.execute(f"delete from {table} where refresh_id <= {self.refresh_id - _KEEP_REFRESHES}")
         self.connection.execute(
             "insert into gold.refreshes by name select $1::bigint as refresh_id, $2::timestamptz as refreshed_at,"
             " map_from_entries($3::struct(k varchar, v bigint)[]) as silver_snapshots,"
@@ -100,97 +117,47 @@ class Refresh:
     def _load(self, context: Context, changes: SilverChanges) -> None:
         run = self.connection.execute
         if context.is_first:
-            self._found()
-        for name, schema in SILVER.items():
-            rows = changes.tables.get(name)
-            rows = schema.empty_table() if rows is None else rows.select(schema.names)  # no evolved columns
-            if name in ("pos_items", "pos_transactions"):
-                rows = self._with_waiting(context, name, rows)
-            self._register(f"silver_{name}", rows)
-            context.rows[f"silver.{name}"] = rows.num_rows
-        self.connection.register("silver_partitions", changes.partitions)
-        run("create or replace table work.partitions as select * from silver_partitions")
-        run(f"create or replace temp table touched_clock ({_CLOCK})")
+            self._create_tables()
+        silver_input.load(context, changes)
+        run(f"create or replace temp table replaced_gold_clock ({_CLOCK})")
         if not context.is_first:
-            run("insert into temp.touched_clock by name select * from ops.gold_clock")
+            run("insert into temp.replaced_gold_clock by name select * from ops.gold_clock")
             context.clock_before = _clock(self.connection)
         context.last_closed = context.closed.last_keys()
 
-    def _register(self, name: str, rows: pa.Table) -> None:
-        if rows.num_rows or name not in self.session.blank:
-            self.connection.register(name, rows)
-            (self.session.blank.discard if rows.num_rows else self.session.blank.add)(name)
-
-    def _found(self) -> None:
-        """Schemas and the tables that no model makes."""
+    def _create_tables(self) -> None:
+        """Creates the schemas and the tables that no model creates."""
         run = self.connection.execute
         for schema in ("gold", "marts", "ops", "work"):
             run(f"create schema if not exists {schema}")
+        run(CREATE)
         run(
             "create table gold.refreshes (refresh_id bigint, refreshed_at timestamptz,"
             " silver_snapshots map(varchar, bigint), rows_changed map(varchar, bigint))"
         )
         run("create table ops.gold_warnings (refresh_id bigint, model varchar, claim varchar, rows bigint)")
         run("create table work.lagging (model varchar)")
-        restatements.create(self.connection)
-        segments.create(self.connection)
-        baskets.create(self.connection)
-        clv.create(self.connection)
-        totals.create(self.connection)
+        for module in (silver_input, restatements, segment_history, basket_counts, clv, customer_totals):
+            module.create(self.connection)
 
-    def _with_waiting(self, context: Context, name: str, rows: pa.Table) -> pa.Table:
-        """New rows and those that still wait for the other half of their event: a head for lines, or lines for one."""
-        schema = SILVER[name]
-        if context.is_first:
-            self.connection.register("nothing", schema.empty_table())
-            self.connection.execute(f"create table work.waiting_{name} as select * from nothing")
-            self.connection.unregister("nothing")
-            return rows
-        waiting = self.connection.sql(f"select * from work.waiting_{name}").to_arrow_table()
-        if waiting.num_rows == 0:
-            return rows
-        self.connection.execute(f"truncate work.waiting_{name}")
-        return pa.concat_tables([rows.select(schema.names).cast(schema), waiting.cast(schema)])
-
-    def _keep_waiting(self, context: Context) -> None:
-        """Notes heads without lines and lines without head, which happens when a reader sees silver between commits."""
-        if not context.rows["silver.pos_items"] and not context.rows["silver.pos_transactions"]:
-            return
-        ((lines, heads),) = self.connection.execute(
-            "select count(*), count(distinct hash(event_id, event_time)) from temp.lines_fct_sales"
-        ).fetchall()
-        if (lines, heads) == (context.rows["silver.pos_items"], context.rows["silver.pos_transactions"]):
-            return
-        for name, other in _HALVES:
-            self.connection.execute(
-                f"insert into work.waiting_{name} by name select {', '.join(SILVER[name].names)}"
-                f" from temp.silver_{name} anti join temp.silver_{other} using (_partition, _offset)"
-            )
-
-    def _keep(self, context: Context, model: Model) -> None:
+    def _refresh_model(self, context: Context, model: Model) -> None:
         match model.kind:
-            case "lines":
-                context.rows[model.full_name] = 0
-                if any(context.rows[read] for read in model.reads):
-                    context.rows[model.full_name] = context.temporary(f"lines_{model.name}", scoped(model.sql))
-                else:
-                    context.empty(f"lines_{model.name}", scoped(model.sql))
-                if model.name == "fct_sales":
-                    self._keep_waiting(context)
+            case "staging":
+                self._stage(context, model)
             case "state":
-                self._state(context, model)
+                self._replace_state(context, model)
             case "members":
-                members.add_members(context, model)
+                dimensions.add_members(context, model)
             case "history":
-                members.refresh_scd2(context, model)
+                dimensions.refresh_scd2(context, model)
             case "fact":
                 facts.append_facts(context, model)
             case "scope":
-                pass  # computed when the model that it bounds asks for it
+                pass  # computed by the first aggregate that needs it
             case "days":
-                derived.refresh_aggregate(context, model)
+                aggregates.refresh_aggregate(context, model)
             case "table":
-                derived.rebuild_table(context, model)
+                aggregates.rebuild_table(context, model)
             case "view":
                 if context.is_first:
                     self.connection.execute(f"create or replace view {model.full_name} as {model.sql}")
@@ -198,9 +165,18 @@ class Refresh:
                 if context.is_first:
                     self.connection.execute(model.sql)
             case kind:
-                raise ValueError(f"{model.path}: nothing knows how to keep a {kind}")
+                raise ValueError(f"{model.path}: unknown kind `{kind}` in `materialize`")
 
-    def _state(self, context: Context, model: Model) -> None:
+    def _stage(self, context: Context, model: Model) -> None:
+        name, sql = f"staging_{model.name}", scoped(model.sql)
+        context.rows[model.full_name] = 0
+        if any(context.rows[read] for read in model.reads):
+            context.rows[model.full_name] = context.create_temp_table(name, sql)
+        else:
+            context.create_empty_temp_table(name, sql)
+        silver_input.keep_waiting(context, model)
+
+    def _replace_state(self, context: Context, model: Model) -> None:
         if context.is_first:
             self.connection.execute(f"create table {model.full_name} as {scoped(model.sql)}")
         else:
@@ -210,9 +186,10 @@ class Refresh:
             context.clock = _clock(self.connection)
 
     def _check(self, context: Context) -> None:
-        # views cost what is stored when they are read: `animeverse verify` checks them
+        # Views are computed when read, so a refresh does not check them: `animeverse verify` does.
         written = [model for model in registry() if context.changed.get(model.full_name)]
-        for check, rows in run_checks(self.connection, written, native=context.native):
+        found = run_checks(self.connection, written, reads_open_days_only=context.reads_open_days_only)
+        for check, rows in found:
             self.connection.execute(
                 "insert into ops.gold_warnings values ($1, $2, $3, $4)",
                 [self.refresh_id, check.model, check.claim, rows],
@@ -237,6 +214,7 @@ def _entries(values: Mapping[str, int]) -> list[dict[str, object]]:
     return [{"k": key, "v": value} for key, value in sorted(values.items()) if value]
 
 
-def is_behind(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether a table waits to be computed, or a basket to be counted."""
-    return connection.execute("select count(*) from work.lagging").fetchall() != [(0,)] or baskets.is_behind(connection)
+def has_deferred(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a refresh deferred a table or the count of baskets."""
+    deferred = connection.execute("select count(*) from work.lagging").fetchall() != [(0,)]
+    return deferred or basket_counts.has_deferred(connection)

@@ -1,14 +1,14 @@
-"""`ops.restatements`: what late data, and other changes of days that had ended, did to the day's KPIs.
+"""`ops.restatements`: how late data and other changes of ended days changed the KPIs of a day.
 
-One row for a refresh, date, KPI and cause. Cause `late`: events that came late; the rows of net sales add up, date by
-date, to `daily_summary.late_correction_amount`, whether the day had ended or not. Of days that had ended, what else
-changed is recorded, too: cause `on_time` (an idle partition woke up) and `master_data` (a version moved). Rows of one
-date and KPI chain: the first one's `value_after` is the second one's `value_before`.
+One row per refresh, date, KPI and cause. Cause `late`: late events; for each date the deltas of net sales add up to
+`daily_summary.late_correction_amount`, whether the day had ended or not. Other changes of ended days have the cause
+`on_time` (an idle partition resumed) or `master_data` (a version moved). Rows of one date and KPI form a chain: the
+`value_after` of one is the `value_before` of the next.
 
-What was told stays told when gold is built anew (`carry`): which days had ended or were final at the time, silver does
-not say any more. The refreshes from before then have numbers up to 0, and of what is new net sales alone still chain
-to the last digit: master data may have moved the rest. What is not there any more is taken back by a row whose delta
-and `event_count` are negative.
+Restatements survive a rebuild of gold (`carry_over`), because silver does not record which days were ended or final at
+the time. Refreshes before the rebuild get numbers up to 0. Of the rows added by the rebuild, only those of net sales
+continue the chain to the last digit, because master data may have moved the other KPIs. An event that is gone is
+reversed by a row with a negative delta and a negative `event_count`.
 """
 
 from datetime import datetime
@@ -19,7 +19,7 @@ import duckdb
 from warehouse.refresh.context import Context
 from warehouse.storage import publish
 
-KEEP_REFRESHES = 1_000  # rows of older refreshes are added up, one a date, KPI and cause
+KEEP_REFRESHES = 1_000  # rows of older refreshes are added up to one per date, KPI and cause
 _CONDENSE_EVERY = 200
 SAMPLE = 10
 _SUMMARY = "marts.daily_summary"
@@ -41,14 +41,14 @@ _RECORD = f"""
     insert into ops.restatements
     with
     clock as (
-        select last_ended_date, last_final_date from temp.touched_clock
+        select last_ended_date, last_final_date from temp.replaced_gold_clock
     ),
     arrived as (
         select utc_day(event_time) as date, 'shop' as area, event_id, _arrival = 'late' as is_late,
-        from temp.lines_fct_sales
+        from temp.staging_fct_sales
         union
         select utc_day(event_time), 'cinema', event_id, _arrival = 'late'
-        from temp.lines_fct_cinema_attendance
+        from temp.staging_fct_cinema_attendance
     ),
     events as (
         select date, area,
@@ -66,7 +66,7 @@ _RECORD = f"""
             sum(quantity) as units,
             count(distinct transaction_id) filter (event_type = 'sale') as orders,
         from temp.changed_fct_sales
-        semi join (select event_id, event_time from temp.lines_fct_sales where _arrival = 'late')
+        semi join (select event_id, event_time from temp.staging_fct_sales where _arrival = 'late')
             using (event_id, event_time)
         group by date_key
     ),
@@ -76,7 +76,7 @@ _RECORD = f"""
             sum(ticket_revenue_amount) as ticket_revenue_amount,
             sum(concession_amount) as concession_amount,
         from temp.changed_fct_cinema_attendance
-        semi join (select event_id, event_time from temp.lines_fct_cinema_attendance where _arrival = 'late')
+        semi join (select event_id, event_time from temp.staging_fct_cinema_attendance where _arrival = 'late')
             using (event_id, event_time)
         group by date_key
     ),
@@ -85,7 +85,7 @@ _RECORD = f"""
         on {", ".join(_KPIS)} into name kpi value late_delta
     ),
     before as (
-        unpivot (select date, {_AS_ROWS} from temp.before_daily_summary)
+        unpivot (select date, {_AS_ROWS} from temp.replaced_daily_summary)
         on {", ".join(_KPIS)} into name kpi value value_before
     ),
     after as (
@@ -141,13 +141,14 @@ _RECORD = f"""
         event_count, coalesce(event_ids, []), was_ended, was_final,
     from rows"""
 
-# Most refreshes of a house without late data have nothing to say.
+# Without late data most refreshes have nothing to record.
 _IS_DUE = """
     select
-        exists (from temp.lines_fct_sales where _arrival = 'late')
-        or exists (from temp.lines_fct_cinema_attendance where _arrival = 'late')
+        exists (from temp.staging_fct_sales where _arrival = 'late')
+        or exists (from temp.staging_fct_cinema_attendance where _arrival = 'late')
         or coalesce(
-            (select min(date) from temp.changed_daily_summary) <= (select last_ended_date from temp.touched_clock),
+            (select min(date) from temp.changed_daily_summary)
+                <= (select last_ended_date from temp.replaced_gold_clock),
             false
         )"""
 
@@ -161,11 +162,11 @@ _CONDENSED = """
     group by date, table_name, kpi, cause, was_ended, was_final"""
 
 
-# Of a first refresh, which took all of silver at once: what no row from before has told.
+# The restatements of a first refresh, which read all of silver, that earlier rows do not report.
 _UNREPORTED = f"""
     create or replace temp table unreported as
     with
-    told as (
+    reported as (
         select date, kpi, sum(delta) as delta, sum(event_count)::bigint as event_count,
             flatten(list(event_ids)) as event_ids,
         from carried_restatements
@@ -182,15 +183,16 @@ _UNREPORTED = f"""
     both_sides as (
         select date, kpi,
             coalesce(now.value_after, present.value_now, 0)::decimal(38, 4) as value_after,
-            (coalesce(now.delta, 0) - coalesce(told.delta, 0))::decimal(38, 4) as delta,
-            coalesce(now.event_count, 0) - coalesce(told.event_count, 0) as event_count,
+            (coalesce(now.delta, 0) - coalesce(reported.delta, 0))::decimal(38, 4) as delta,
+            coalesce(now.event_count, 0) - coalesce(reported.event_count, 0) as event_count,
             list_filter(
-                coalesce(now.event_ids, []), lambda id: not list_contains(coalesce(told.event_ids, []), id)
+                coalesce(now.event_ids, []), lambda id: not list_contains(coalesce(reported.event_ids, []), id)
             ) as event_ids,
-            -- no row tells of an event that left its KPI as it was, so what is new is seen in all KPIs of an area
-            max(coalesce(now.event_count, 0)) over area - max(coalesce(told.event_count, 0)) over area as news,
+            -- an event that does not change a KPI has no row there, so new events are counted over all KPIs of an area
+            max(coalesce(now.event_count, 0)) over area
+                - max(coalesce(reported.event_count, 0)) over area as new_events,
         from now
-        full join told using (date, kpi)
+        full join reported using (date, kpi)
         left join present using (date, kpi)
         window area as (
             partition by date, kpi in ('admissions', 'ticket_revenue_amount', 'concession_amount')
@@ -200,17 +202,17 @@ _UNREPORTED = f"""
         'late' as cause, (value_after - delta)::decimal(38, 4) as value_before, value_after, delta,
         event_count, event_ids, false as was_ended, false as was_final,
     from both_sides
-    -- net sales add up to the last digit; of the others a change of master data makes differences that are no event's
-    where delta <> 0 and (kpi = 'net_sales_amount' or news <> 0)"""
+    -- net sales add up to the last digit; differences of other KPIs may come from master data, not from an event
+    where delta <> 0 and (kpi = 'net_sales_amount' or new_events <> 0)"""
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:
-    """The table."""
+    """The table, empty."""
     connection.execute(_CREATE)
 
 
 def record(context: Context, refresh_id: int, now: datetime) -> int:
-    """Adds this refresh's rows; returns how many. Nothing is read but what the refresh wrote."""
+    """Adds the rows of this refresh. Returns their number. Reads only rows that the refresh wrote."""
     if not context.changed.get(_SUMMARY):
         return 0
     run = context.connection.execute
@@ -223,10 +225,9 @@ def record(context: Context, refresh_id: int, now: datetime) -> int:
 
 
 def carry_over(context: Context, published: Path, refresh_id: int, now: datetime) -> int:
-    """After a first refresh: what the published file tells goes on being told; of this refresh what is new, or taken
-    back since it is not there any more. Returns how many rows that is.
+    """Copies the restatements of the published file after a first refresh and adds only differences they do not cover.
 
-    A file that cannot be read, or has another form, tells nothing.
+    Returns the number of rows added. Ignores a published file that cannot be read or has other columns.
     """
     new = "select count(*) from ops.restatements where refresh_id = $1"
     try:
@@ -251,7 +252,7 @@ def carry_over(context: Context, published: Path, refresh_id: int, now: datetime
 
 
 def _condense(connection: duckdb.DuckDBPyConnection, through: int) -> None:
-    """A house that runs for years keeps one row a date, KPI and cause, not one a second; sums stay."""
+    """Adds up the rows of refreshes up to `through` to one per date, KPI and cause. Sums stay the same."""
     connection.execute(f"create or replace temp table condensed as {_CONDENSED}", [through])
     connection.execute("delete from ops.restatements where refresh_id <= $1", [through])
     connection.execute("insert into ops.restatements by name select * from temp.condensed")

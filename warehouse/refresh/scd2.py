@@ -1,9 +1,9 @@
-"""Slowly changing dimensions, type 2: the one piece that all four histories use (R31-R34, R41).
+"""SQL of slowly changing dimensions, type 2, for all four histories (R31-R34, R41).
 
-Versions are computed from a key's changes, never patched, so the order in which changes arrived cannot show. The
-changes of every key lie in `work.<dimension>_changes`, one row each, in the columns of the model plus event_type,
-event_time, _partition and _offset; `work.<dimension>_first_fact` holds each member's earliest fact, which decides
-where an inferred member is needed. Every statement here reads the keys in `temp.touched_<dimension>` alone.
+Versions are computed from all changes of a member, not patched, so the order of arrival has no effect.
+`work.<dimension>_changes` holds one row per change, in the columns of the model and event_type, event_time, _partition
+and _offset. `work.<dimension>_first_fact` holds the earliest fact of each member, which decides whether an inferred
+version is needed. Every statement reads only the members in `temp.affected_<dimension>`.
 """
 
 from collections.abc import Sequence
@@ -17,25 +17,25 @@ CHANGE_COLUMNS = ("event_type", "event_time", "_partition", "_offset", "_recorde
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the shared piece has to know of a dimension."""
+    """A dimension with history."""
 
     name: str  # dim_customer
     key: str  # customer_key
     id: str  # customer_id
     attributes: Sequence[str]
     tracked: Sequence[str]  # attributes whose change opens a version; the others are type 1
-    personal: Sequence[str] = ()  # blank in every version up to a delete
-    unpriced: Sequence[str] = ()  # unknown before the first version, so an inferred member has none
-    is_by_day: bool = False  # computed from states of days: changes are those of the days concerned alone
+    personal: Sequence[str] = ()  # null in every version up to a delete
+    unpriced: Sequence[str] = ()  # null in an inferred version
+    is_by_day: bool = False  # computed by day: the changes are those of the recomputed days only
 
     @property
     def changes(self) -> str:
-        """Where the changes are."""
+        """The table of changes."""
         return f"temp.changes_{self.name}" if self.is_by_day else f"work.{self.name}_changes"
 
 
 def history_of(model: Model, columns: Sequence[str]) -> History:
-    """The history that a model's header describes; `columns` are those of its statement."""
+    """The history that a model's header describes. `columns` are the columns of its statement."""
     key, id_column = model.header["key"].split(": ")
     attributes = [column for column in columns if column != id_column and column not in CHANGE_COLUMNS]
     tracked, personal = names(model.header["tracked"]), names(model.header.get("personal", ""))
@@ -44,15 +44,15 @@ def history_of(model: Model, columns: Sequence[str]) -> History:
 
 
 def blank_personal(history: History) -> str:
-    """Blanks the personal columns of changes up to a key's last delete, where they are stored."""
+    """Sets the personal columns to null in the stored changes up to the last delete of a member."""
     blanks = ", ".join(f"{column} = null" for column in history.personal)
     filled = " or ".join(f"changes.{column} is not null" for column in history.personal)
-    changes, touched = f"work.{history.name}_changes", f"temp.touched_{history.name}"
+    changes, affected = f"work.{history.name}_changes", f"temp.affected_{history.name}"
     return f"""
         update {changes} as changes set {blanks}
         from (
             select {history.id}, max((event_time, _partition, _offset)) as deleted_at
-            from {changes} semi join {touched} using ({history.id})
+            from {changes} semi join {affected} using ({history.id})
             where event_type = 'delete'
             group by all
         ) as deletes
@@ -61,9 +61,9 @@ def blank_personal(history: History) -> str:
 
 
 def versions(history: History) -> str:
-    """All versions of the touched keys, inferred members among them, in the dimension's columns.
+    """All versions of the affected members, inferred ones included, in the columns of the dimension.
 
-    Windows carry the tracked columns alone; the rest is fetched at the end, from the change that counts last.
+    The windows carry the tracked columns only. The other columns are joined at the end from a version's last change.
     """
     if history.is_by_day:
         return _versions_by_day(history)
@@ -77,11 +77,11 @@ def versions(history: History) -> str:
     )
     return f"""
         with
-        -- Of several changes at one instant only the last counts, so that no version is empty.
+        -- Of several changes at one instant only the last counts: no version has length zero.
         changes as (
             select {id_column}, event_time, event_type, {tracked}, _partition, _offset,
             from {changes} as changes
-            semi join temp.touched_{history.name} using ({id_column})
+            semi join temp.affected_{history.name} using ({id_column})
             qualify row_number() over (
                 partition by {id_column}, event_time order by _partition desc, _offset desc
             ) = 1
@@ -93,7 +93,8 @@ def versions(history: History) -> str:
             from changes
             window in_time as (partition by {id_column} order by event_time)
         ),
-        -- The first upsert, one after a delete and one that differs open a version; deletes before it belong to none.
+        -- A version starts with the first upsert, an upsert after a delete, or one that differs. Earlier deletes have
+        -- version 0.
         numbered as (
             select {id_column}, event_time, event_type, _partition, _offset,
                 count(*) filter (
@@ -141,16 +142,16 @@ def versions(history: History) -> str:
             0,
             first_real.valid_from,
         from work.{history.name}_first_fact as first_fact
-        semi join temp.touched_{history.name} using ({id_column})
+        semi join temp.affected_{history.name} using ({id_column})
         left join (select {change}, valid_from from real where version = 1) as first_real using ({id_column})
         left join {changes} as first_change using ({change})
         where first_real.valid_from is null or first_fact.first_fact_at < first_real.valid_from"""
 
 
 def _versions_by_day(history: History) -> str:
-    """The same where changes are of days, one a day at most, and each upsert differs from what was: all open a version.
+    """All versions from changes by day: at most one a day, and every upsert differs, so each opens a version.
 
-    Earlier versions stay as they are, and the count goes on from them. Nobody is inferred.
+    Earlier versions stay as they are and the numbers continue from theirs. There are no inferred versions.
     """
     return f"""
         select
@@ -172,17 +173,17 @@ def _versions_by_day(history: History) -> str:
                 lead(event_time, 2) over in_time as after_next_at,
                 count(*) filter (event_type = 'upsert') over in_time as version,
             from {history.changes}
-            join temp.touched_{history.name} using ({history.id})
+            join temp.affected_{history.name} using ({history.id})
             window in_time as (partition by {history.id} order by event_time)
         )
         where event_type = 'upsert'"""
 
 
 def moved(history: History) -> str:
-    """The spans of time in which a touched key's facts join another version than they did, or one that reads otherwise.
+    """The time spans in which facts of an affected member join another version, or one with other tracked values.
 
-    Old versions are those in the dimension, new ones those in `temp.changed_<dimension>`. A fact always had a
-    version, so only what was covered before can move.
+    The old versions are in the dimension, the new ones in `temp.changed_<dimension>`. Every fact had a version, so only
+    time that the old versions cover matters.
     """
     tracked = ", ".join(history.tracked)
     old = f"row({', '.join(f'old.{column}' for column in history.tracked)})"
@@ -193,7 +194,7 @@ def moved(history: History) -> str:
             select {history.key}, {history.id}, {tracked}, valid_from,
                 coalesce(effective_to, 'infinity') as effective_to,
             from gold.{history.name}
-            semi join temp.touched_{history.name} using ({history.id})
+            semi join temp.affected_{history.name} using ({history.id})
             where {history.key} > 0
         ),
         new as (

@@ -1,11 +1,11 @@
-"""Segment history by day (R36): which ended days to compute again, from what base, and which versions that touches.
+"""Segment history by day (R36): which ended days to recompute, from which base, and which versions that affects.
 
-`work.rfm_base` holds each customer's 365-day window as it was at the end of a day some days back, so that the days
-since cost what happened in them, not a year of purchases. A change before that day means a new base. Versions that
-gave way before the first day computed stay as they are; no history is read to go on with it.
+`work.rfm_base` holds the 365-day window of each customer at the end of a base day, some days before the last ended day.
+The days since are computed from the base and their own facts, not from a year of purchases. A change on or before the
+base day needs a new base. Versions that ended before the first recomputed day stay as they are and are not read.
 
-Every late event of an ended day changes ranks from that day on. A refresh that may lag only notes the first day in
-`work.segments_due`, and one that may not, or `settle`, computes all that is due at once.
+A late event of an ended day changes the ranks of that day and all later ones. A refresh that may defer work records the
+first such day in `work.segments_due`; a refresh that may not computes all due days.
 """
 
 from datetime import date, timedelta
@@ -16,13 +16,13 @@ from warehouse.refresh.context import Context
 from warehouse.registry import Model, scoped
 
 WINDOW = 365
-BASE_LAG = 4  # days between the base and the last ended day: late data mostly falls between
+BASE_LAG = 4  # days between the base and the last ended day; most late data falls between
 EPOCH = date(1970, 1, 1)
-FACT = "gold.fct_customer_engagement"
+_FACT = "gold.fct_customer_engagement"
 _NAME = "dim_customer_segment"
 _SCORES = "recency_score, frequency_score, monetary_score"
 
-# Versions in force at an instant or begun after it, told as the changes that made them.
+# The replaced versions as the changes that created them.
 _AS_CHANGES = f"""
     select customer_id, 'upsert' as event_type, valid_from as event_time, segment, {_SCORES}
     from temp.replaced_{_NAME}
@@ -33,7 +33,7 @@ _AS_CHANGES = f"""
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:
-    """The base and its day."""
+    """The base, its day and the first due day, empty."""
     connection.execute(
         "create table work.rfm_base"
         " (customer_id varchar, frequency integer, monetary decimal(38, 4), bought_on integer)"
@@ -43,32 +43,32 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def prepare(context: Context, model: Model) -> None:
-    """Makes what the statements read, empty."""
-    context.empty("touched_segment_days", "select 0 as base_day, 0 as first_day, 0 as last_day")
-    context.empty(f"touched_{_NAME}", "select '' as customer_id, 0 as versions_before")
-    context.empty(f"changes_{_NAME}", _body(model))
+    """Creates the temporary tables of the statements, empty."""
+    context.create_empty_temp_table("affected_segment_days", "select 0 as base_day, 0 as first_day, 0 as last_day")
+    context.create_empty_temp_table(f"affected_{_NAME}", "select '' as customer_id, 0 as versions_before")
+    context.create_empty_temp_table(f"changes_{_NAME}", _body(model))
 
 
 def update(context: Context, model: Model) -> int:
-    """Leaves the changes of the days concerned in `temp.changes_…` and takes out the versions they replace.
+    """Fills `temp.changes_dim_customer_segment` for the due days and deletes the versions that they replace.
 
-    Fills `temp.touched_dim_customer_segment` with the customers concerned, how many versions each keeps, and returns
-    how many there are.
+    Fills `temp.affected_dim_customer_segment` with the affected customers and how many versions each keeps. Returns
+    the number of these customers.
     """
     connection, run = context.connection, context.connection.execute
     first = _first_due(context)
-    if first is None or context.clock.first_date is None or context.puts_off(model.full_name):
+    if first is None or context.clock.first_date is None or context.defer(model.full_name):
         return 0
     last = context.clock.last_ended_date or context.clock.first_date - timedelta(1)
     run("truncate work.segments_due")
-    context.session.blank.difference_update(("touched_segment_days", f"touched_{_NAME}", f"changes_{_NAME}"))
+    context.session.empty_tables.difference_update(("affected_segment_days", f"affected_{_NAME}", f"changes_{_NAME}"))
     context.closed.reopen(model, [key for key in context.closed.keys(_NAME) if key >= int(f"{first:%Y%m%d}")])
     after = f"timestamptz '{first} 00:00:00+00'"
     in_force = f"customer_segment_key > 0 and (effective_to is null or effective_to > {after})"
     run(f"create or replace temp table replaced_{_NAME} as select * from work.{_NAME} where {in_force}")
     if first <= last:
         base = _base(connection, first)
-        run("insert into temp.touched_segment_days values ($1, $2, $3)", [_day(base), _day(first), _day(last)])
+        run("insert into temp.affected_segment_days values ($1, $2, $3)", [_day(base), _day(first), _day(last)])
         for name, day in (
             ("gained_from", base + timedelta(1)),
             ("gained_to", last),
@@ -77,19 +77,19 @@ def update(context: Context, model: Model) -> int:
         ):
             run(f"set variable segments_{name} = {day:%Y%m%d}")
         run(f"insert into temp.changes_{_NAME} by name {_body(model)}")
-    touched = context.count(f"insert into temp.touched_{_NAME} {_concerned(context, after)}")
+    affected = context.run_count(f"insert into temp.affected_{_NAME} {_affected_sql(context, after)}")
     run(
         f"insert into temp.changes_{_NAME} by name select *, 0 as _partition, 0 as _offset"
         f" from ({_AS_CHANGES}) where event_time <= {after}"
     )
-    run(f"delete from work.{_NAME} where {in_force} and customer_id in (select customer_id from temp.touched_{_NAME})")
+    run(f"delete from work.{_NAME} where {in_force} and customer_id in (select customer_id from temp.affected_{_NAME})")
     if run("select base_date from work.rfm_base_date").fetchall() != [(last - timedelta(BASE_LAG),)]:
         _rebase(connection, last - timedelta(BASE_LAG))
-    return touched
+    return affected
 
 
-def _concerned(context: Context, after: str) -> str:
-    """Who changes after an instant otherwise than it stands in the versions, and how many versions each keeps."""
+def _affected_sql(context: Context, after: str) -> str:
+    """The customers whose changes after an instant differ from the stored versions, with the versions each keeps."""
     if context.is_first:
         return f"select distinct customer_id, 0 from temp.changes_{_NAME}"
     compared = f"customer_id, event_type, event_time, {_SCORES}"
@@ -104,25 +104,25 @@ def _concerned(context: Context, after: str) -> str:
 
 
 def _body(model: Model) -> str:
-    """The model's statement; what it holds of itself is native, as last versions and reopened days are."""
+    """The model's statement. Its own previous versions are read from open days, as the needed ones are in these."""
     return scoped(model.sql).replace(f"gold.{_NAME}", f"work.{_NAME}")
 
 
 def _first_due(context: Context) -> date | None:
-    """The first day to compute, of this refresh and those that left it for later; noted for the next one.
+    """The first due day of this refresh and of those that deferred theirs. Stored for the next refresh.
 
-    It lies after the last ended day where days have only come to be open again.
+    It is after the last ended day if days stopped being ended and nothing else changed.
     """
     run, before, now = context.connection.execute, context.clock_before.last_ended_date, context.clock.last_ended_date
     first_date = context.clock.first_date
     due: list[date] = [day for (day,) in run("select first_date from work.segments_due").fetchall()]
     known = len(due)
-    if first_date is not None:  # else there are no facts, so no days
+    if first_date is not None:  # else there are no facts and no days
         if before is not None and (now is None or now < before):
             due.append(first_date if now is None else now + timedelta(1))
         if now is not None and (before is None or now > before):
             due.append(first_date if before is None else max(before + timedelta(1), first_date))
-        if now is not None and context.changed.get(FACT):
+        if now is not None and context.changed.get(_FACT):
             ((changed,),) = run("select min(date) from temp.changed_fct_customer_engagement").fetchall()
             if changed <= now:
                 due.append(changed)
@@ -133,7 +133,7 @@ def _first_due(context: Context) -> date | None:
 
 
 def _base(connection: duckdb.DuckDBPyConnection, first: date) -> date:
-    """Makes sure that the base lies before the first day; returns its day."""
+    """Moves the base before the first due day if it is not. Returns the base day."""
     rows: list[tuple[date]] = connection.execute("select base_date from work.rfm_base_date").fetchall()
     if rows and rows[0][0] < first:
         return rows[0][0]

@@ -1,10 +1,10 @@
-"""Closed days: what is too old to change soon lies in immutable Parquet files, one per table and day.
+"""Closed days: old days, which seldom change, are in immutable Parquet files, one per table and day.
 
-The warehouse's file is what gets published, whole, at every refresh, so it must stay small. Of a model whose header
-says `split  date_key`, the native table `work.<name>` holds recent days (and rows whose date_key is null);
-`work.closed_days` names the file of each closed day; the view under the model's own name is both.
-A file is never changed: a day that must be is taken back (`reopen`) and written anew under another name when it is
-closed again. Files that no publication names any more are removed after a grace, so that readers can finish.
+Every publication copies the warehouse's file as a whole, so the file must stay small. For a model with the directive
+`split  date_key`, the table `work.<name>` holds the open days and the rows whose date_key is null. `work.closed_days`
+names the file of each closed day, and the view with the model's name reads both.
+A file never changes. A closed day that has to change is reopened (`reopen`) and later closed to another file. Files
+that no publication names are removed after a grace period, which lets readers finish.
 """
 
 import contextlib
@@ -28,13 +28,13 @@ _COPY = "format parquet, compression snappy, parquet_version v2"
 
 @dataclass(frozen=True, slots=True)
 class ClosedDays:
-    """Closed days of all tables that are split, below `folder`. Statements run in the caller's transaction."""
+    """The closed days of all tables, below `folder`. Statements run in the caller's transaction."""
 
     connection: duckdb.DuckDBPyConnection
     folder: Path
 
     def keys(self, name: str) -> set[int]:
-        """Days of the table that are closed."""
+        """The closed days of a table."""
         found = self.connection.execute("select date_key from work.closed_days where name = $1", [name]).fetchall()
         return {key for (key,) in found}
 
@@ -45,7 +45,7 @@ class ClosedDays:
         )
 
     def reopen(self, model: Model, keys: Iterable[int]) -> int:
-        """Takes days back into the native table; returns how many were closed."""
+        """Moves days back to the table of open days. Returns how many were closed."""
         wanted = sorted(set(keys) & self.keys(model.name))
         for key, path in self._files(model.name, wanted):
             self.connection.execute(
@@ -58,7 +58,7 @@ class ClosedDays:
         return len(wanted)
 
     def close(self, model: Model, before: date, version: int) -> int:
-        """Writes native days before a day as files named by `version` and a token of their own; returns how many."""
+        """Writes the open days before a day to files named by `version` and a random token. Returns how many."""
         name, run = model.name, self.connection.execute
         key_before = key_of(before)
         rows = run(
@@ -66,9 +66,9 @@ class ClosedDays:
         ).fetchall()
         if not rows:
             return 0
-        # Rows can be added to a closed day without reopening it; its file is rewritten with them.
+        # An open day may hold rows added to a day that is closed; its file is replaced by one with all rows.
         self.reopen(model, [key for key, _ in rows])
-        # versions begin anew with a rebuild, and whoever reads an older publication must not find other rows
+        # versions restart with a rebuild, and a reader of an older publication must not find other rows
         token = secrets.token_hex(4)
         files = [f"{name}/date_key={key}/{version}-{token}.parquet" for key, _ in rows]
         for (key, _), file in zip(rows, files, strict=True):
@@ -88,13 +88,13 @@ class ClosedDays:
         return len(rows)
 
     def refresh_view(self, model: Model) -> None:
-        """Puts the view over native and closed days in place; paths in it are absolute."""
+        """Creates or replaces the view over open and closed days. Its paths are absolute."""
         columns = ", ".join(columns_of(self.connection, f"work.{model.name}"))
         paths = [path for _, path in self._files(model.name, sorted(self.keys(model.name)))]
         sql = f"create or replace view {model.full_name} as select {columns} from work.{model.name}"
         if paths:
             files = ", ".join(f"'{quoted(path)}'" for path in paths)
-            # the day is in the path, so that a reader of one day opens one file
+            # the day is part of the path: a reader of one day opens one file
             sql += (
                 f" union all select {columns} from read_parquet([{files}],"
                 " hive_partitioning = true, hive_types = {'date_key': integer})"
@@ -102,14 +102,14 @@ class ClosedDays:
         self.connection.execute(sql)
 
     def restart_grace_period(self) -> None:
-        """Lets the grace of all files begin now: for what is published next without many that were published before."""
+        """Restarts the grace period of every file, because the next publication drops many of them."""
         for path in self.folder.glob("*/*/*.parquet"):
             path.touch()
 
     def sweep(self, grace: float) -> int:
-        """Removes files that no closed day names and that are older than `grace` seconds; returns how many.
+        """Removes files that no closed day has named for `grace` seconds. Returns how many.
 
-        A file's age starts when it fell out of use: dropping a day touches its file.
+        Dropping a day touches its file, so the age of the file is the time since.
         """
         if not self.folder.is_dir():
             return 0
@@ -140,15 +140,15 @@ class ClosedDays:
 
 
 def key_of(day: date) -> int:
-    """A day as a number, as `to_date_key` in SQL."""
+    """The `date_key` of a day, as `to_date_key` in SQL."""
     return day.year * 10000 + day.month * 100 + day.day
 
 
 def is_split(model: Model) -> bool:
-    """Whether the model's days can be closed: what grows for ever."""
+    """Whether days of the model can be closed."""
     return "split" in model.header
 
 
 def table_of(model: Model) -> str:
-    """The native table that a model is kept in."""
+    """The table that a model is written to."""
     return f"work.{model.name}" if is_split(model) else model.full_name

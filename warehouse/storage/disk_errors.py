@@ -1,4 +1,4 @@
-"""What the disk does to DuckDB, told as our error; and a warehouse that is opened anew after it."""
+"""Translates DuckDB's I/O failures to StoreUnavailableError and reopens the file at the next call."""
 
 import contextlib
 import functools
@@ -12,7 +12,7 @@ from pipelines.errors import StoreUnavailableError
 from pipelines.store_errors import store_error
 from warehouse.storage.connection import DAMAGED
 
-# FatalException: DuckDB trusts its memory no more once a write failed; ConnectionException: such a one was closed.
+# After a failed write DuckDB raises FatalException, and ConnectionException once the database is closed.
 _STORE = (
     OSError,
     duckdb.ConnectionException,
@@ -33,14 +33,14 @@ class Reopenable(Protocol):
     broken: bool
 
     def reopen(self) -> None:
-        """Open the file anew: it holds the last commit."""
+        """Opens the file, which holds the last commit, again."""
 
 
 G = TypeVar("G", bound=Reopenable)
 
 
 def translate_disk_errors(method: Callable[Concatenate[G, P], R]) -> Callable[Concatenate[G, P], R]:
-    """The method, but a failing disk raises StoreUnavailableError, and the next call begins with `reopen`."""
+    """Makes a method raise StoreUnavailableError if the disk fails. The next call then starts with `reopen`."""
 
     @functools.wraps(method)
     def call(self: G, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -56,10 +56,10 @@ def translate_disk_errors(method: Callable[Concatenate[G, P], R]) -> Callable[Co
             raise store_error(f"writing gold in {self.gold_dir}", error) from error
         except duckdb.Error as error:
             cause = error.__context__
-            if isinstance(cause, _STORE):  # what broke first broke this, too
+            if isinstance(cause, _STORE):  # a consequence of an earlier failure
                 self.broken = True
                 raise store_error(f"writing gold in {self.gold_dir}", cause) from error
-            if str(error).startswith("Corrupt database file"):  # a block that opening did not read
+            if str(error).startswith("Corrupt database file"):  # a damaged block that opening did not read
                 self.broken = True
                 raise store_error(f"reading gold in {self.gold_dir}", error, DAMAGED) from error
             raise
@@ -68,6 +68,6 @@ def translate_disk_errors(method: Callable[Concatenate[G, P], R]) -> Callable[Co
 
 
 def close_quietly(connection: duckdb.DuckDBPyConnection) -> None:
-    """Close a connection that may be broken or closed already."""
+    """Closes a connection that may be broken or closed."""
     with contextlib.suppress(duckdb.Error):
         connection.close()

@@ -1,4 +1,4 @@
-"""What the warehouse's file was made from: models, seeds and place. Work of another origin is not gone on with."""
+"""What the warehouse's file was made from: models, seeds and folder. A file with another fingerprint is discarded."""
 
 import hashlib
 from pathlib import Path
@@ -19,7 +19,7 @@ _SEED_COLUMNS = {
 
 
 def last_refresh(connection: duckdb.DuckDBPyConnection) -> int:
-    """Number of the last refresh; 0 when there is none."""
+    """The number of the last refresh; 0 if there is none."""
     tables = "select 1 from duckdb_tables() where schema_name = 'gold' and table_name = 'refreshes'"
     if not connection.execute(tables).fetchall():
         return 0
@@ -27,7 +27,7 @@ def last_refresh(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def load_seeds(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Reads the seeds into temporary tables, as text; a file that is not there is empty."""
+    """Reads the seeds into temporary tables, all columns as text. A file that does not exist gives an empty table."""
     for name, columns in _SEED_COLUMNS.items():
         texts = ", ".join(f"{column} varchar" for column in columns)
         connection.execute(f"create or replace temp table seeds_{name} ({texts})")
@@ -40,7 +40,7 @@ def load_seeds(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
 
 
 def digest(seeds: Path) -> str:
-    """Changes with any model or seed."""
+    """A hash of all models and seeds."""
     sha = hashlib.sha256()
     for model in registry():
         sha.update(f"{model.full_name}\n{sorted(model.header.items())}\n{model.sql}\n".encode())
@@ -50,19 +50,19 @@ def digest(seeds: Path) -> str:
     return sha.hexdigest()
 
 
-def note(connection: duckdb.DuckDBPyConnection, seeds: Path, gold_dir: Path) -> None:
-    """Writes down where the file comes from."""
+def store(connection: duckdb.DuckDBPyConnection, seeds: Path, gold_dir: Path) -> None:
+    """Stores the fingerprint and the folder in the file."""
     connection.execute("create or replace table work.made_by (models varchar, gold_dir varchar)")
     connection.execute("insert into work.made_by values ($1, $2)", [digest(seeds), str(gold_dir)])
 
 
-def is_ours(connection: duckdb.DuckDBPyConnection, seeds: Path) -> bool:
-    """Whether these models and seeds made the file."""
+def matches(connection: duckdb.DuckDBPyConnection, seeds: Path) -> bool:
+    """Whether the file was made from these models and seeds."""
     return connection.execute("select models from work.made_by").fetchall() == [(digest(seeds),)]
 
 
-def has_moved(connection: duckdb.DuckDBPyConnection, closed: ClosedDays, gold_dir: Path) -> bool:
-    """Whether the home was moved; then the views, whose paths are absolute, follow."""
+def follow_move(connection: duckdb.DuckDBPyConnection, closed: ClosedDays, gold_dir: Path) -> bool:
+    """Recreates the views if the home was moved, because their paths are absolute. Returns whether it was."""
     if connection.execute("select gold_dir from work.made_by").fetchall() == [(str(gold_dir),)]:
         return False
     for model in registry():

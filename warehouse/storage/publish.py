@@ -1,7 +1,7 @@
 """Publication: readers open a copy of the warehouse's file that is replaced whole, by rename.
 
-They are never blocked and never block, and two tables are always of one refresh: a reader that has the old file open
-keeps it. The copy costs what the file holds, which is recent days and dimensions; closed days lie beside it.
+Readers and the writer never block each other, and a reader sees all tables as of one refresh: it keeps the old file as
+long as it has it open. The copy costs as much as the file holds: open days and dimensions, without closed days.
 """
 
 import contextlib
@@ -13,19 +13,20 @@ import duckdb
 
 from pipelines.fault_points import fault_point
 from pipelines.store_errors import store_error
-from warehouse.storage.connection import ALIAS, FORM, quoted
+from warehouse.storage.connection import ALIAS, NEW_FILE, quoted
 
 PUBLISHED = "animeverse.duckdb"
-_WORTH_IT = 16 << 20  # bytes of free space below which nobody minds
+_MIN_FREE = 16 << 20  # bytes of free space from which rewriting the file pays
 
 __all__ = ["PUBLISHED", "is_current", "replace"]
 
 
 def replace(descriptor: int, target: Path) -> int:
-    """Copies an open, checkpointed file to `target` by rename; returns its size in bytes.
+    """Replaces `target` by a copy of an open, checkpointed file, by rename. Returns the size in bytes.
 
-    The descriptor must have been opened before DuckDB opened the file and must stay open while DuckDB has it: closing
-    any descriptor of a file drops the process's locks on it. Raises StoreUnavailableError when the disk is full.
+    The descriptor must have been opened before DuckDB opened the file and must stay open as long as DuckDB has it,
+    because closing any descriptor of a file drops the process's locks on it. Raises StoreUnavailableError if the disk
+    is full.
     """
     size = os.fstat(descriptor).st_size
     draft = target.with_name(f".{target.name}.{os.getpid()}")
@@ -47,7 +48,7 @@ def replace(descriptor: int, target: Path) -> int:
 
 
 def sweep_drafts(target: Path) -> None:
-    """Removes the copies that dead writers left beside the target. Only who holds the work file may do so."""
+    """Removes copies that crashed writers left beside the target. The caller must hold the writer's file."""
     for left in target.parent.glob(f".{target.name}.*"):
         if left.suffix[1:].isdigit():
             left.unlink(missing_ok=True)
@@ -63,7 +64,7 @@ def _copy(source: int, target: int, at: int, count: int) -> int:
 
 @contextlib.contextmanager
 def reading(target: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection of its own to a published file, attached as `published`. Raises duckdb.Error where it is none."""
+    """Opens a published file on a new connection as `published`. Raises duckdb.Error if it is no database."""
     with duckdb.connect(":memory:") as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute(f"attach '{quoted(target)}' as published (read_only)")
@@ -71,11 +72,11 @@ def reading(target: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def is_current(connection: duckdb.DuckDBPyConnection, target: Path) -> bool:
-    """Whether the published file is of the open warehouse's last refresh and names the same files in the same place.
+    """Whether the published file has the last refresh of the open warehouse and names the same files and folder.
 
-    Numbers begin anew with a rebuild, so a refresh is not told by its number alone.
+    Numbers of refreshes restart with a rebuild, so the time and the snapshots are compared, too.
     """
-    said = (
+    query = (
         "select refresh_id, epoch_us(refreshed_at), silver_snapshots, (select gold_dir from {0}work.made_by),"
         " (select list(file order by file) from {0}work.closed_days)"
         " from {0}gold.refreshes order by refresh_id desc limit 1"
@@ -84,31 +85,31 @@ def is_current(connection: duckdb.DuckDBPyConnection, target: Path) -> bool:
         return False
     try:
         with reading(target) as other:
-            found = other.execute(said.format("published.")).fetchall()
+            found = other.execute(query.format("published.")).fetchall()
     except duckdb.Error:
         return False
-    return found == connection.execute(said.format("")).fetchall()
+    return found == connection.execute(query.format("")).fetchall()
 
 
 def checkpoint(connection: duckdb.DuckDBPyConnection) -> None:
-    """Writes all that is committed into the file itself."""
+    """Writes all commits to the file itself."""
     connection.execute(f"checkpoint {ALIAS}")
 
 
 def is_mostly_free(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether more than half of the file, and more than a little, is free space."""
+    """Whether more than half of the file, and at least 16 MiB, is free space."""
     rows = connection.execute(
         "select block_size, total_blocks, free_blocks from pragma_database_size() where database_name = $1", [ALIAS]
     ).fetchall()
     block, total, free = rows[0]
-    return bool(free * block > _WORTH_IT and free * 2 > total)
+    return bool(free * block > _MIN_FREE and free * 2 > total)
 
 
 def rewritten(connection: duckdb.DuckDBPyConnection, file: Path) -> Path:
-    """A copy of the open warehouse without its free space, beside the file."""
+    """Writes a copy of the open warehouse without its free space beside the file. Returns its path."""
     slim = file.with_name(f".{file.name}.slim")
     slim.unlink(missing_ok=True)
-    connection.execute(f"attach '{quoted(slim)}' as slim ({FORM})")
+    connection.execute(f"attach '{quoted(slim)}' as slim ({NEW_FILE})")
     connection.execute(f"copy from database {ALIAS} to slim")
     connection.execute("detach slim")
     return slim

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("without_settings")
 
 def run_all(home: Path, batch_size: int = 100_000, patience: float = 0.0) -> RunReport:
     settings = load_settings(home=home, batch_size=batch_size)
-    with closing(Warehouse(home / "gold", patience=patience)) as gold:
+    with closing(Warehouse(home / "gold", max_deferral_seconds=patience)) as gold:
         return run(
             settings,
             LAYERS,
@@ -114,7 +114,7 @@ def test_a_run_ends_at_the_end_of_the_log_when_it_began_even_if_records_keep_com
 def test_a_run_completes_at_its_end_what_refreshes_deferred(tmp_path: Path) -> None:
     fill_log(tmp_path, 800)
     assert run_all(tmp_path, 50, patience=3600.0).refreshes > 1
-    with closing(Warehouse(tmp_path / "gold", patience=3600.0)) as gold:
+    with closing(Warehouse(tmp_path / "gold", max_deferral_seconds=3600.0)) as gold:
         assert gold.complete_deferred(datetime.now(UTC)) is None
     checks = verify(load_settings(home=tmp_path), rebuild=True, gold_checks=gold_checks)
     assert [check for check in checks if not check.ok or "not compared" in check.detail] == []
@@ -124,8 +124,8 @@ def test_a_run_completes_at_its_end_what_refreshes_deferred(tmp_path: Path) -> N
 def test_the_ledger_records_when_readers_saw_a_batch_of_a_catch_up_that_publishes_seldom(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("warehouse.writer._LARGE", 1)
-    monkeypatch.setattr("warehouse.writer._COPY_SHARE", 1e9)
+    monkeypatch.setattr("warehouse.storage.publication_policy.CATCH_UP_ROWS", 1)
+    monkeypatch.setattr("warehouse.storage.publication_policy.COPY_SHARE", 1e9)
     fill_log(tmp_path, 800)
     assert run_all(tmp_path, 50).refreshes > 1
     settings = load_settings(home=tmp_path)
@@ -140,8 +140,8 @@ def test_the_ledger_records_the_time_of_publication_not_of_the_archiving_after_i
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a catch-up that published only its first batch, an idle run publishes, then moves old days to files."""
-    monkeypatch.setattr("warehouse.writer._LARGE", 1)
-    monkeypatch.setattr("warehouse.writer._COPY_SHARE", 1e9)
+    monkeypatch.setattr("warehouse.storage.publication_policy.CATCH_UP_ROWS", 1)
+    monkeypatch.setattr("warehouse.storage.publication_policy.COPY_SHARE", 1e9)
     fill_log(tmp_path, 200, days=1)
     stop, archived = threading.Event(), []
 
@@ -151,7 +151,7 @@ def test_the_ledger_records_the_time_of_publication_not_of_the_archiving_after_i
             stop.set()
             return False
 
-    with closing(Archiving(tmp_path / "gold", patience=3600.0)) as gold:
+    with closing(Archiving(tmp_path / "gold", max_deferral_seconds=3600.0)) as gold:
         run(
             load_settings(home=tmp_path, batch_size=50),
             LAYERS,

@@ -1,4 +1,4 @@
-"""Literal gold tables for tests of marts: columns as the models in warehouse/gold have them, rows as a test says."""
+"""Literal gold tables for tests of marts: with the columns of the models in warehouse/gold and the rows of a test."""
 
 import random
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ MARTS = Path(__file__).parents[3] / "warehouse" / "marts"
 
 _TABLES = """
 create schema gold; create schema marts; create schema work; create schema ops;
-create schema touched; create schema changed; create schema tallied;
+create schema affected; create schema changed; create schema totals;
 create macro to_date_key(day) as (year(day) * 10000 + month(day) * 100 + day(day))::integer;
 create macro from_date_key(key) as make_date(key // 10000, key // 100 % 100, key % 100);
 create table gold.fct_sales (
@@ -83,12 +83,12 @@ group by all
 union all select 0, 0, count(distinct event_id) from baskets;
 create view work.new_product_pairs as from work.product_pairs limit 0;
 create table work.wide_baskets (event_time timestamptz, event_hash ubigint, product_number integer);
-create view touched.product_days as select distinct product_id, date_key from gold.fct_sales;
+create view affected.product_days as select distinct product_id, date_key from gold.fct_sales;
 create view changed.fct_customer_engagement as from gold.fct_customer_engagement;
 """
 
 # What warehouse/refresh/customer_totals.py counts by and by, all at once.
-TALLIED_CUSTOMERS = """
+TOTALS_OF_CUSTOMERS = """
 with
 revenue as (
     select customer_id, sum(spent_amount) as revenue_amount
@@ -112,7 +112,7 @@ left join sales using (customer_id)
 
 
 def models() -> tuple[Model, ...]:
-    """The marts but daily_summary, which another model's tests cover, in the order of their reads."""
+    """The marts without daily_summary, which other tests cover, each after those it reads."""
     files = [path for path in sorted(MARTS.glob("*.sql")) if not path.name.endswith(".checks.sql")]
     return ordered(read_model(path) for path in files if path.stem != "daily_summary")
 
@@ -123,7 +123,7 @@ def utc(text: str) -> datetime:
 
 
 class Gold:
-    """A DuckDB with gold's tables, and every mart over them as a view or a macro, so that it follows each insert.
+    """A DuckDB with gold's tables, and every mart as a view or a macro, which reflects each insert.
 
     Its session is far from UTC on purpose: no number may depend on it.
     """
@@ -134,7 +134,7 @@ class Gold:
         self.connection.execute(_TABLES)
         for model in models():
             if model.name == "customer_value":
-                self.connection.execute(f"create view tallied.customers as {TALLIED_CUSTOMERS}")
+                self.connection.execute(f"create view totals.customers as {TOTALS_OF_CUSTOMERS}")
             what = f"create view {model.full_name} as {model.sql}" if model.kind != "macro" else model.sql
             self.connection.execute(what)
         self.connection.execute("create view changed.product_daily as from marts.product_daily")
@@ -196,7 +196,7 @@ class Gold:
         product_key: int = 1,
         recorded: str | None = None,
     ) -> None:
-        """A sale, or a return, of one line a product."""
+        """A sale or a return with one line per product."""
         sign = -1 if kind == "return" else 1
         event = self._event(at, recorded)
         for number, product in enumerate(products, 1):
@@ -235,7 +235,7 @@ class Gold:
         kind: str = "booking",
         recorded: str | None = None,
     ) -> None:
-        """A booking, or a cancellation."""
+        """A booking or a cancellation."""
         sign = -1 if kind == "cancellation" else 1
         event = self._event(at, recorded)
         self.insert(
@@ -297,7 +297,7 @@ def moment(chance: random.Random, first: date, last: date) -> str:
 
 
 def anything(gold: Gold, chance: random.Random, at: str, recorded: str) -> None:
-    """One event of any kind by or on anybody and anything, known before or not."""
+    """One event of any kind, with members that are known or not."""
     customer, thing = f"C{chance.randrange(12)}", str(chance.randrange(8))
     kind = chance.randrange(5)
     if kind < 2:

@@ -70,20 +70,20 @@ def test_a_week_compares_with_the_same_weekdays_and_a_month_with_the_same_month_
     ) == [("2026-02", Decimal(10), 2.0, 10), ("2026-03", Decimal(5), pytest.approx(0.2), 10)]
 
 
-def test_a_period_of_nothing_has_no_change_from_nothing(gold: Gold) -> None:
+def test_the_change_from_zero_to_zero_is_null(gold: Gold) -> None:
     day(gold, "2026-01-05", 0)
     day(gold, "2026-01-12", 3)
     assert gold.rows("select net_sales_change from marts.weekly_summary") == [(None,), (None,)]
 
 
-def test_a_change_has_the_sign_of_the_way_it_went_also_after_a_period_of_returns(gold: Gold) -> None:
+def test_a_change_has_the_right_sign_after_a_negative_period(gold: Gold) -> None:
     for date, net in (("2026-01-05", -40), ("2026-01-12", 40), ("2026-01-19", -10)):
         day(gold, date, net)
     changes = gold.rows("select net_sales_change from marts.weekly_summary order by week_start_date")
     assert changes == [(None,), (2.0,), (-1.25,)]
 
 
-def test_a_day_stands_beside_the_day_before_and_the_same_weekday_last_year(gold: Gold) -> None:
+def test_a_day_is_compared_with_the_day_before_and_the_same_weekday_last_year(gold: Gold) -> None:
     day(gold, "2025-03-03", 5)
     day(gold, "2026-03-01", -4, admissions=0)
     day(gold, "2026-03-02", 6)
@@ -130,7 +130,7 @@ def test_abc_classes_split_at_80_and_95_percent_with_ties_by_id(gold: Gold) -> N
     assert rows == [("P1", 1, "A"), ("P2", 2, "A"), ("P3", 3, "B"), ("P4", 4, "B"), ("P5", 5, "C"), ("P6", 6, "C")]
 
 
-def test_abc_classes_are_told_at_the_edge_of_money(gold: Gold) -> None:
+def test_abc_classes_are_right_for_the_largest_amounts(gold: Gold) -> None:
     for key, product in enumerate(("P1", "P2"), 1):
         gold.product(product, key=key)
         gold.sale("2026-01-01 10:00", [product], price=Decimal("99999999999999.9999"), quantity=2**63 - key)
@@ -163,7 +163,7 @@ def test_inventory_health_is_movements_less_sales(gold: Gold) -> None:
     assert str(row["last_delivery_date"]) == "2025-12-20"
 
 
-def test_stock_out_days_are_ended_days_without_stock_at_their_end(gold: Gold) -> None:
+def test_stock_out_days_are_ended_days_that_end_without_stock(gold: Gold) -> None:
     gold.product("P1")
     gold.product("P2", key=2)
     gold.movement("2026-01-10 08:00", 3)
@@ -176,7 +176,7 @@ def test_stock_out_days_are_ended_days_without_stock_at_their_end(gold: Gold) ->
     assert rows == [("P1", -1, 4, 0.0), ("P2", 0, 0, None)]
 
 
-def test_discontinued_and_deleted_products_are_not_ordered_again(gold: Gold) -> None:
+def test_discontinued_and_deleted_products_are_not_reordered(gold: Gold) -> None:
     gold.product("P1", status="discontinued")
     gold.product("P2", key=2, is_deleted=True)
     gold.product("P3", key=3)
@@ -184,7 +184,7 @@ def test_discontinued_and_deleted_products_are_not_ordered_again(gold: Gold) -> 
     assert rows == [("P1", False), ("P2", False), ("P3", True)]
 
 
-def test_channel_conversion_knows_the_first_channel_and_the_time_to_the_other_area(gold: Gold) -> None:
+def test_channel_conversion_has_the_first_channel_and_the_time_to_the_other_area(gold: Gold) -> None:
     gold.sale("2026-01-01 10:00", customer="C1", channel="online")
     gold.sale("2026-01-02 10:00", customer="C1", channel="store")
     gold.booking("2026-01-11 10:00", customer="C1")
@@ -206,7 +206,7 @@ def test_channel_conversion_knows_the_first_channel_and_the_time_to_the_other_ar
     ]
 
 
-def test_the_cross_sell_rate_is_both_by_either_in_a_window_of_90_days(gold: Gold) -> None:
+def test_the_cross_sell_rate_is_both_divided_by_either_in_90_days(gold: Gold) -> None:
     gold.sale("2026-01-01 10:00", customer="C1")
     gold.booking("2026-01-31 10:00", customer="C1")
     gold.sale("2026-01-05 10:00", customer="C2")
@@ -221,7 +221,7 @@ def test_the_cross_sell_rate_is_both_by_either_in_a_window_of_90_days(gold: Gold
     assert gold.one(f"select {columns} from marts.cross_sell_rate('2020-01-31')") == (0, 0, 0, 0, None)
 
 
-def test_affinity_is_the_textbooks_support_confidence_and_lift(gold: Gold) -> None:
+def test_affinity_has_the_standard_support_confidence_and_lift(gold: Gold) -> None:
     """The five baskets of Tan, Steinbach, Kumar, Introduction to Data Mining."""
     for number, basket in enumerate(
         (
@@ -256,7 +256,7 @@ def theaters(gold: Gold) -> None:
     gold.insert("gold.dim_theater", theater_key=3, theater_id="H3", seats=None)
 
 
-def test_occupancy_is_a_ratio_of_sums_over_screenings_held_in_halls_whose_seats_are_known(gold: Gold) -> None:
+def test_occupancy_is_a_ratio_of_sums_over_held_screenings_with_known_seats(gold: Gold) -> None:
     theaters(gold)
     gold.title("T1")
     gold.clock("2026-01-31", watermark="2026-02-01 12:00")
@@ -278,7 +278,7 @@ def test_occupancy_is_a_ratio_of_sums_over_screenings_held_in_halls_whose_seats_
     assert row["ticket_revenue_amount"] == Decimal(39 * 12)
 
 
-def test_a_cancellation_alone_is_no_screening_held_and_says_nothing_of_one_that_was_booked(gold: Gold) -> None:
+def test_a_screening_with_cancellations_only_is_not_held(gold: Gold) -> None:
     theaters(gold)
     gold.clock("2026-01-31", watermark="2026-02-01 12:00")
     gold.booking("2026-01-05 10:00", screening="S1", title="T1", theater="H1", kind="cancellation")
@@ -321,7 +321,7 @@ def test_the_shop_halo_is_merchandise_around_the_run_against_all_other_days(gold
     assert row["halo_uplift"] == pytest.approx((166 / 66) / (32 / 32))
 
 
-def test_clv_inputs_are_those_of_the_literature(gold: Gold) -> None:
+def test_clv_inputs_follow_the_published_definitions(gold: Gold) -> None:
     gold.sale("2026-01-01 10:00", customer="C1", price=100)
     gold.booking("2026-01-01 20:00", customer="C1")  # the same day is no repeat
     gold.sale("2026-01-11 10:00", customer="C1", price=30)

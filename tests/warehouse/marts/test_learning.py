@@ -1,4 +1,4 @@
-"""The data sets for learning: nothing after the cutoff shows in them, and their numbers are right before it."""
+"""The data sets for learning: they contain nothing after the cutoff, and their values are right."""
 
 import random
 from datetime import date
@@ -41,7 +41,7 @@ def test_no_event_that_happened_or_arrived_after_the_cutoff_changes_a_row(gold: 
     assert [sorted(gold.rows(f"from {name}"), key=repr) for name in DATA_SETS] == before
 
 
-def test_the_cutoff_itself_is_known(gold: Gold) -> None:
+def test_an_event_at_the_cutoff_is_included(gold: Gold) -> None:
     gold.sale("2026-01-20 12:00", customer="C1")
     gold.sale("2026-01-20 12:00", customer="C2", recorded="2026-01-20 12:00:01")
     gold.sale("2026-01-20 12:00:01", customer="C3")
@@ -68,7 +68,7 @@ def test_churn_features_describe_the_past_of_a_customer(gold: Gold) -> None:
     assert (row["distinct_products"], row["reviews"], row["mean_rating"]) == (2, 1, 4.0)
 
 
-def test_churn_labels_come_once_the_watermark_has_passed_their_days(gold: Gold) -> None:
+def test_churn_labels_exist_once_the_watermark_is_past_their_days(gold: Gold) -> None:
     gold.sale("2026-01-01 12:00", customer="C1")
     gold.sale("2026-01-01 12:00", customer="C2")
     gold.sale("2026-01-20 12:00", customer="C1")  # at the cutoff: past, not future
@@ -82,7 +82,7 @@ def test_churn_labels_come_once_the_watermark_has_passed_their_days(gold: Gold) 
     assert gold.rows(f"from marts.churn_labels('{CUTOFF}')") == []  # 90 days have not passed
 
 
-def test_interactions_keep_the_latest_rating_and_split_by_the_first_meeting(gold: Gold) -> None:
+def test_interactions_keep_the_latest_rating_and_split_by_the_first_interaction(gold: Gold) -> None:
     gold.sale("2025-12-01 12:00", ["P1"], customer="C1", quantity=3)
     gold.sale("2026-01-19 12:00", ["P1"], customer="C1", quantity=1, kind="return")
     gold.review("2026-01-02 12:00", 2, customer="C1", product="P1")
@@ -103,7 +103,7 @@ def test_interactions_keep_the_latest_rating_and_split_by_the_first_meeting(gold
     assert gold.one(wide) == (2,)
 
 
-def test_recommendation_labels_tell_new_items_from_known_ones(gold: Gold) -> None:
+def test_recommendation_labels_distinguish_new_from_known_items(gold: Gold) -> None:
     gold.sale("2026-01-01 12:00", ["P1"], customer="C1")
     gold.sale("2026-01-22 12:00", ["P1", "P2"], customer="C1")
     gold.booking("2026-01-22 12:00", customer="C1", title="T1")
@@ -130,7 +130,7 @@ def test_the_demand_grid_is_dense_from_the_first_event_to_the_horizon(gold: Gold
     assert rows == [("P1", "2026-01-10", "2026-01-22", 13, 4, 10), ("P2", "2026-01-18", "2026-01-22", 5, 0, 2)]
 
 
-def test_every_data_set_can_be_asked_with_a_cutoff_alone(gold: Gold) -> None:
+def test_every_data_set_needs_only_a_cutoff(gold: Gold) -> None:
     for day in range(1, 25):
         gold.sale(f"2026-01-{day:02} 12:00", ["P1"])
     for name in ("demand_forecast_features", "demand_forecast_labels"):
@@ -211,7 +211,7 @@ def test_a_cutoff_may_be_an_instant_a_utc_timestamp_or_a_text(gold: Gold, cutoff
     assert gold.rows(f"select customer_id from marts.churn_features({cutoff})") == [("C1",)]
 
 
-def test_quantities_that_no_bigint_can_sum_stop_no_data_set(gold: Gold) -> None:
+def test_quantities_beyond_bigint_do_not_stop_a_data_set(gold: Gold) -> None:
     most = 2**63 - 1
     for hour in (10, 11):
         gold.sale(f"2026-01-05 {hour}:00", quantity=most, price=1)
@@ -227,7 +227,7 @@ def test_quantities_that_no_bigint_can_sum_stop_no_data_set(gold: Gold) -> None:
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/Los_Angeles"])
-def test_days_up_to_a_time_are_utc_days_whatever_the_session_says(gold: Gold, zone: str) -> None:
+def test_days_are_utc_days_in_any_session_time_zone(gold: Gold, zone: str) -> None:
     gold.sale("2026-01-05 10:00")
     gold.sale("2026-01-06 10:00")
     gold.connection.execute(f"set timezone = '{zone}'")

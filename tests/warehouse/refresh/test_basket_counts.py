@@ -1,4 +1,4 @@
-"""Affinity is kept as sales come, and is at any time what counting all baskets again would say."""
+"""Affinity follows the sales and always equals a count of all baskets."""
 
 import random
 from collections import Counter
@@ -21,7 +21,7 @@ AFFINITY = (
 
 
 def recounted(rows: Sequence[tuple[str, Row]], least: int = 2) -> list[tuple[Any, ...]]:
-    """R39 word for word: distinct products of a sale, ordered pairs, support, confidence, lift."""
+    """A literal reading of R39: distinct products of a sale, ordered pairs, support, confidence, lift."""
     sales = {row["event_id"] for table, row in rows if table == "pos_transactions" and row["event_type"] == "sale"}
     held: dict[str, set[str]] = {}
     for table, row in rows:
@@ -44,14 +44,14 @@ def affinity(warehouse: Warehouse) -> list[tuple[Any, ...]]:
 
 
 def waiting(warehouse: Warehouse) -> tuple[int, int]:
-    """Lines of wide baskets that were not counted, and counts that were not folded in."""
+    """Lines of wide baskets not counted yet, and counts not merged yet."""
     counts = "select (select count(*) from work.wide_baskets), (select count(*) from work.new_product_pairs)"
     (rows,) = warehouse._connection.execute(counts).fetchall()
     return int(rows[0]), int(rows[1])
 
 
 def shop(seed: int) -> list[tuple[str, Row]]:
-    """Baskets of all widths beside what else a shop knows: returns, deletes, late and unordered sales."""
+    """Baskets of all widths, with returns, deletes, late and unordered sales."""
     dice, silver = random.Random(f"shop {seed}"), Silver()
     silver._number = 1000  # event_ids and, below, partitions of their own
     for _ in range(60):
@@ -64,14 +64,14 @@ def shop(seed: int) -> list[tuple[str, Row]]:
 
 @pytest.mark.parametrize("patience", [0.0, 3600.0], ids=["at once", "lagging"])
 @pytest.mark.parametrize("seed", range(3))
-def test_affinity_is_a_plain_recount_after_every_refresh(
+def test_affinity_equals_a_recount_of_all_baskets_after_every_refresh(
     seed: int, patience: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(baskets, "WIDE", 3)
-    monkeypatch.setattr(baskets, "MOST_FOLDED_AT_ONCE", 0)
-    monkeypatch.setattr(baskets, "MOST_PAIRS_AT_ONCE", 0)
+    monkeypatch.setattr(baskets, "MAX_MERGED_UNDEFERRED", 0)
+    monkeypatch.setattr(baskets, "MAX_PAIRS_UNDEFERRED", 0)
     rows, seen = shop(seed), []
-    warehouse = Warehouse(tmp_path / "gold", patience=patience, native_rows=50)
+    warehouse = Warehouse(tmp_path / "gold", max_deferral_seconds=patience, max_open_rows=50)
     for number, part in enumerate(random_parts(seed, rows), start=1):
         seen += part
         warehouse.refresh(changes_of(part, START + timedelta(days=30), number), NOW)
@@ -82,12 +82,12 @@ def test_affinity_is_a_plain_recount_after_every_refresh(
     warehouse.close()
 
 
-def test_wide_baskets_and_folding_wait_for_who_has_time_and_the_mart_does_not(
+def test_wide_baskets_and_merging_are_deferred_and_the_mart_is_exact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(baskets, "MOST_FOLDED_AT_ONCE", 0)
-    monkeypatch.setattr(baskets, "MOST_PAIRS_AT_ONCE", 0)
-    warehouse, silver = Warehouse(tmp_path / "gold", patience=3600.0), Silver()
+    monkeypatch.setattr(baskets, "MAX_MERGED_UNDEFERRED", 0)
+    monkeypatch.setattr(baskets, "MAX_PAIRS_UNDEFERRED", 0)
+    warehouse, silver = Warehouse(tmp_path / "gold", max_deferral_seconds=3600.0), Silver()
     silver.sale(at("03-01 12:00"), [("P1", 1, "5"), ("P2", 1, "5")])
     warehouse.refresh(changes_of(silver.rows), NOW)
     assert waiting(warehouse) == (0, 0)
@@ -101,7 +101,7 @@ def test_wide_baskets_and_folding_wait_for_who_has_time_and_the_mart_does_not(
     expected = recounted([*silver.rows, *more.rows])
     assert affinity(warehouse) == expected != []
     warehouse.close()
-    again = Warehouse(tmp_path / "gold", patience=3600.0)  # as another process would go on
+    again = Warehouse(tmp_path / "gold", max_deferral_seconds=3600.0)  # another process continues
     assert again.complete_deferred(NOW) is not None
     assert waiting(again) == (0, 0)
     assert affinity(again) == expected
@@ -109,7 +109,7 @@ def test_wide_baskets_and_folding_wait_for_who_has_time_and_the_mart_does_not(
     again.close()
 
 
-def test_another_least_count_may_be_set_for_a_session(tmp_path: Path) -> None:
+def test_a_session_may_set_another_minimum_count(tmp_path: Path) -> None:
     warehouse, rows = Warehouse(tmp_path / "gold"), shop(0)
     warehouse.refresh(changes_of(rows), NOW)
     for least in (1, 5):
@@ -118,7 +118,7 @@ def test_another_least_count_may_be_set_for_a_session(tmp_path: Path) -> None:
     warehouse.close()
 
 
-def test_a_product_that_is_taken_back_is_still_a_product_that_was_bought(tmp_path: Path) -> None:
+def test_a_returned_product_still_counts_in_its_basket(tmp_path: Path) -> None:
     warehouse, silver = Warehouse(tmp_path / "gold"), Silver()
     for hour in (10, 11):
         silver.sale(at(f"03-01 {hour}:00"), [("P1", 1, "5"), ("P2", 1, "5"), ("P1", 2, "5")])

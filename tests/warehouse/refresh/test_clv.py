@@ -1,4 +1,4 @@
-"""BG/NBD and gamma-gamma: published fits, closed forms, determinism, and what happens where data are few or strange."""
+"""BG/NBD and gamma-gamma: published fits, closed forms, determinism, and results for few or unusual data."""
 
 import json
 import math
@@ -30,7 +30,7 @@ def test_cdnow_gives_the_published_bg_nbd_fit() -> None:
 
 
 def test_a_gamma_gamma_fit_finds_the_parameters_its_data_were_drawn_from() -> None:
-    """With CDNOW's published p 6.25, q 3.74, v 15.44; its own 946 customers, not kept here, give them to two digits."""
+    """Drawn with the published parameters of CDNOW: p 6.25, q 3.74, v 15.44."""
     random = np.random.default_rng(7)
     x = 1.0 + np.floor(random.exponential(4.0, 60_000))
     scale = random.gamma(3.74, 1 / 15.44, len(x))
@@ -38,18 +38,18 @@ def test_a_gamma_gamma_fit_finds_the_parameters_its_data_were_drawn_from() -> No
     assert (model.p, model.q, model.v) == pytest.approx((6.25, 3.74, 15.44), rel=0.04)
 
 
-def test_the_unit_of_time_changes_alpha_alone() -> None:
+def test_the_unit_of_time_changes_only_alpha() -> None:
     weeks, days = clv.fit_bg_nbd(X, LAST, END, COUNT), clv.fit_bg_nbd(X, LAST * 7, END * 7, COUNT)
     assert parameters(days) == pytest.approx((weeks.r, weeks.alpha * 7, weeks.a, weeks.b))
 
 
-def test_counting_equal_customers_is_listing_them() -> None:
+def test_counted_rows_give_the_same_fit_as_repeated_rows() -> None:
     listed = [np.repeat(values, COUNT.astype(int)) for values in (X, LAST, END)]
     counted = parameters(clv.fit_bg_nbd(X, LAST, END, COUNT))
     assert counted == pytest.approx(parameters(clv.fit_bg_nbd(*listed)), rel=1e-5)
 
 
-def test_the_papers_example_customer_is_expected_to_buy_1_226_times() -> None:
+def test_the_example_customer_of_the_paper_is_expected_to_buy_1_226_times() -> None:
     """Fader, Hardie, Lee, note on the implementation in Excel: x 2, t_x 30.43, T 38.86, the next 39 weeks."""
     model = clv.BgNbd(0.243, 4.414, 0.793, 2.426)
     expected = model.expected_purchases(column(2), column(30.43), column(38.86), 39)
@@ -57,7 +57,7 @@ def test_the_papers_example_customer_is_expected_to_buy_1_226_times() -> None:
 
 
 @pytest.mark.parametrize("horizon", [1.0, 52.0, 365.0])
-def test_the_expectation_is_the_textbooks_hypergeometric_form(horizon: float) -> None:
+def test_the_expectation_equals_the_published_hypergeometric_formula(horizon: float) -> None:
     from scipy.special import hyp2f1
 
     model = clv.BgNbd(0.243, 4.414, 0.793, 2.426)
@@ -70,8 +70,8 @@ def test_the_expectation_is_the_textbooks_hypergeometric_form(horizon: float) ->
     assert model.probability_alive(x, last, end) == pytest.approx(1 / (1 + odds))
 
 
-def test_predictions_are_finite_where_the_textbooks_form_is_not() -> None:
-    """a = 1 is 0/0 there, and a thousand purchases overflow."""
+def test_predictions_are_finite_where_the_published_formula_is_not() -> None:
+    """The published formula is 0/0 at a = 1 and overflows for a thousand purchases."""
     x, last, end = column(0, 1, 1000), column(0, 1, 1000), column(0, 400, 1000)
     for a, b in ((1.0, 1.0), (0.5, 0.5), (6e-6, 1.0), (2900.0, 2900.0)):
         for r, alpha in ((1e-5, 1e-3), (0.3, 30.0), (2900.0, 9e4)):
@@ -80,7 +80,7 @@ def test_predictions_are_finite_where_the_textbooks_form_is_not() -> None:
             assert np.all(np.isfinite(values)) and np.all(values >= 0), model
 
 
-def test_a_customer_without_repeats_is_worth_the_mean_of_all() -> None:
+def test_a_customer_without_repeat_purchases_has_the_mean_value_of_all() -> None:
     model = clv.GammaGamma(6.25, 3.74, 15.44)
     value = model.expected_value(column(0, 2, 4000), column(0, 22.35, 50))
     assert value[0] == pytest.approx(6.25 * 15.44 / 2.74)
@@ -91,11 +91,11 @@ def test_a_customer_without_repeats_is_worth_the_mean_of_all() -> None:
 def warehouse_with(customers: list[tuple[str, int, int, int, float]]) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute(
-        "create temp table tallied_customers"
+        "create temp table totals_customers"
         " (customer_id varchar, frequency int, recency int, t int, monetary_value double)"
     )
     if customers:
-        connection.executemany("insert into temp.tallied_customers values (?, ?, ?, ?, ?)", customers)
+        connection.executemany("insert into temp.totals_customers values (?, ?, ?, ?, ?)", customers)
     return connection
 
 
@@ -109,28 +109,28 @@ def predictions(connection: duckdb.DuckDBPyConnection) -> list[tuple[object, ...
     return connection.execute("from work.clv_predictions order by customer_id").fetchall()
 
 
-def test_fewer_than_thirty_repeaters_leave_predictions_null() -> None:
+def test_with_fewer_than_thirty_repeat_customers_predictions_are_null() -> None:
     rows = predictions(warehouse_with(crowd(29)))
     assert len(rows) == 49
     assert all(row[1:] == (None, None, None) for row in rows)
 
 
-def test_thirty_repeaters_are_enough() -> None:
+def test_thirty_repeat_customers_are_enough() -> None:
     rows = predictions(warehouse_with(crowd(30)))
     assert all(isinstance(value, float) and math.isfinite(value) for row in rows for value in row[1:])
     assert all(0 <= float(str(row[1])) <= 1 for row in rows)
 
 
-def test_who_left_no_money_still_gets_purchases_but_no_value() -> None:
+def test_repeat_customers_without_money_have_predicted_purchases_and_no_value() -> None:
     rows = predictions(warehouse_with(crowd(40, money=0.0)))
     assert all(row[2] is not None and row[3] is None for row in rows)
 
 
-def test_nobody_is_no_error() -> None:
+def test_a_fit_without_customers_gives_no_rows() -> None:
     assert predictions(warehouse_with([])) == []
 
 
-def test_the_order_of_rows_changes_no_bit() -> None:
+def test_the_order_of_rows_does_not_change_predictions() -> None:
     rows = crowd(60)
     assert predictions(warehouse_with(rows)) == predictions(warehouse_with(rows[::-1]))
 
@@ -141,6 +141,6 @@ def test_a_second_fit_replaces_the_first() -> None:
     assert predictions(connection) == first
 
 
-def test_customers_who_all_behave_alike_do_not_stop_a_fit() -> None:
+def test_a_fit_of_identical_customers_succeeds() -> None:
     rows = predictions(warehouse_with([(f"C{i}", 3, 30, 30, 20.0) for i in range(50)]))
     assert all(isinstance(value, float) and math.isfinite(value) for row in rows for value in row[1:])

@@ -1,4 +1,4 @@
-"""Totals that follow the facts are those counted from all facts, after every refresh."""
+"""Incremental totals equal totals of all facts after every refresh."""
 
 import random
 from datetime import timedelta
@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from tests.seeds import seeds
-from tests.warehouse.marts.mart_tables import TALLIED_CUSTOMERS
+from tests.warehouse.marts.mart_tables import TOTALS_OF_CUSTOMERS
 from tests.warehouse.silver_world import NOW, START, changes_of, random_parts, random_silver
 from warehouse.writer import Warehouse
 
@@ -22,13 +22,13 @@ _EXPECTED = f"""
     select
         customer_id, first_date, last_date, frequency, recency, t, monetary_value, revenue_amount,
         case when lines = 0 then 0 else gross_margin_amount end, lines_without_cost,
-    from ({TALLIED_CUSTOMERS})"""
+    from ({TOTALS_OF_CUSTOMERS})"""
 
 
 @pytest.mark.parametrize("seed", seeds(0, 6))
 def test_totals_are_those_of_all_facts_after_every_refresh(seed: int, tmp_path: Path) -> None:
     rows, chance = random_silver(seed), random.Random(seed)
-    warehouse = Warehouse(tmp_path, native_rows=chance.choice([0, 1 << 40]), open_days=1)
+    warehouse = Warehouse(tmp_path, max_open_rows=chance.choice([0, 1 << 40]), open_days=1)
     day, compared = 15, 0
     try:
         for number, part in enumerate(random_parts(seed, rows), start=1):
@@ -43,7 +43,7 @@ def test_totals_are_those_of_all_facts_after_every_refresh(seed: int, tmp_path: 
     assert compared
 
 
-def test_the_base_moves_on_by_the_days_between_and_is_void_after_an_older_fact(tmp_path: Path) -> None:
+def test_the_base_moves_forward_and_is_invalid_after_an_older_fact(tmp_path: Path) -> None:
     first, *others = random_parts(1, random_silver(1))
     more = [row for part in others for row in part]
     warehouse = Warehouse(tmp_path)

@@ -1,4 +1,4 @@
-"""History: versions of members, what facts join, inferred members, deletes, personal data (R31-R34, R41)."""
+"""History: versions of members, joins of facts, inferred members, deletes, personal data (R31-R34, R41)."""
 
 import hashlib
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def key_of(natural: str, moment: datetime) -> int:
     return int(hashlib.md5(f"{natural}|{micros}".encode()).hexdigest()[:16], 16) & ((1 << 63) - 1)
 
 
-def test_a_key_is_a_hash_of_natural_key_and_beginning_alone(take: Take, rows: Rows) -> None:
+def test_a_version_key_depends_on_id_and_valid_from_only(take: Take, rows: Rows) -> None:
     silver = Silver()
     silver.customer(at("03-05 12:00"), "C|1", "gold")
     silver.sale(at("03-01 12:00"), [("P1", 1, "5")], "C|1")
@@ -32,7 +32,7 @@ def test_a_key_is_a_hash_of_natural_key_and_beginning_alone(take: Take, rows: Ro
     ]
 
 
-def test_a_backdated_change_splits_the_version_it_falls_in(take: Take, rows: Rows) -> None:
+def test_a_backdated_change_splits_the_version_valid_at_its_time(take: Take, rows: Rows) -> None:
     silver = Silver()
     silver.customer(at("03-01 00:00"), "C1", "none")
     silver.customer(at("03-10 00:00"), "C1", "gold")
@@ -48,9 +48,7 @@ def test_a_backdated_change_splits_the_version_it_falls_in(take: Take, rows: Row
     assert joined == [("none",), ("silver",), ("gold",)]
 
 
-def test_a_change_equal_in_all_tracked_columns_opens_no_version_and_shows_its_type_1_columns(
-    take: Take, rows: Rows
-) -> None:
+def test_a_change_of_type_1_columns_only_opens_no_version(take: Take, rows: Rows) -> None:
     silver = Silver()
     silver.customer(at("03-01 00:00"), "C1", "gold", name="old")
     silver.customer(at("03-02 00:00"), "C1", "gold", name="new", preferred_genres=["drama"])
@@ -91,7 +89,7 @@ def test_a_fact_in_a_deletion_gap_joins_the_version_that_the_delete_closed(take:
     assert rows("select version from gold.fct_sales join gold.dim_customer using (customer_key)") == [(1,)]
 
 
-def test_a_member_with_deletes_alone_stays_inferred_while_a_fact_needs_it(take: Take, rows: Rows) -> None:
+def test_a_member_with_deletes_only_stays_inferred_while_a_fact_needs_it(take: Take, rows: Rows) -> None:
     silver = Silver()
     silver.delete(at("03-01 00:00"), customer_id="C1")
     take(silver)
@@ -101,7 +99,7 @@ def test_a_member_with_deletes_alone_stays_inferred_while_a_fact_needs_it(take: 
     assert rows(VERSIONS) == [(0, None, BEGINNING, None, True, False)]
 
 
-def test_an_inferred_member_is_filled_and_keeps_its_key_and_its_facts(take: Take, rows: Rows) -> None:
+def test_an_inferred_member_gets_its_attributes_and_keeps_key_and_facts(take: Take, rows: Rows) -> None:
     silver = Silver()
     silver.sale(at("03-01 00:00"), [("P1", 2, "5")], "C1")
     take(silver)
@@ -119,7 +117,7 @@ def test_an_inferred_member_is_filled_and_keeps_its_key_and_its_facts(take: Take
     assert rows("select gross_margin_amount, lines_without_cost from marts.daily_summary") == [(None, 1)]
 
 
-def test_an_inferred_member_goes_when_no_fact_needs_it_any_more(take: Take, rows: Rows) -> None:
+def test_an_inferred_member_that_no_fact_needs_is_removed(take: Take, rows: Rows) -> None:
     silver = Silver()
     silver.sale(at("03-05 00:00"), [("P1", 2, "5")], "C1")
     take(silver)
@@ -130,7 +128,7 @@ def test_an_inferred_member_goes_when_no_fact_needs_it_any_more(take: Take, rows
     assert rows("select cost_amount, gross_margin_amount from gold.fct_sales") == [(6, 4)]
 
 
-def test_a_late_cost_restates_the_margins_of_its_span_alone(take: Take, rows: Rows) -> None:
+def test_a_late_cost_restates_only_the_margins_of_its_time_span(take: Take, rows: Rows) -> None:
     silver = Silver()
     silver.product(at("03-01 00:00"), "P1", "3")
     for day in ("03-02", "03-04", "03-06"):
@@ -142,7 +140,7 @@ def test_a_late_cost_restates_the_margins_of_its_span_alone(take: Take, rows: Ro
     assert rows("select gross_margin_amount from gold.fct_sales order by event_time") == [(7,), (6,), (7,)]
 
 
-def test_after_a_delete_names_are_blank_up_to_it_and_a_later_sign_up_shows_its_own(take: Take, rows: Rows) -> None:
+def test_a_delete_blanks_earlier_names_and_not_those_of_a_later_sign_up(take: Take, rows: Rows) -> None:
     silver = Silver()
     silver.customer(at("03-01 00:00"), "C1", "none", name="Ann")
     silver.customer(at("03-02 00:00"), "C1", "gold", name="Ann")

@@ -1,4 +1,4 @@
-"""Publication: readers never wait, never see half a refresh; old days are files that do not pile up."""
+"""Publication: readers never wait and never see part of a refresh. Files of old days are removed when unused."""
 
 import gc
 import os
@@ -31,7 +31,7 @@ def days_of_sales(first: int, last: int, start: int = 0) -> Silver:
     return silver
 
 
-def native_days(warehouse: Warehouse) -> list[int]:
+def open_days_of(warehouse: Warehouse) -> list[int]:
     rows = warehouse._connection.execute("select distinct date_key from work.fct_sales order by all").fetchall()
     return [key % 100 for (key,) in rows]
 
@@ -45,7 +45,7 @@ def files(folder: Path) -> set[Path]:
     return set((folder / "days").rglob("*.parquet"))
 
 
-def test_a_reader_with_the_file_open_keeps_its_refresh_and_a_new_one_sees_the_next(warehouse: Warehouse) -> None:
+def test_an_open_reader_keeps_its_refresh_and_a_new_reader_sees_the_next(warehouse: Warehouse) -> None:
     silver = days_of_sales(1, 2)
     warehouse.refresh(changes_of(silver.rows), NOW)
     with duckdb.connect(str(warehouse.published), read_only=True) as reader:
@@ -59,24 +59,26 @@ def test_a_reader_with_the_file_open_keeps_its_refresh_and_a_new_one_sees_the_ne
     assert warehouse.reflected()["silver.pos_items"] == 2
 
 
-def test_closed_days_are_files_and_read_as_if_they_were_native(tmp_path: Path) -> None:
+def test_closed_days_are_files_and_read_like_open_days(tmp_path: Path) -> None:
     silver = days_of_sales(1, 9)
-    native, split = Warehouse(tmp_path / "native"), Warehouse(tmp_path / "split", native_rows=20, open_days=2)
-    for warehouse in (native, split):
+    unsplit, split = Warehouse(tmp_path / "unsplit"), Warehouse(tmp_path / "split", max_open_rows=20, open_days=2)
+    for warehouse in (unsplit, split):
         warehouse.refresh(changes_of(silver.rows), NOW)
-    # sales, movements, stock, engagement, products; the last two days are native
+    # sales, movements, stock, engagement, products; the last two days are open
     assert len(files(split.gold_dir)) == 5 * 7
-    assert differences(read_tables(native.published), read_tables(split.published)) == []
+    assert differences(read_tables(unsplit.published), read_tables(split.published)) == []
     late = days_of_sales(2, 2, start=500)
-    for warehouse in (native, split):
+    for warehouse in (unsplit, split):
         warehouse.refresh(changes_of(late.rows), NOW)
-    assert differences(read_tables(native.published), read_tables(split.published)) == []
-    native.close()
+    assert differences(read_tables(unsplit.published), read_tables(split.published)) == []
+    unsplit.close()
     split.close()
 
 
-def test_only_touched_closed_days_are_written_again_and_old_files_go_after_the_grace(tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=3600.0)
+def test_only_changed_closed_days_are_rewritten_and_old_files_are_removed_after_the_grace_period(
+    tmp_path: Path,
+) -> None:
+    warehouse = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1, grace=3600.0)
     warehouse.refresh(changes_of(days_of_sales(1, 6).rows), NOW)
     before = files(warehouse.gold_dir)
     touched = Silver()
@@ -89,23 +91,23 @@ def test_only_touched_closed_days_are_written_again_and_old_files_go_after_the_g
     warehouse.close()
     for path in after:
         os.utime(path, (time.time() - 7200,) * 2)
-    again = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=3600.0)
+    again = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1, grace=3600.0)
     assert len(files(again.gold_dir)) == len(before)
     assert count(again.published) == 6 * 8 + 1
     again.close()
 
 
-def test_a_home_that_was_moved_is_published_anew_at_its_new_place(tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path / "old" / "gold", native_rows=0, open_days=1)
+def test_a_moved_home_is_published_again_in_its_new_folder(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "old" / "gold", max_open_rows=0, open_days=1)
     warehouse.refresh(changes_of(days_of_sales(1, 4).rows), NOW)
     warehouse.close()
     (tmp_path / "old").rename(tmp_path / "new")
-    moved = Warehouse(tmp_path / "new" / "gold", native_rows=0, open_days=1)
+    moved = Warehouse(tmp_path / "new" / "gold", max_open_rows=0, open_days=1)
     assert count(moved.published) == 32
     moved.close()
 
 
-def test_a_crash_between_commit_and_publication_is_mended_by_the_next_start(
+def test_the_next_start_publishes_a_commit_that_a_crash_left_unpublished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warehouse = Warehouse(tmp_path / "gold")
@@ -122,14 +124,14 @@ def test_a_crash_between_commit_and_publication_is_mended_by_the_next_start(
     again.close()
 
 
-def test_a_failing_check_commits_and_publishes_nothing_and_says_what_is_wrong(
+def test_a_failing_check_commits_and_publishes_nothing_and_names_the_rows(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warehouse.refresh(changes_of(days_of_sales(1, 1).rows), NOW)
     planted = checks.Check("gold.fct_sales", "fail", "nothing costs 10", "select event_id from changed.fct_sales")
     with monkeypatch.context() as patch:
-        patch.setattr(checks, "checks_of", lambda _, model: (planted,) if model == "gold.fct_sales" else ())
-        with pytest.raises(CheckFailedError, match=r"gold\.fct_sales: nothing costs 10: 8 rows .*E00101"):
+        patch.setattr(checks, "checks_of", lambda model: (planted,) if model.name == "fct_sales" else ())
+        with pytest.raises(CheckFailedError, match=r"gold\.fct_sales: nothing costs 10: 8 rows violate this.*E00101"):
             warehouse.refresh(changes_of(days_of_sales(2, 2, start=100).rows, snapshot=2), NOW)
     assert count(warehouse.published) == 8
     assert warehouse.reflected()["silver.pos_items"] == 1
@@ -150,7 +152,7 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
     warehouse.close()
 
 
-def test_work_of_other_models_or_seeds_is_thrown_away(tmp_path: Path) -> None:
+def test_a_file_of_other_models_or_seeds_is_discarded(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path / "gold", tmp_path / "no seeds")
     warehouse.refresh(changes_of(days_of_sales(1, 1).rows), NOW)
     warehouse.close()
@@ -163,25 +165,23 @@ def test_work_of_other_models_or_seeds_is_thrown_away(tmp_path: Path) -> None:
     seeded.close()
 
 
-def test_free_space_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_free_space_is_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish, "is_mostly_free", lambda _: True)
-    warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1)
+    warehouse = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1)
     warehouse.refresh(changes_of(days_of_sales(1, 4).rows), NOW)
     warehouse.refresh(changes_of(days_of_sales(5, 6, start=100).rows), NOW)
     assert count(warehouse.published) == 48
     warehouse.close()
 
 
-def test_what_the_published_file_reads_is_there_until_it_is_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed in a catch-up between two publications, which dropped a closed day's file; reopened after the grace."""
-    warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1)
+def test_files_of_a_publication_exist_until_it_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catch-up is killed between two publications after it replaced the file of a closed day."""
+    warehouse = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1)
     warehouse.refresh(changes_of(days_of_sales(1, 5).rows), NOW)
     before = count(warehouse.published)
-    monkeypatch.setattr("warehouse.writer._LARGE", 1)
-    monkeypatch.setattr("warehouse.writer._MOST_NATIVE", 0)
-    monkeypatch.setattr(warehouse, "_publish_at", float("inf"))
+    monkeypatch.setattr("warehouse.storage.publication_policy.CATCH_UP_ROWS", 1)
+    monkeypatch.setattr("warehouse.storage.day_archiver.MAX_CATCH_UP_ROWS", 0)
+    warehouse.publication.wait(float("inf"))
     late = Silver()
     late._number = 900
     late.sale(at("03-02 12:00"), [("P1", 1, "10")], "C1")
@@ -195,28 +195,28 @@ def test_what_the_published_file_reads_is_there_until_it_is_replaced(
         return replace(descriptor, target)
 
     monkeypatch.setattr(publish, "replace", watched)
-    again = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=0.0)
+    again = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1, grace=0.0)
     assert seen == [before]
     assert count(again.published) == before + 1
     again.close()
 
 
 def after_a_catch_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
-    """Sales of ten days in one large refresh, all days native; only the last one may stay so."""
-    warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1)
+    """Sales of ten days in one large refresh, all days open; only the last one may stay open."""
+    warehouse = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1)
     with monkeypatch.context() as catching_up:
-        catching_up.setattr("warehouse.writer._LARGE", 1)
+        catching_up.setattr("warehouse.storage.publication_policy.CATCH_UP_ROWS", 1)
         warehouse.refresh(changes_of(days_of_sales(1, 10).rows), NOW)
-    assert native_days(warehouse) == list(range(1, 11))
+    assert open_days_of(warehouse) == list(range(1, 11))
     return warehouse
 
 
-def test_an_idle_run_closes_what_a_catch_up_left_native(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("warehouse.writer._CLOSED_AT_ONCE", 4)
+def test_an_idle_run_closes_what_a_catch_up_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warehouse.storage.day_archiver.DAYS_AT_ONCE", 4)
     warehouse = after_a_catch_up(tmp_path, monkeypatch)
     for left in ([5, 6, 7, 8, 9, 10], [9, 10], [10]):
         assert warehouse.archive_closed_days()
-        assert native_days(warehouse) == left
+        assert open_days_of(warehouse) == left
         with duckdb.connect(str(warehouse.published), read_only=True) as reader:
             ((files,),) = reader.execute("select count(distinct date_key) from work.closed_days").fetchall()
         assert files == 10 - len(left)
@@ -228,16 +228,16 @@ def test_an_idle_run_closes_what_a_catch_up_left_native(tmp_path: Path, monkeypa
     empty.close()
 
 
-def test_killed_between_closing_days_and_publishing_them_readers_lose_no_file(
+def test_a_crash_between_closing_days_and_publication_leaves_readers_their_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Late rows of a closed day are written with it under another name; the published file still names the old one."""
-    warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1)
+    """Late rows of a closed day go to a new file of the day; the published file still names the old file."""
+    warehouse = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1)
     warehouse.refresh(changes_of(days_of_sales(1, 5).rows), NOW)
     with monkeypatch.context() as later:
-        later.setattr(warehouse, "_all_open", (at("03-05 00:00").date(), 1))
+        later.setattr(warehouse.archiver, "nothing_older", (at("03-05 00:00").date(), 1))
         warehouse.refresh(changes_of(days_of_sales(2, 2, start=900).rows, snapshot=2), NOW)
-    assert native_days(warehouse) == [2, 5]
+    assert open_days_of(warehouse) == [2, 5]
 
     def killed() -> None:
         raise KeyboardInterrupt
@@ -245,61 +245,59 @@ def test_killed_between_closing_days_and_publishing_them_readers_lose_no_file(
     monkeypatch.setattr(warehouse, "publish", killed)
     with pytest.raises(KeyboardInterrupt):
         warehouse.archive_closed_days()
-    assert native_days(warehouse) == [5]
+    assert open_days_of(warehouse) == [5]
     warehouse.close()
-    again = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=0.0)
+    again = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1, grace=0.0)
     assert count(again.published) == 48
     again.close()
 
 
-def test_small_refreshes_close_what_a_catch_up_left_native_some_days_at_a_time(
+def test_small_refreshes_close_what_a_catch_up_left_open_some_days_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Behind years of native days one small refresh would take a minute otherwise."""
-    monkeypatch.setattr("warehouse.writer._CLOSED_AT_ONCE", 4)
+    """After years of open days, one small refresh would otherwise take a minute."""
+    monkeypatch.setattr("warehouse.storage.day_archiver.DAYS_AT_ONCE", 4)
     warehouse = after_a_catch_up(tmp_path, monkeypatch)
     for number, left in enumerate(([5, 6, 7, 8, 9, 10], [9, 10], [10], [10]), start=1):
         late = days_of_sales(10, 10, start=1_000 * number)
         warehouse.refresh(changes_of(late.rows, snapshot=1 + number), NOW)
-        assert native_days(warehouse) == left
+        assert open_days_of(warehouse) == left
         assert count(warehouse.published) == 80 + 8 * number
     warehouse.close()
 
 
-def test_a_closed_day_that_late_data_opened_is_closed_again_some_refreshes_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("warehouse.writer._LOOK_EVERY", 3)
-    warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1)
+def test_a_day_reopened_by_late_data_is_closed_again_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("warehouse.storage.day_archiver.LOOK_EVERY", 3)
+    warehouse = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1)
     found = []
     for number, day in enumerate((1, 10, 10, 10, 1, 10, 10), start=1):
         warehouse.refresh(changes_of(days_of_sales(day, day, start=1_000 * number).rows, snapshot=number), NOW)
-        found.append(native_days(warehouse))
+        found.append(open_days_of(warehouse))
     assert found == [[1], [10], [10], [10], [1, 10], [1, 10], [10]]
     assert count(warehouse.published) == 8 * 7
     warehouse.close()
 
 
-def test_large_refreshes_of_many_processes_close_days_too_when_they_leave_too_many_rows(
+def test_a_catch_up_closes_days_if_it_leaves_too_many_open_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each `run --once` of a long past opens gold anew and knows nothing of the rows that those before it left."""
-    monkeypatch.setattr("warehouse.writer._LARGE", 1)
-    monkeypatch.setattr("warehouse.writer._MOST_NATIVE", 100)
+    """Each `run --once` of a long history opens gold again and does not know the rows that earlier runs left."""
+    monkeypatch.setattr("warehouse.storage.publication_policy.CATCH_UP_ROWS", 1)
+    monkeypatch.setattr("warehouse.storage.day_archiver.MAX_CATCH_UP_ROWS", 100)
     found = []
     for number, (first, last) in enumerate(((1, 6), (7, 12), (13, 13)), start=1):
-        warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1)
+        warehouse = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1)
         rows = days_of_sales(first, last, start=1_000 * number).rows
         warehouse.refresh(changes_of(rows, snapshot=number), NOW)
-        found.append(native_days(warehouse))
+        found.append(open_days_of(warehouse))
         warehouse.close()
     assert found == [[1, 2, 3, 4, 5, 6], [12], [12, 13]]
     assert count(warehouse.published) == 8 * 13
 
 
-def test_a_rebuild_leaves_readers_of_what_was_published_their_files(tmp_path: Path) -> None:
-    """Its refreshes have the numbers of those before, and the old files are older than any grace."""
-    warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=3600.0)
+def test_a_rebuild_leaves_readers_of_the_publication_their_files(tmp_path: Path) -> None:
+    """Its refreshes have the numbers of earlier ones, and the old files are older than the grace period."""
+    warehouse = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1, grace=3600.0)
     warehouse.refresh(changes_of(days_of_sales(1, 5).rows), NOW)
     before = files(warehouse.gold_dir)
     held = {path: path.read_bytes() for path in before}
@@ -315,12 +313,12 @@ def test_a_rebuild_leaves_readers_of_what_was_published_their_files(tmp_path: Pa
         assert reader.execute(COUNT).fetchall() == [(40,)]
         assert {path: path.read_bytes() for path in before} == held
         warehouse.close()
-        again = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=3600.0)
+        again = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1, grace=3600.0)
         assert reader.execute("select sum(net_quantity) from gold.fct_inventory_daily").fetchall() == [(25,)]
         again.close()
     for path in before:
         os.utime(path, (time.time() - 7200,) * 2)
-    last = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=3600.0)
+    last = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1, grace=3600.0)
     assert not before & files(last.gold_dir)
     assert count(last.published) == 41
     last.close()
@@ -331,11 +329,11 @@ def killed(*_: object) -> None:
 
 
 @pytest.mark.parametrize("is_rebuild", [True, False])
-def test_a_crash_before_the_publication_takes_no_grace_from_readers(
+def test_a_crash_before_publication_does_not_shorten_the_grace_period(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_rebuild: bool
 ) -> None:
-    """An hour later gold is opened again: what is published then has other files than what a reader has open."""
-    warehouse = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=600.0)
+    """An hour later gold is opened again, and the new publication names other files than an open reader."""
+    warehouse = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1, grace=600.0)
     warehouse.refresh(changes_of(days_of_sales(1, 5).rows), NOW)
     with duckdb.connect(":memory:") as reader:
         reader.execute(f"attach '{warehouse.published}' as held (read_only); use held")
@@ -348,31 +346,31 @@ def test_a_crash_before_the_publication_takes_no_grace_from_readers(
         warehouse.close()
         for path in files(warehouse.gold_dir):
             os.utime(path, (time.time() - 3600,) * 2)
-        again = Warehouse(tmp_path / "gold", native_rows=0, open_days=1, grace=600.0)
+        again = Warehouse(tmp_path / "gold", max_open_rows=0, open_days=1, grace=600.0)
         assert count(again.published) == 48
         assert reader.execute(COUNT).fetchall() == [(40,)]
         again.close()
 
 
-def test_a_moved_home_whose_publication_was_cut_is_published_at_the_next_start(
+def test_a_moved_home_with_an_interrupted_publication_is_published_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    warehouse = Warehouse(tmp_path / "old" / "gold", native_rows=0, open_days=1)
+    warehouse = Warehouse(tmp_path / "old" / "gold", max_open_rows=0, open_days=1)
     warehouse.refresh(changes_of(days_of_sales(1, 4).rows), NOW)
     warehouse.close()
     (tmp_path / "old").rename(tmp_path / "new")
     with monkeypatch.context() as cut:
         cut.setattr(Warehouse, "_publish", killed)
         with pytest.raises(KeyboardInterrupt):
-            Warehouse(tmp_path / "new" / "gold", native_rows=0, open_days=1)
+            Warehouse(tmp_path / "new" / "gold", max_open_rows=0, open_days=1)
     gc.collect()  # what the constructor had opened is closed with it
-    again = Warehouse(tmp_path / "new" / "gold", native_rows=0, open_days=1)
+    again = Warehouse(tmp_path / "new" / "gold", max_open_rows=0, open_days=1)
     assert count(again.published) == 32
     again.close()
 
 
 @pytest.mark.parametrize("zone", ["JST", "CET-1CEST", "Asia/Tokyo"])
-def test_gold_is_opened_in_every_time_zone(tmp_path: Path, zone: str) -> None:
+def test_gold_can_be_opened_in_every_time_zone(tmp_path: Path, zone: str) -> None:
     warehouse = Warehouse(tmp_path / "gold")
     warehouse.refresh(changes_of(days_of_sales(1, 1).rows), NOW)
     warehouse.close()
@@ -384,10 +382,10 @@ def test_gold_is_opened_in_every_time_zone(tmp_path: Path, zone: str) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_a_rebuild_killed_before_it_published_is_published_when_gold_is_opened(
+def test_a_rebuild_killed_before_publication_is_published_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its refresh is the first, as the published one was."""
+    """It has the same refresh number as the published file."""
     warehouse = Warehouse(tmp_path / "gold")
     warehouse.refresh(changes_of(days_of_sales(1, 2).rows), NOW)
     warehouse.discard()
@@ -402,7 +400,7 @@ def test_a_rebuild_killed_before_it_published_is_published_when_gold_is_opened(
 
 
 @pytest.mark.parametrize("damage", ["other", "header", "short", "zeros"])
-def test_what_cannot_be_opened_is_told_and_built_anew_when_asked(tmp_path: Path, damage: str) -> None:
+def test_a_file_that_cannot_be_opened_is_reported_and_can_be_rebuilt(tmp_path: Path, damage: str) -> None:
     warehouse = Warehouse(tmp_path / "gold")
     warehouse.refresh(changes_of(days_of_sales(1, 2).rows), NOW)
     warehouse.close()
@@ -417,7 +415,7 @@ def test_what_cannot_be_opened_is_told_and_built_anew_when_asked(tmp_path: Path,
     file.write_bytes(damaged[damage])
     with pytest.raises(StoreUnavailableError, match="rebuild gold"):
         Warehouse(tmp_path / "gold")
-    anew = Warehouse(tmp_path / "gold", anew=True)
+    anew = Warehouse(tmp_path / "gold", discard_existing=True)
     assert anew.reflected() == {}
     assert count(anew.published) == 16
     anew.refresh(changes_of(days_of_sales(1, 3).rows), NOW)
@@ -425,8 +423,8 @@ def test_what_cannot_be_opened_is_told_and_built_anew_when_asked(tmp_path: Path,
     anew.close()
 
 
-def test_a_damaged_block_that_a_refresh_comes_upon_is_told(tmp_path: Path) -> None:
-    """Opening reads no data; which block a table lies in is DuckDB's choice, so each is damaged in turn."""
+def test_a_damaged_block_that_a_refresh_reads_is_reported(tmp_path: Path) -> None:
+    """Opening reads no data, and DuckDB chooses the blocks of a table, so each block is damaged in turn."""
     warehouse = Warehouse(tmp_path / "gold")
     warehouse.refresh(changes_of(days_of_sales(1, 9).rows), NOW)
     warehouse.close()
@@ -449,7 +447,7 @@ def test_a_damaged_block_that_a_refresh_comes_upon_is_told(tmp_path: Path) -> No
     raise AssertionError("no refresh came upon a damaged block")
 
 
-def test_what_another_process_has_open_is_not_thrown_away(tmp_path: Path) -> None:
+def test_a_file_open_in_another_process_is_not_discarded(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path / "gold")
     warehouse.refresh(changes_of(days_of_sales(1, 2).rows), NOW)
     warehouse.close()
@@ -459,7 +457,7 @@ def test_what_another_process_has_open_is_not_thrown_away(tmp_path: Path) -> Non
         assert other.stdout
         other.stdout.readline()
         with pytest.raises(AlreadyRunningError, match=str(other.pid)):
-            Warehouse(tmp_path / "gold", anew=True)
+            Warehouse(tmp_path / "gold", discard_existing=True)
         other.communicate("\n")
     again = Warehouse(tmp_path / "gold")
     assert again.reflected() != {}

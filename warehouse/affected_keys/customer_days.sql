@@ -1,8 +1,8 @@
--- touched.customer_days: the days of customers whose facts, or whose version at the day's end, this refresh changed.
+-- affected.customer_days: customer days of which this refresh changed the facts or the version at the end of the day.
 -- grain        customer_id, date_key
 -- reads        changed.fct_sales, changed.fct_cinema_attendance, changed.fct_review, moved.dim_customer,
---              held.fct_customer_engagement
--- rebuild      never: it lives for one refresh
+--              previous.fct_customer_engagement
+-- rebuild      never: a temporary table of one refresh
 -- materialize  scope
 select customer_id, date_key from changed.fct_sales where customer_id is not null
 union
@@ -11,10 +11,10 @@ union
 select customer_id, date_key from changed.fct_review
 union
 select engagement.customer_id, engagement.date_key
-from held.fct_customer_engagement as engagement
+from previous.fct_customer_engagement as engagement
 join moved.dim_customer as moved
     on engagement.customer_id = moved.customer_id
     and day_end(engagement.date_key) >= moved.moved_from
     and day_end(engagement.date_key) < moved.moved_to
--- a variable, so that older days are skipped
+-- a variable, which lets DuckDB skip older days
 where engagement.date_key >= getvariable('moved_from_key')

@@ -1,6 +1,6 @@
--- touched.product_days: the days of products of which this refresh wrote lines.
+-- affected.product_days: product days of which this refresh wrote lines.
 -- grain        product_id, date_key
 -- reads        changed.fct_sales
--- rebuild      never: it lives for one refresh
+-- rebuild      never: a temporary table of one refresh
 -- materialize  scope
 select distinct product_id, date_key from changed.fct_sales

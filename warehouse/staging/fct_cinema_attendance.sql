@@ -1,8 +1,8 @@
--- lines.fct_cinema_attendance: new bookings and cancellations, with the ids that facts are keyed by.
+-- staging.fct_cinema_attendance: new bookings and cancellations, with the ids of their members.
 -- grain        event_id
 -- reads        silver.cinema_sales
--- rebuild      never: it lives for one refresh
--- materialize  lines
+-- rebuild      never: a temporary table of one refresh
+-- materialize  staging
 select
     event_id,
     booking_id,

@@ -1,8 +1,8 @@
--- lines.fct_sales: the lines of new sales and returns, signed, with the ids that facts are keyed by.
+-- staging.fct_sales: the lines of new sales and returns, signed, with the ids of their members.
 -- grain        event_id, line_number
 -- reads        silver.pos_items, silver.pos_transactions
--- rebuild      never: it lives for one refresh
--- materialize  lines
+-- rebuild      never: a temporary table of one refresh
+-- materialize  staging
 select
     pos_items.event_id,
     pos_transactions.transaction_id,
@@ -15,7 +15,7 @@ select
     pos_transactions.store_id,
     pos_transactions.channel,
     pos_transactions.payment_method,
-    -- R12: what a return takes back is negative; its unit price is not
+    -- R12: the quantity of a return is negative, its unit price is not
     case when pos_transactions.event_type = 'return' then -pos_items.quantity else pos_items.quantity end as quantity,
     pos_items.unit_price,
     case
@@ -25,5 +25,5 @@ select
     pos_items._arrival,
     pos_items._recorded_at,
 from silver.pos_items
--- by place: an event_id may come again once the horizon has passed it (R21)
+-- not by event_id, which may occur again beyond the deduplication horizon (R21)
 join silver.pos_transactions using (_partition, _offset)

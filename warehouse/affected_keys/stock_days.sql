@@ -1,8 +1,9 @@
--- touched.stock_days: the days for which the stock of a product in a warehouse has to be written again: from a new
--- movement on, the days by which gold grew, and those whose version of the product at the day's end moved.
+-- affected.stock_days: the days of which the stock of a product in a warehouse is recomputed: days from a new movement
+-- on, days by which gold grew, and days whose version of the product at the end of the day changed.
 -- grain        product_id, warehouse_id, date_key
--- reads        lines.fct_inventory_movement, held.fct_inventory_daily, moved.dim_product, ops.gold_clock, touched.clock
--- rebuild      never: it lives for one refresh
+-- reads        staging.fct_inventory_movement, previous.fct_inventory_daily, moved.dim_product, ops.gold_clock,
+--              replaced.gold_clock
+-- rebuild      never: a temporary table of one refresh
 -- materialize  scope
 with
 now as (
@@ -10,12 +11,12 @@ now as (
 ),
 pairs as (
     select product_id, warehouse_id, clock.last_date,
-    from held.fct_inventory_daily as stock
-    join touched.clock on stock.date_key = to_date_key(clock.last_date)
+    from previous.fct_inventory_daily as stock
+    join replaced.gold_clock as clock on stock.date_key = to_date_key(clock.last_date)
 ),
 spans as (
     select product_id, warehouse_id, min(utc_day(event_time)) as from_date, any_value(now.last_date) as to_date,
-    from lines.fct_inventory_movement
+    from staging.fct_inventory_movement
     cross join now
     group by product_id, warehouse_id
     union all
@@ -30,7 +31,7 @@ spans as (
     cross join now
     where utc_day(moved_from) <= now.last_date
 ),
--- One span a pair: what lies between two is written again as it was.
+-- One span per pair. Days between two spans are recomputed with the same result.
 joined as (
     select product_id, warehouse_id, min(from_date) as from_date, max(to_date) as to_date,
     from spans

@@ -1,8 +1,8 @@
--- lines.fct_inventory_movement: new movements of stock, signed, with the ids that facts are keyed by.
+-- staging.fct_inventory_movement: new movements of stock, signed, with the ids of their members.
 -- grain        event_id
 -- reads        silver.inventory_updates
--- rebuild      never: it lives for one refresh
--- materialize  lines
+-- rebuild      never: a temporary table of one refresh
+-- materialize  staging
 select
     event_id,
     update_id,

@@ -1,8 +1,8 @@
--- lines.fct_review: new reviews, with the ids that facts are keyed by.
+-- staging.fct_review: new reviews, with the ids of their members.
 -- grain        event_id
 -- reads        silver.customer_reviews
--- rebuild      never: it lives for one refresh
--- materialize  lines
+-- rebuild      never: a temporary table of one refresh
+-- materialize  staging
 select
     event_id,
     review_id,
