@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.contracts.registry import CONTRACTS
-from pipelines.contracts.tables import POS_ITEMS, silver_schema
+from pipelines.contracts.tables import lines_schema, lines_table, silver_schema
 from pipelines.silver.changes import PARTITIONS, SilverChanges
 from warehouse.rebuild import rebuild
 from warehouse.registry import Model, registry, staging_of
@@ -136,10 +136,13 @@ def _silver() -> list[_Table]:
         schema = silver_schema(contract.topic)
         meaning = TableMeaning(title, "event_id", {name: meanings[name] for name in schema.names}, schema)
         tables.append(_described(f"silver.{contract.table}", meaning, topic=contract.topic))
-    lines = {line.name: line.description for line in CONTRACTS["pos-transactions"].field("items").lines}
-    meanings = {"event_id": "the transaction's event", "event_time": "when it happened", **lines, **LINEAGE}
-    items = TableMeaning("A line of a sale or a return", "event_id, line_number", meanings, POS_ITEMS)
-    tables.append(_described("silver.pos_items", items))
+    for topic, contract in CONTRACTS.items():
+        if (name := lines_table(topic)) is None or contract.line_field is None:
+            continue
+        lines = {line.name: line.description for line in contract.line_field.lines}
+        meanings = {"event_id": "the event of the line", "event_time": "when it happened", **lines, **LINEAGE}
+        title = f"A line of `{contract.line_field.name}` of an event of {topic}"
+        tables.append(_described(name, TableMeaning(title, "event_id, line_number", meanings, lines_schema(topic))))
     return tables + [_described(name, meaning) for name, meaning in SILVER_TABLES.items()]
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipelines.clock import from_micros, micros
 from pipelines.config.policies import Policy
-from pipelines.contracts.registry import TOPICS
+from pipelines.contracts.registry import CONTRACTS, TOPICS
 from pipelines.contracts.tables import TIMESTAMP, silver_tables
 from pipelines.errors import PermanentError
 from pipelines.lake.catalog import Lake
@@ -21,6 +21,7 @@ StoredState: TypeAlias = tuple[Mapping[int, PartitionState], Policy]
 PARTITIONS = pa.schema(
     [
         pa.field("topic", pa.string(), nullable=False),
+        pa.field("is_business", pa.bool_(), nullable=False),  # decides when days end
         pa.field("partition", pa.int32(), nullable=False),
         pa.field("high", TIMESTAMP),
         pa.field("last_record_at", TIMESTAMP),
@@ -101,6 +102,7 @@ def partition_rows(state: Mapping[str, StoredState]) -> pa.Table:
         [
             {
                 "topic": topic,
+                "is_business": not CONTRACTS[topic].is_master,
                 "partition": partition,
                 "high": None if pair.high is None else from_micros(pair.high),
                 "last_record_at": None if pair.last_record_at is None else from_micros(pair.last_record_at),

@@ -44,6 +44,7 @@ def changes(silver: Silver) -> SilverChanges:
     states = [
         {
             "topic": topic,
+            "is_business": topic in TOPICS[:4],
             "partition": partition,
             "high": state.high,
             "last_record_at": state.last_record_at,

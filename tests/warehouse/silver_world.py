@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipelines.contracts.registry import BUSINESS_TOPICS
 from pipelines.contracts.tables import POS_ITEMS, silver_schema
 from pipelines.silver.changes import PARTITIONS, SilverChanges
 
@@ -170,7 +171,8 @@ def partitions(states: Sequence[tuple[str, int, datetime | None, datetime | None
     return pa.Table.from_pylist(
         [
             {
-                "topic": topic, "partition": partition, "high": high, "last_record_at": last,
+                "topic": topic, "is_business": topic in BUSINESS_TOPICS,
+                "partition": partition, "high": high, "last_record_at": last,
                 "out_of_orderness": 10 * minute, "allowed_lateness": 48 * 60 * minute, "idle_timeout": 5 * minute,
             }
             for topic, partition, high, last in states

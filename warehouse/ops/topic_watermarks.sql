@@ -18,7 +18,7 @@ partitions as (
 )
 select
     topic,
-    topic not in ('customer-profiles', 'product-catalog', 'anime-schedule') as is_business,
+    bool_or(is_business) as is_business,
     min(high - to_microseconds(out_of_orderness)) filter (is_awake or not has_times) as watermark,
     min(high - to_microseconds(out_of_orderness)) filter (is_awake or not has_times)
         - to_microseconds(max(allowed_lateness)) as final_before,

@@ -10,13 +10,13 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.contracts.registry import CONTRACTS
-from pipelines.contracts.tables import POS_ITEMS, silver_schema
+from pipelines.contracts.tables import lines_schema, lines_table, silver_schema
 from pipelines.silver.changes import SilverChanges
 from warehouse.refresh.context import Context
 from warehouse.registry import Model, of_kind
 
 SILVER: Mapping[str, pa.Schema] = {
-    "pos_items": POS_ITEMS,
+    **{name.removeprefix("silver."): lines_schema(topic) for topic in CONTRACTS if (name := lines_table(topic))},
     **{contract.table: silver_schema(topic) for topic, contract in CONTRACTS.items()},
 }
 
