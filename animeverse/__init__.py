@@ -28,4 +28,4 @@ def connect(home: "str | Path | None" = None, *, as_of: "datetime | None" = None
     from animeverse.services.query import Session  # imported here to keep the start of every command fast
     from pipelines.config.settings import load_settings
 
-    return Session(load_settings(home=home), as_of).connection()
+    return Session(load_settings(home=home), as_of, sandboxed=False).connection()

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.duckdb_sandbox import connect
 from pipelines.silver.changes import SilverChanges
 from warehouse.checks import checks_of
 from warehouse.rebuild import rebuild
 from warehouse.registry import of_kind, registry, staging_of
 from warehouse.storage.connection import quoted
+from warehouse.storage.published import readable
 
 Finding = tuple[str, bool, str]  # check, whether it holds, detail
 
@@ -26,13 +28,21 @@ def gold_checks(published: Path, changes: SilverChanges, is_rebuild: bool) -> li
     """
     if not published.exists():
         return [("gold: there is a published file", False, f"{published} does not exist: run `animeverse run gold`")]
-    if is_rebuild:
-        return list(_equal_to_rebuild(published, changes))
-    with duckdb.connect(":memory:") as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        connection.execute(f"attach '{quoted(published)}' as published (read_only)")
+    try:
+        with readable(published) as file:
+            return list(_equal_to_rebuild(file, published.parent, changes) if is_rebuild else _checks(file, changes))
+    except duckdb.Error as error:
+        detail = f"{str(error).strip().splitlines()[0]}. The next `animeverse run gold` publishes it again"
+        return [("gold: the published file can be read", False, detail)]
+
+
+def _checks(file: Path, changes: SilverChanges) -> Iterator[Finding]:
+    with connect() as connection:
+        connection.execute(f"attach '{quoted(file)}' as published (read_only)")
         connection.execute("use published")
-        return [*_reflects(connection, changes), *_totals(connection, changes), *_models(connection)]
+        yield from _reflects(connection, changes)
+        yield from _totals(connection, changes)
+        yield from _models(connection)
 
 
 def _reflects(connection: duckdb.DuckDBPyConnection, changes: SilverChanges) -> Iterator[Finding]:
@@ -55,7 +65,7 @@ def _totals(connection: duckdb.DuckDBPyConnection, changes: SilverChanges) -> It
             found == expected,
             f"{found:,} of {expected:,} rows",
         )
-    with duckdb.connect(":memory:") as silver:
+    with connect() as silver:
         for name, rows in changes.tables.items():
             silver.register(name, rows)
         for fact in of_kind("fact"):
@@ -90,14 +100,13 @@ def _models(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     yield "gold and marts: every model's own checks", True, f"{passed} hold{_left_out(deferred, 'checked')}"
 
 
-def _equal_to_rebuild(published: Path, changes: SilverChanges) -> Iterator[Finding]:
-    folder = Path(tempfile.mkdtemp(prefix="rebuild-", dir=published.parent))
+def _equal_to_rebuild(file: Path, gold: Path, changes: SilverChanges) -> Iterator[Finding]:
+    folder = Path(tempfile.mkdtemp(prefix="rebuild-", dir=gold))
     try:
         again = folder / "again.duckdb"
         rebuild(changes, again, datetime.now(UTC))
-        with duckdb.connect(":memory:") as connection:
-            connection.execute("set TimeZone = 'UTC'")
-            connection.execute(f"attach '{quoted(published)}' as live (read_only)")
+        with connect() as connection:
+            connection.execute(f"attach '{quoted(file)}' as live (read_only)")
             connection.execute(f"attach '{quoted(again)}' as again (read_only)")
             yield from _same_tables(connection)
     finally:

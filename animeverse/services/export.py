@@ -1,5 +1,6 @@
 """Export a mart, or a learning data set at a cutoff, to a Parquet file."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +10,9 @@ import duckdb
 
 from animeverse.services.query import sql_literal
 from pipelines.config.settings import Settings
+from pipelines.duckdb_sandbox import connect as connect_offline
 from pipelines.errors import NoLakehouseError, StoreUnavailableError, UsageError
+from warehouse.storage.published import readable
 
 _LOOKS_BACK = "cross_sell_rate"  # its `days` is a window before the date, not a horizon
 
@@ -32,12 +35,15 @@ def export(settings: Settings, mart: str, file: Path, *, cutoff: datetime | None
     published = settings.published_path
     if not published.exists():
         raise NoLakehouseError(f"there is no warehouse in {settings.home} yet: try `animeverse demo`")
-    try:
-        connection = duckdb.connect(str(published), read_only=True)
-    except duckdb.Error as error:
-        raise StoreUnavailableError(f"{published} cannot be read: {_first_line(error)}") from None
-    with connection:
-        connection.execute("set TimeZone = 'UTC'")
+    with contextlib.ExitStack() as stack:
+        connection = stack.enter_context(connect_offline())
+        try:
+            connection.execute(
+                f"attach {sql_literal(str(stack.enter_context(readable(published))))} as lakehouse (read_only)"
+            )
+        except duckdb.Error as error:
+            raise StoreUnavailableError(f"{published} cannot be read: {_first_line(error)}") from None
+        connection.execute("use lakehouse")
         name = mart.removeprefix("marts.")
         source = _source(_read_marts(connection), name, cutoff, horizon)
         try:

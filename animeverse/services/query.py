@@ -14,8 +14,12 @@ from typing import Any, Self
 
 import duckdb
 
+from animeverse.services.read_only_sql import query_text
 from pipelines.config.settings import Settings
+from pipelines.duckdb_sandbox import connect as connect_offline
+from pipelines.duckdb_sandbox import lock
 from pipelines.errors import NoLakehouseError, StoreUnavailableError, UsageError
+from warehouse.storage.published import files_of_closed_days, readable
 
 LAKE_SCHEMAS = ("bronze", "silver", "ops")
 _PUBLISHED = "lakehouse"
@@ -27,12 +31,10 @@ _GOLD_NAME = re.compile(r"""\b(gold|marts)"?\s*\.""", re.IGNORECASE)
 _LISTS_TABLES = re.compile(
     r"^\s*(show|describe)\b|\b(information_schema|duckdb_(tables|views|columns))\b", re.IGNORECASE
 )
-_EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+|\(.*?\)\s*)?", re.IGNORECASE | re.DOTALL)
 _NO_PAST_GOLD = (
     "\n--as-of reads bronze, silver and ops only. To build gold as of a time: "
     "`animeverse rebuild gold --as-of TIME --into FILE`."
 )
-_READS = {duckdb.StatementType.SELECT, duckdb.StatementType.MULTI}  # MULTI: pivot
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,11 @@ class Result:
 class Session:
     """A connection that answers queries on one publication of gold. Close it, or use it in a `with` statement."""
 
-    def __init__(self, settings: Settings, as_of: datetime | None = None) -> None:
+    def __init__(self, settings: Settings, as_of: datetime | None = None, *, sandboxed: bool = True) -> None:
         """Open the published file. Raises NoLakehouseError and StoreUnavailableError.
 
         With `as_of`, bronze, silver and ops are read as of that time by Iceberg time travel, and gold is not available.
+        Unless `sandboxed` is False, SQL reaches no file but those of gold.
         """
         published = settings.published_path
         self._settings, self._as_of = settings, as_of
@@ -65,14 +68,15 @@ class Session:
             raise NoLakehouseError(
                 f"there is no lakehouse in {settings.home}: try `animeverse demo`, or set ANIMEVERSE_HOME to its folder"
             )
-        self._connection = duckdb.connect(
-            config={"autoinstall_known_extensions": "false", "allow_community_extensions": "false"}
-        )
-        paths = ["memory.main"]
+        self._connection, self._files = connect_offline(), contextlib.ExitStack()
+        paths, files = ["memory.main"], []
         if self._publication is not None:
             try:
-                self._connection.execute(f"attach {sql_literal(str(published))} as {_PUBLISHED} (read_only)")
+                readable_file = self._files.enter_context(readable(published))
+                self._connection.execute(f"attach {sql_literal(str(readable_file))} as {_PUBLISHED} (read_only)")
+                files = files_of_closed_days(self._connection, _PUBLISHED, published.parent)
             except duckdb.Error as error:
+                self.close()
                 raise StoreUnavailableError(f"{published} cannot be read: {_first_line(error)}") from None
             schemas = self._connection.execute(
                 "select schema_name from duckdb_schemas() where database_name = ? and not internal", [_PUBLISHED]
@@ -82,9 +86,11 @@ class Session:
         for schema in LAKE_SCHEMAS:
             self._connection.execute(f"create schema memory.{schema}")
         paths += [f"memory.{schema}" for schema in LAKE_SCHEMAS]
-        self._connection.execute("set timezone = 'UTC'")
         self._connection.execute(f"set search_path = {sql_literal(','.join(paths))}")
-        self._connection.execute("set lock_configuration = true")
+        if sandboxed:
+            lock(self._connection, files=files)
+        else:
+            self._connection.execute("set lock_configuration = true")
 
     def __enter__(self) -> Self:
         """Return the session."""
@@ -97,6 +103,7 @@ class Session:
     def close(self) -> None:
         """Close the published file and the catalog."""
         self._connection.close()
+        self._files.close()
         if self._lake is not None:
             self._lake.close()
 
@@ -114,7 +121,7 @@ class Session:
     def run(self, sql: str) -> Result:
         """Run the single query in `sql`. Raises UsageError when it is not a query or DuckDB rejects it."""
         try:
-            cursor = self._execute(self._only_query(sql))
+            cursor = self._execute(query_text(self._connection, sql))
             columns = cursor.description or []
         except duckdb.Error as error:
             is_past = self._as_of is not None and isinstance(error, duckdb.CatalogException)
@@ -141,21 +148,6 @@ class Session:
             return [str(statement.query) for statement in duckdb.extract_statements(sql)]
         except duckdb.Error as error:
             raise UsageError(str(error).strip()) from None
-
-    def _only_query(self, sql: str) -> str:
-        statements = self._connection.extract_statements(sql)
-        if len(statements) != 1:
-            raise UsageError(f"expected one SQL statement, found {len(statements)}")
-        kind, text = statements[0].type, statements[0].query
-        if kind == duckdb.StatementType.EXPLAIN:
-            inner = self._connection.extract_statements(_EXPLAIN.sub("", text, count=1))
-            kind = inner[0].type if len(inner) == 1 else kind
-        if kind not in _READS:
-            raise UsageError(
-                f"expected a query, found {kind.name}: the lakehouse is read-only here; "
-                "to write a result use --format csv and a file of your own"
-            )
-        return str(text)
 
     def _execute(self, statement: str) -> Any:
         named = {f"{m[1]}.{m[2]}".lower() for m in _LAKE_NAME.finditer(statement)}

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from pipelines.contracts.fields import Field
 from pipelines.contracts.registry import Contract
+from pipelines.duckdb_sandbox import connect, lock
 from pipelines.parsing.columns import events_schema, frame
 from pipelines.parsing.exact_path import ExactReader, Rejected
 from pipelines.parsing.layouts import CompiledLayout, Layouts
@@ -31,13 +32,10 @@ _lock = Lock()
 @cache
 def _database() -> duckdb.DuckDBPyConnection:
     """One empty in-memory database for the process. It writes no file and uses no network."""
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "threads": 2,
-        "temp_directory": "",
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-    }
-    return duckdb.connect(":memory:", config=config)
+    connection = connect(threads=2)
+    connection.execute("set temp_directory = ''")
+    lock(connection)
+    return connection
 
 
 def parse_fast(contract: Contract, texts: pl.DataFrame, rules: ParseRules, layouts: Layouts) -> pl.DataFrame:

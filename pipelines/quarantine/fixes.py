@@ -17,6 +17,7 @@ from typing import Protocol
 import duckdb
 import polars as pl
 
+from pipelines.duckdb_sandbox import connect, lock
 from pipelines.errors import PermanentError, UsageError
 from pipelines.parsing.json_text import InvalidJsonError, Json, compact
 from pipelines.parsing.json_text import read as read_json
@@ -75,7 +76,8 @@ class SqlFix:
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"--fix {path}: expected a text file with an SQL expression: {error}") from None
         fix = cls(f"{path.name}#{_digest(text.encode())}", text)
-        with duckdb.connect() as connection:
+        with connect() as connection:
+            lock(connection)
             fix._result_type(connection, _EMPTY, str(path))
         return fix
 
@@ -100,9 +102,9 @@ class SqlFix:
         if not len(rows):
             return []
         records = _sql_rows(rows)
-        with duckdb.connect() as connection:
-            connection.execute("set TimeZone = 'UTC'")
+        with connect() as connection:
             connection.execute("set preserve_insertion_order = true")
+            lock(connection)
             blob = self._result_type(connection, records, self.name) == "BLOB"
             try:
                 found = connection.execute(self._query("fixed")).fetchall()

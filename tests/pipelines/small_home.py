@@ -102,6 +102,19 @@ def run_layers(home: Path, *, gold: bool = False, new: bool = False, **settings:
             warehouse.close()
 
 
+def run_gold(home: Path, warehouse: Warehouse) -> RunReport:
+    """Bring this warehouse up to date with silver."""
+    return run(
+        load_settings(home=home),
+        ("gold",),
+        follow=False,
+        gold=warehouse,
+        clock=lambda: datetime.now(UTC),
+        progress=lambda progress: None,
+        stop=threading.Event(),
+    )
+
+
 def rows(settings: Settings, table: str) -> pl.DataFrame:
     """Return the current rows of a table."""
     with closing(Lake.open(settings)) as lake:

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -19,8 +21,9 @@ from pipelines.lake.open_lake import open_lakehouse
 from pipelines.lake.ownership import OWNER_FILE
 from pipelines.maintenance.maintain import maintain
 from pipelines.operations.verify import verify
-from tests.pipelines.small_home import movement, run_layers, send
+from tests.pipelines.small_home import movement, run_gold, run_layers, send
 from warehouse.verify import gold_checks
+from warehouse.writer import Warehouse
 
 
 def made(home: Path, first: int = 0, count: int = 5) -> Path:
@@ -218,3 +221,43 @@ def test_old_snapshots_stay_readable_after_a_relocation(tmp_path: Path) -> None:
         table = lake.table("silver.inventory_updates").iceberg
         assert table.scan(snapshot_id=first).to_arrow().num_rows == 5
         assert table.scan().to_arrow().num_rows == 10
+
+
+def test_closed_days_of_a_moved_home_are_read_from_where_they_are_now(tmp_path: Path) -> None:
+    home, moved = tmp_path / "home", tmp_path / "moved"
+    days = [movement(24 * 60 * number) for number in range(12)]
+    send(home, days)
+    run_layers(home)
+    with closing(Warehouse(home / "gold", max_open_rows=1)) as warehouse:
+        run_gold(home, warehouse)
+        while warehouse.archive_closed_days():
+            pass
+    assert list((home / "gold" / "days").rglob("*.parquet"))
+    home.rename(moved)
+    assert (facts(moved), failed(moved)) == (12, [])
+    shutil.copytree(moved, home)  # a copy at the old place must not be needed, nor be in the way
+    assert (facts(moved), facts(home), failed(moved)) == (12, 12, [])
+
+
+def test_a_reader_that_wrote_to_the_published_file_and_died_blocks_no_later_reader(tmp_path: Path) -> None:
+    home = made(tmp_path / "home")
+    published = load_settings(home=home).published_path
+    published.chmod(0o644)  # it is published read-only
+    code = (
+        "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute('create table notes (a int)'); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(published)], check=False)
+    wal = published.with_name(f"{published.name}.wal")
+    assert wal.exists()
+    made(home, 5)
+    assert (wal.exists(), facts(home), failed(home)) == (False, 10, [])
+
+
+def test_a_published_file_that_cannot_be_opened_is_a_failed_check(tmp_path: Path) -> None:
+    home = made(tmp_path / "home")
+    published = load_settings(home=home).published_path
+    published.unlink()
+    published.write_bytes(b"no database")
+    assert failed(home) == ["gold: the published file can be read"]
+    run_layers(home, gold=True)
+    assert (facts(home), failed(home)) == (5, [])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.duckdb_sandbox import OFFLINE
 from pipelines.errors import AlreadyRunningError
 from pipelines.store_errors import store_error
 from warehouse.storage.macros import KEY_MACROS
@@ -16,10 +17,6 @@ DAMAGED = "If the file is damaged, build a new one from silver: `animeverse rebu
 _EXISTING = f"storage_version '{STORAGE_VERSION}', row_group_size {ROW_GROUP}"
 NEW_FILE = f"{_EXISTING}, block_size {BLOCK}"  # an existing file keeps its blocks
 
-_OFFLINE: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-}
 _MACROS = (
     # days are UTC days (R7), whatever the session's time zone
     "create or replace temp macro utc_day(moment) as make_timestamp(epoch_us(moment))::date",
@@ -38,7 +35,7 @@ def connect(file: Path, *, memory_limit: str) -> duckdb.DuckDBPyConnection:
 
     Raises AlreadyRunningError if another process has the file open, StoreUnavailableError if it cannot be read.
     """
-    connection = duckdb.connect(":memory:", config=_OFFLINE)
+    connection = duckdb.connect(":memory:", config=OFFLINE)
     connection.execute("set TimeZone = 'UTC'")
     connection.execute("set preserve_insertion_order = false")
     connection.execute(f"set memory_limit = '{memory_limit}'")

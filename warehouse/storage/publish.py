@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.duckdb_sandbox import connect
 from pipelines.fault_points import fault_point
 from pipelines.store_errors import store_error
 from warehouse.storage.connection import ALIAS, NEW_FILE, quoted
@@ -31,7 +32,7 @@ def replace(descriptor: int, target: Path) -> int:
     size = os.fstat(descriptor).st_size
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        copy = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        copy = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o444)
         try:
             at = 0
             while at < size:
@@ -39,12 +40,30 @@ def replace(descriptor: int, target: Path) -> int:
         finally:
             os.close(copy)
         fault_point("gold.copied")
+        _open_once(draft)
+        _remove_foreign_wal(target)
         draft.replace(target)
+        _remove_foreign_wal(target)
     except OSError as error:
         with contextlib.suppress(OSError):
             draft.unlink()
         raise store_error(f"publishing {target}", error) from error
     return size
+
+
+def _open_once(draft: Path) -> None:
+    """Raise StoreUnavailableError unless readers can open the file."""
+    try:
+        with reading(draft) as connection:
+            connection.execute("select count(*) from published.gold.refreshes").fetchall()
+    except duckdb.Error as error:
+        raise store_error(f"publishing {draft.parent / PUBLISHED}", error) from error
+
+
+def _remove_foreign_wal(target: Path) -> None:
+    """Remove a write-ahead log beside the target: a reader that opened it for writing left it, and DuckDB would replay
+    it."""
+    target.with_name(f"{target.name}.wal").unlink(missing_ok=True)
 
 
 def sweep_drafts(target: Path) -> None:
@@ -65,8 +84,7 @@ def _copy(source: int, target: int, at: int, count: int) -> int:
 @contextlib.contextmanager
 def reading(target: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Opens a published file on a new connection as `published`. Raises duckdb.Error if it is no database."""
-    with duckdb.connect(":memory:") as connection:
-        connection.execute("set TimeZone = 'UTC'")
+    with connect() as connection:
         connection.execute(f"attach '{quoted(target)}' as published (read_only)")
         yield connection
 
