@@ -8,6 +8,8 @@ from animeverse.terminal import console
 from pipelines.contracts.documentation import rows
 from pipelines.contracts.registry import Contract
 
+_SHOWN = 10  # rejected files
+
 
 def print_contract(contract: Contract, currency: str) -> None:
     """The fields of a topic's events as a table on stdout."""
@@ -52,6 +54,7 @@ def print_status(found: dict[str, Any]) -> None:
     heads = ("table", "rows", "files", "size", "snapshots", "committed at")
     console.put(console.table(heads, tables, right=range(1, 5)))
     console.put()
+    _print_landing(found["landing"])
     gold = found["gold"]
     if gold is None:
         console.put("gold  nothing is published yet: try `animeverse run`")
@@ -61,6 +64,18 @@ def print_status(found: dict[str, Any]) -> None:
         console.put(f"      the last batch took {console.seconds(gold['seconds_from_log'])} from the log to gold")
     rows = [(f"gold.{name}", console.count(count)) for name, count in gold["tables"].items()]
     console.put(console.table(("table", "rows"), rows, right=[1]))
+
+
+def _print_landing(found: dict[str, Any]) -> None:
+    """What in the landing folder is not read; nothing where all is."""
+    for path, detail in found["problems"].items():
+        console.put(f"[yellow]{escape(path)}[/yellow] {escape(detail)}")
+    for path in found["rejected"][:_SHOWN]:
+        console.put(f"[yellow]{escape(path)}[/yellow] was rejected, see {escape(path)}.reason")
+    if len(found["rejected"]) > _SHOWN:
+        console.put(f"and {len(found['rejected']) - _SHOWN:,} more in landing/_rejected")
+    if found["problems"] or found["rejected"]:
+        console.put()
 
 
 def _fault(message: str | None) -> str:

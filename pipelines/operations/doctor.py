@@ -19,6 +19,7 @@ from pathlib import Path
 from pipelines.config.settings import Settings, load_settings
 from pipelines.errors import LakehouseError
 from pipelines.operations.doctor_finding import Finding, nearest, probe_folder
+from pipelines.operations.doctor_landing import landing
 
 _OLDEST = (3, 11)
 PATIENCE = 10.0  # seconds for all that is asked over the network, together
@@ -41,7 +42,7 @@ def doctor(home: Path | None = None) -> list[Finding]:
         mend = "the names and what they take stand in .env.example; what needs the settings was not looked at"
         return [*found, Finding("settings", "fail", "; ".join(str(error).splitlines()), mend)]
     found.append(Finding("settings", "ok", f"log {settings.log_url}, catalog {settings.catalog_url}"))
-    found += [_home(settings.home), _space(settings.home), _holder(settings.home)]
+    found += [_home(settings.home), _space(settings.home), _holder(settings.home), landing(settings.home)]
     found += _asked(settings, began + PATIENCE)
     hidden = _secrets(settings)
     return [replace(of, detail=_without(of.detail, hidden), mend=_without(of.mend, hidden)) for of in found]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pipelines.bronze.landing_problems import landing_problems, rejected_files
 from pipelines.bronze.position import Position
 from pipelines.bronze.topic_identity import with_bronze_partitions
 from pipelines.clock import micros
@@ -39,6 +40,10 @@ def status(settings: Settings) -> dict[str, Any]:
                 if not any(part in name for part in _SECRET_PARTS)
             },
             "topics": topics,
+            "landing": {
+                "problems": {of.path: of.detail for of in landing_problems(settings.home)},
+                "rejected": rejected_files(settings.home),
+            },
             "days_ended_before": _text(_ended(lake)),
             "tables": tables,
         }

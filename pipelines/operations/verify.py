@@ -18,6 +18,7 @@ from pipelines.lake.catalog import Lake, open_lakehouse
 from pipelines.log.interface import Log
 from pipelines.log.open import open_log
 from pipelines.operations.check import _SHOWN, Check
+from pipelines.operations.verify_landing import landing_checks
 from pipelines.operations.verify_topic import _topic
 from pipelines.silver.changes import SilverChanges, silver_changes
 from pipelines.silver.rebuild import rebuilt_silver, same_rows
@@ -49,6 +50,7 @@ def verify(settings: Settings, *, rebuild: bool = False, gold_checks: GoldChecks
         finally:
             if log is not None:
                 log.close()
+        checks += landing_checks(settings.home, lake)
         if gold_checks is not None:
             found = gold_checks(settings.published_path, silver_changes(lake, {}), False)
             checks += [Check(*line) for line in found]

@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.bronze.landing_reasons import with_file_and_line
 from pipelines.bronze.record_ref import read_records
 from pipelines.bronze.removed_range import refuse_truncated
 from pipelines.bronze.table import BatchCommit, BronzeBatch, batch_commits, ensure_bronze
@@ -322,6 +323,7 @@ class SilverTopic:
                 quarantined_at=pl.lit(now).cast(pl.Datetime("us", "UTC")),
             )
             .select(*QUARANTINE.names, BATCH)
+            .pipe(with_file_and_line)
         )
 
     def _commits(self, batch: BronzeBatch) -> Mapping[int, BatchCommit]:
