@@ -18,6 +18,7 @@ from pipelines.contracts.registry import TOPICS
 
 SETTLED_SECONDS = 2.0
 DONE, REJECTED = "_done", "_rejected"
+NOT_READ = "is not read: "  # begins what is said of an ignored entry
 LEAVING = ".leaving-"  # a file of another file system on its way out
 _UNFINISHED = (".tmp", ".part")
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

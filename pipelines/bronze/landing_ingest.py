@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipelines.bronze.landing_errors import FileChangedError, FileTroubleError, UnreadableFileError, printable, trouble
 from pipelines.bronze.landing_file import LandingFile, Sighting
-from pipelines.bronze.landing_folder import LandingFolder, Look
+from pipelines.bronze.landing_folder import NOT_READ, LandingFolder, Look
 from pipelines.bronze.landing_moved import MovedFiles
 from pipelines.bronze.landing_moves import LandingMoves
 from pipelines.bronze.landing_problems import record_problems
@@ -75,7 +75,7 @@ class LandingIngestor:
         self._refused = {path: found for path, found in self._refused.items() if path in refused}
         self._problems = refused
         for path, detail in look.ignored.items():
-            self._problem(path, f"is not read: {detail}")
+            self._problem(path, f"{NOT_READ}{detail}")
         for path, detail in look.troubles.items():
             self._problem(path, detail)
 

@@ -36,8 +36,8 @@ def _by_lease(descriptor: int) -> bool | None:
 def _by_descriptors(descriptor: int) -> bool:
     wanted = os.fstat(descriptor)
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # of another user, or ended
-            for link in os.scandir(process / "fd"):
+        with suppress(OSError), os.scandir(process / "fd") as links:  # unless of another user, or ended
+            for link in links:
                 with suppress(OSError):
                     if os.path.samestat(wanted, os.stat(link.path)) and _is_writable(process, link.name):  # noqa: PTH116
                         return True

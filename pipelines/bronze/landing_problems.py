@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipelines.bronze.landing_errors import FileChangedError, FileTroubleError, printable
 from pipelines.bronze.landing_file import LandingFile
-from pipelines.bronze.landing_folder import REJECTED, LandingFolder
+from pipelines.bronze.landing_folder import NOT_READ, REJECTED, LandingFolder
 from pipelines.contracts.registry import TOPICS
 
 _FILE = "landing_problems.json"
@@ -39,7 +39,7 @@ def landing_problems(home: Path) -> list[LandingProblem]:
     """What is in the folder now and cannot be read, and what the last run met and is still there. Reads only."""
     folder = LandingFolder(home / "landing")
     look = folder.look(TOPICS)
-    found = {**look.ignored, **look.troubles}
+    found = {path: NOT_READ + detail for path, detail in look.ignored.items()} | look.troubles
     for seen in (*look.settled, *look.settling):
         try:
             with folder.open_folder(seen.topic) as descriptor:
