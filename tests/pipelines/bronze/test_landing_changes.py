@@ -64,6 +64,28 @@ def test_a_file_that_changes_between_commit_and_move_is_read_again(
     assert failed(settings) == []
 
 
+@pytest.mark.parametrize("change", [append, overwrite, replace])
+def test_an_unread_file_that_a_crash_left_in_done_is_read(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, change: Change
+) -> None:
+    path = drop(settings, "daily.ndjson", lines(movement(0)))
+
+    def crash(name: str) -> None:
+        if name == "landing.move_noted":
+            change(path)
+        elif name == "landing.moved":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(landing_moves, "fault_point", crash)
+        with pytest.raises(KeyboardInterrupt):
+            run_once(settings)
+    assert not path.exists()
+    run_once(settings)
+    assert accepted(settings) == ["e0", "e8"]
+    assert failed(settings) == []
+
+
 @pytest.mark.parametrize("change", [append, overwrite])
 def test_a_file_that_changes_while_it_is_read_is_not_committed_as_it_was(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, change: Change
