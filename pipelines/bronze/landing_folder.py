@@ -47,7 +47,7 @@ class LandingFolder:
         look = Look()
         before, self._seen = self._seen, {}
         look.ignored.update(_ignored_entries(self.root))
-        if "landing" in look.ignored:
+        if "landing" in look.ignored or not os.path.lexists(self.root):
             return look
         for topic in topics:
             try:
@@ -166,7 +166,7 @@ def _ignored_entries(root: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {"landing": "it is a dangling link"} if root.is_symlink() else {}
     except NotADirectoryError:
-        return {"landing": "it is no folder"}
+        return {"landing": "it is no folder"} if os.path.lexists(root) else {}
     except OSError as error:
         return {"landing": str(trouble("read", error))}
     for entry in entries:

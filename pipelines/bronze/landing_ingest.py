@@ -32,7 +32,7 @@ class LandingIngestor:
         self._moved = MovedFiles(self._home / "landing_moves.ndjson", utc_now())
         self._moves = LandingMoves(self._folder, self._moved)
         self._writers = {writer.topic: writer for writer in writers}
-        self._say = lambda message: say(printable(message))
+        self._progress_note = say
         self._table = lake.ensure("ops.landing_files", LANDING_FILES)
         rows = self._table.read(columns=["topic", "sha256", "file"]).to_pylist()
         self._known: dict[tuple[str, str], str] = {(row["topic"], row["sha256"]): row["file"] for row in rows}
@@ -82,6 +82,9 @@ class LandingIngestor:
     def _problem(self, path: str, detail: str) -> None:
         self._problems[path] = detail
         self._say_once(f"{path} {detail}")
+
+    def _say(self, message: str) -> None:
+        self._progress_note(printable(message))
 
     def _say_once(self, message: str) -> None:
         if message not in self._said:
