@@ -7,6 +7,8 @@ from animeverse.terminal import console
 from pipelines.clock import instant
 from pipelines.operations.status import LakehouseStatus
 
+_SHOWN = 10  # rejected files
+
 
 def print_status(layers: LakehouseStatus, gold: GoldStatus | None) -> None:
     """Print what `pipelines.operations.status` and `gold_status` return, as tables on stdout."""
@@ -40,6 +42,7 @@ def print_status(layers: LakehouseStatus, gold: GoldStatus | None) -> None:
     heads = ("table", "rows", "files", "size", "snapshots", "committed at")
     console.put(console.table(heads, tables, right=range(1, 5)))
     console.put()
+    _print_landing(layers)
     _print_gold(gold)
 
 
@@ -52,3 +55,15 @@ def _print_gold(gold: GoldStatus | None) -> None:
         console.put(f"      the last batch took {console.seconds(gold.seconds_from_log)} from the log to gold")
     rows = [(f"gold.{name}", console.count(count)) for name, count in gold.tables.items()]
     console.put(console.table(("table", "rows"), rows, right=[1]))
+
+
+def _print_landing(layers: LakehouseStatus) -> None:
+    """Print which files in the landing folder are not read; nothing if all are."""
+    for path, detail in layers.landing_problems.items():
+        console.put(f"[yellow]{escape(path)}[/yellow] {escape(detail)}")
+    for path in layers.landing_rejected[:_SHOWN]:
+        console.put(f"[yellow]{escape(path)}[/yellow] was rejected, see {escape(path)}.reason")
+    if len(layers.landing_rejected) > _SHOWN:
+        console.put(f"and {len(layers.landing_rejected) - _SHOWN:,} more in landing/_rejected")
+    if layers.landing_problems or layers.landing_rejected:
+        console.put()

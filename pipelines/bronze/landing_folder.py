@@ -1,77 +1,181 @@
-"""The landing folder `<home>/landing/<topic>/`: which files are complete, and where they are moved (R28)."""
+"""The landing folder of a home: which files have settled, and what in it is never read. Source: R28.
 
-import hashlib
+Folders are opened without following links, and files are named relative to them, so that a name swapped for a link
+leads nowhere.
+"""
+
 import os
-import shutil
+import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipelines.contracts.registry import CONTRACTS
+from pipelines.bronze.landing_errors import trouble
+from pipelines.bronze.landing_file import FileState, Sighting
+from pipelines.contracts.registry import TOPICS
 
 SETTLED_SECONDS = 2.0
+DONE, REJECTED = "_done", "_rejected"
+NOT_READ = "is not read: "  # begins what is said of an ignored entry
+LEAVING = ".leaving-"  # a file of another file system on its way out
 _UNFINISHED = (".tmp", ".part")
-_MAX_NAME_BYTES = 240  # of a moved file: with `-2` or `.reason` it stays below the 255 bytes of file systems
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Landing:
-    """The landing folder of a home. Remembers sizes and times, to detect when a file has settled."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at the folder found. Keys of `ignored` and `troubles` are paths below the home."""
 
-    def __init__(self, root: Path, now: Callable[[], float] = time.time) -> None:
+    settled: list[Sighting] = field(default_factory=list)  # oldest first
+    settling: list[Sighting] = field(default_factory=list)
+    ignored: dict[str, str] = field(default_factory=dict)  # what is never read, and why
+    troubles: dict[str, str] = field(default_factory=dict)  # what could not be looked at, and why
+
+
+class LandingFolder:
+    """Looks at the folder, and remembers what it saw: a file has settled when two looks saw the same state."""
+
+    def __init__(self, root: Path, now: Callable[[], float] = time.monotonic) -> None:
         self.root = root
         self._now = now
-        self._seen: dict[Path, tuple[int, int, float]] = {}  # size, mtime in ns, unchanged since
+        self._seen: dict[tuple[str, str], tuple[FileState, float]] = {}
 
-    def settled(self, topics: Sequence[str]) -> tuple[list[tuple[str, Path]], bool]:
-        """Files whose size and mtime have not changed for 2 s, oldest first, and whether others are still settling."""
-        files: list[tuple[int, str, Path]] = []
-        settling = False
+    def look(self, topics: Sequence[str]) -> Look:
+        """All files of these topics, by whether two looks at least SETTLED_SECONDS apart saw the same state."""
+        look = Look()
+        before, self._seen = self._seen, {}
+        look.ignored.update(_ignored_entries(self.root))
+        if "landing" in look.ignored or not os.path.lexists(self.root):
+            return look
         for topic in topics:
-            folder = self.root / topic
-            for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-                if path.name.startswith((".", "_")) or path.name.endswith(_UNFINISHED) or not path.is_file():
-                    continue
-                state, now = path.stat(), self._now()
-                size, mtime, since = self._seen.get(path, (-1, -1, now))
-                if (size, mtime) != (state.st_size, state.st_mtime_ns):
-                    since = min(now, state.st_mtime) if state.st_mtime <= now else now
-                    self._seen[path] = (state.st_size, state.st_mtime_ns, since)
-                if now - since >= SETTLED_SECONDS:
-                    files.append((state.st_mtime_ns, topic, path))
-                else:
-                    settling = True
-        self._seen = {path: state for path, state in self._seen.items() if path.exists()}
-        return [(topic, path) for _, topic, path in sorted(files)], settling
+            try:
+                with self.open_folder(topic) as folder:
+                    for name in sorted(entry.name for entry in os.scandir(folder)):
+                        self._look_at(topic, name, folder, before, look)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                if f"landing/{topic}" not in look.ignored:
+                    look.troubles[f"landing/{topic}"] = str(trouble("read", error))
+        look.settled.sort(key=lambda seen: (seen.state.mtime_ns, seen.topic, seen.name))
+        return look
 
-    def strays(self) -> list[str]:
-        """Entries of the folder that belong to no topic and are therefore never read."""
-        names = sorted(path.name for path in self.root.iterdir()) if self.root.is_dir() else []
-        return [name for name in names if name not in CONTRACTS and not name.startswith((".", "_"))]
+    def _look_at(
+        self, topic: str, name: str, folder: int, before: dict[tuple[str, str], tuple[FileState, float]], look: Look
+    ) -> None:
+        if _is_skipped(name):
+            return
+        try:
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            look.troubles[f"landing/{topic}/{name}"] = str(trouble("looked at", error))
+            return
+        if kind := _unread_kind(found):
+            look.ignored[f"landing/{topic}/{name}"] = kind
+            return
+        state, now = FileState.of(found), self._now()
+        seen = Sighting(topic, name, state)
+        known, since = before.get((topic, name), (None, now))
+        if known != state:
+            since = now
+        self._seen[topic, name] = (state, since)
+        if now - since < SETTLED_SECONDS:
+            look.settling.append(seen)
+        elif found.st_nlink > 1:
+            look.ignored[seen.path] = f"it has {found.st_nlink} links, expected a file of one"
+        else:
+            look.settled.append(seen)
 
-    def done(self, topic: str, path: Path) -> Path:
-        """Move an ingested file to `_done`. Returns its new path."""
-        return self._move(path, self.root / "_done" / topic)
+    @contextmanager
+    def open_folder(self, *names: str, make: bool = False) -> Iterator[int]:
+        """The descriptor of a folder below the landing folder. Raises OSError, also for a link in its path."""
+        folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for name in names:
+                if make:
+                    with suppress(FileExistsError):
+                        os.mkdir(name, dir_fd=folder)
+                inner = os.open(name, _FOLDER_FLAGS, dir_fd=folder)
+                os.close(folder)
+                folder = inner
+            yield folder
+        finally:
+            os.close(folder)
 
-    def rejected(self, topic: str, path: Path, reason: str) -> Path:
-        """Move an unreadable file to `_rejected`, with a `.reason` file beside it. Returns its new path."""
-        moved = self._move(path, self.root / "_rejected" / topic)
-        reason_file = moved.with_name(moved.name + ".reason")
-        reason_file.write_text(reason + "\n", encoding="utf-8", errors="backslashreplace")
-        return moved
-
-    def _move(self, path: Path, folder: Path) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        stem = os.fsdecode(os.fsencode(path.stem)[: _MAX_NAME_BYTES - len(os.fsencode(path.suffix))])
-        target, number = folder / f"{stem}{path.suffix}", 1
-        while target.exists():
-            number += 1
-            target = folder / f"{stem}-{number}{path.suffix}"
-        shutil.move(path, target)
-        self._seen.pop(path, None)
-        return target
+    def restore_leaving(self, topics: Sequence[str]) -> None:
+        """Give files back their names that a crash left on their way out to another file system."""
+        for topic in topics:
+            with suppress(OSError), self.open_folder(topic) as folder:
+                for name in [entry.name for entry in os.scandir(folder)]:
+                    if name.startswith(LEAVING):
+                        target = free_name(folder, name.removeprefix(LEAVING))
+                        os.rename(name, target, src_dir_fd=folder, dst_dir_fd=folder)
 
 
-def identity(path: Path) -> str:
-    """SHA-256 of the file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def free_name(folder: int, name: str, suffix: str = "", most: int = 240) -> str:
+    """A name that the folder does not hold: `name`, with `suffix` or `-2`, `-3`, … before its extensions.
+
+    It has at most `most` bytes, which leaves room for `.reason` below the 255 of a file system.
+    """
+    stem, extension = _split(name)
+    number = 1
+    while True:
+        tail = suffix + (f"-{number}" if number > 1 else "")
+        room = most - len(os.fsencode(tail + extension))
+        found = os.fsdecode(os.fsencode(stem)[: max(1, room)]) + tail + extension
+        try:
+            os.stat(found, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return found
+        number += 1
+
+
+def _split(name: str) -> tuple[str, str]:
+    path = Path(name)
+    inner = Path(path.stem).suffix if path.suffix.lower() == ".gz" else ""
+    extension = inner + path.suffix
+    if len(os.fsencode(extension)) > 64:
+        extension = ""
+    return name[: len(name) - len(extension)], extension
+
+
+def _is_skipped(name: str) -> bool:
+    return name.startswith((".", "_")) or name.endswith(_UNFINISHED)
+
+
+def _unread_kind(found: os.stat_result) -> str:
+    """Why an entry is never read; empty for a regular file."""
+    if stat.S_ISREG(found.st_mode):
+        return ""
+    if stat.S_ISDIR(found.st_mode):
+        return "it is a folder, expected files"
+    if stat.S_ISLNK(found.st_mode):
+        return "it is a symbolic link, expected a file"
+    return "it is no regular file"
+
+
+def _ignored_entries(root: Path) -> dict[str, str]:
+    """Entries beside the topics' folders, and topics that are no folder."""
+    found: dict[str, str] = {}
+    try:
+        entries = sorted(os.scandir(root), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return {"landing": "it is a dangling link"} if root.is_symlink() else {}
+    except NotADirectoryError:
+        return {"landing": "it is no folder"} if os.path.lexists(root) else {}
+    except OSError as error:
+        return {"landing": str(trouble("read", error))}
+    for entry in entries:
+        with suppress(OSError):
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if entry.name in (DONE, REJECTED, *TOPICS):
+                if not is_folder:
+                    kind = "a symbolic link" if entry.is_symlink() else "a file"
+                    found[f"landing/{entry.name}"] = f"it is {kind}, expected a folder"
+            elif not entry.name.startswith((".", "_")):
+                found[f"landing/{entry.name}"] = f"files go into landing/<topic>/, one of {', '.join(TOPICS)}"
+    return found

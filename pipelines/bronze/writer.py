@@ -4,14 +4,14 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from pipelines.bronze.gap_message import gap_message
-from pipelines.bronze.landing_files import LANDING_PARTITION
-from pipelines.bronze.landing_files import records as landing_records
+from pipelines.bronze.landing_file import LandingFile
+from pipelines.bronze.landing_records import LANDING_PARTITION
+from pipelines.bronze.landing_records import records as landing_records
 from pipelines.bronze.position import Position
 from pipelines.bronze.table import BronzeBatch, bronze_rows, ensure_bronze
 from pipelines.bronze.topic_identity import compare_with_log, with_bronze_partitions
@@ -120,21 +120,22 @@ class BronzeWriter:
             first_offsets=self._first_offsets,
         )
 
-    def ingest_file(self, path: Path, sha256: str, clock: Clock) -> int:
-        """Commit all records of a landing file, and its identity, in one commit. Returns the number of records.
+    def ingest_file(self, file: LandingFile, clock: Clock) -> int:
+        """All records of a landing file in one commit, with its identity; the number of records.
 
-        Raises UnreadableFileError; nothing is committed then. A large file becomes several batches, so memory is
-        bounded.
+        Raises UnreadableFileError, FileTroubleError or FileChangedError, and then nothing is committed. Memory is
+        bounded: a large file is several batches.
         """
         now = clock()
         first_offset = self.position.next_offsets.get(LANDING_PARTITION, 0)
-        entry: dict[str, Any] = {"file": path.name, "sha256": sha256, "ingested_at": now.isoformat(), "rows": 0}
+        entry: dict[str, Any] = {"file": file.name, "sha256": file.sha256, "ingested_at": now.isoformat(), "rows": 0}
+        entry |= {"bytes": file.state.size, "inode": file.state.inode}
         entry["batch_from"] = self.position.batch_id + 1
         last = self.position
 
         def parts() -> Iterator[tuple[pa.Table, Mapping[str, str]]]:
             nonlocal last
-            pieces = landing_records(self.topic, path, first_offset, now)
+            pieces = landing_records(file, first_offset, now)
             piece = next(pieces, RECORDS.empty_table())
             while piece is not None:
                 following = next(pieces, None)

@@ -19,6 +19,7 @@ from pathlib import Path
 from pipelines.config.settings import Settings, load_settings
 from pipelines.errors import LakehouseError
 from pipelines.operations.doctor_finding import Finding, nearest, probe_folder
+from pipelines.operations.doctor_landing import landing
 
 _OLDEST_PYTHON = (3, 11)
 PROBE_TIMEOUT = 10.0  # seconds for the checks of log, catalog and store together
@@ -42,7 +43,7 @@ def doctor(home: Path | None = None) -> list[Finding]:
         mend = ".env.example lists the settings and their values; checks that need settings were skipped"
         return [*findings, Finding("settings", "fail", "; ".join(str(error).splitlines()), mend)]
     findings.append(Finding("settings", "ok", f"log {settings.log_url}, catalog {settings.catalog_url}"))
-    findings += [_home(settings.home), _disk_space(settings.home), _writer(settings.home)]
+    findings += [_home(settings.home), _disk_space(settings.home), _writer(settings.home), landing(settings.home)]
     findings += _probe_services(settings, deadline)
     secrets = _secrets(settings)
     return [replace(f, detail=_redact(f.detail, secrets), mend=_redact(f.mend, secrets)) for f in findings]

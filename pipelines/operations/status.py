@@ -1,11 +1,12 @@
 """`animeverse status`: what the lakehouse holds and how far it is behind the log. Reads only (R47)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from pipelines.bronze.landing_problems import landing_problems, rejected_files
 from pipelines.bronze.position import Position
 from pipelines.bronze.topic_identity import with_bronze_partitions
 from pipelines.clock import from_micros, instant, micros, to_micros
@@ -90,6 +91,8 @@ class LakehouseStatus:
     topics: Mapping[str, TopicStatus]
     days_ended_before: datetime | None
     tables: Mapping[str, TableStatus]
+    landing_problems: Mapping[str, str]  # path below the home -> why it is not read
+    landing_rejected: Sequence[str]  # paths below the home
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able dict; times are ISO 8601 in UTC."""
@@ -98,6 +101,7 @@ class LakehouseStatus:
             "log": {"url": self.log_url, "error": self.log_error},
             "catalog": dict(self.catalog),
             "topics": {name: topic.to_dict() for name, topic in self.topics.items()},
+            "landing": {"problems": dict(self.landing_problems), "rejected": list(self.landing_rejected)},
             "days_ended_before": _text(self.days_ended_before),
             "tables": {name: table.to_dict() for name, table in self.tables.items()},
         }
@@ -121,6 +125,8 @@ def status(settings: Settings) -> LakehouseStatus:
             topics=topics,
             days_ended_before=_days_ended_before(topics),
             tables=tables,
+            landing_problems={problem.path: problem.detail for problem in landing_problems(settings.home)},
+            landing_rejected=rejected_files(settings.home),
         )
 
 

@@ -19,6 +19,7 @@ from pipelines.errors import StoreUnavailableError
 from pipelines.lake.catalog import Lake, LakeTable
 from pipelines.lake.open_lake import open_lakehouse
 from pipelines.operations.check import MAX_SHOWN, Check
+from pipelines.operations.verify_landing import landing_checks
 from pipelines.operations.verify_topic import topic_checks
 from pipelines.silver.changes import SilverChanges, silver_changes
 from pipelines.silver.rebuild import rebuilt_silver, same_rows
@@ -47,6 +48,7 @@ def verify(settings: Settings, *, rebuild: bool = False, gold_checks: GoldChecks
         with closing(connect_log(settings)) as connection:
             for topic in topics:
                 checks += topic_checks(lake, connection, topic)
+        checks += landing_checks(settings.home, lake)
         if gold_checks is not None:
             checks += _run(gold_checks, settings, lake, is_rebuilt=False)
         if rebuild:

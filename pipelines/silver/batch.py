@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.bronze.landing_reasons import with_file_and_line
 from pipelines.bronze.table import BatchCommit, BronzeBatch
 from pipelines.clock import Clock
 from pipelines.config.policies import Policy
@@ -228,4 +229,5 @@ def _quarantine_rows(topic: str, quarantined: pl.DataFrame, piece: pa.Table, now
             quarantined_at=pl.lit(now).cast(pl.Datetime("us", "UTC")),
         )
         .select(*QUARANTINE.names, BATCH)
+        .pipe(with_file_and_line)
     )

@@ -79,6 +79,9 @@ def test_a_run_killed_at_any_step_loses_and_duplicates_nothing(step: str, undist
 
 
 LANDING_STEPS = (
+    "landing.ingested",
+    "landing.move_noted",
+    "landing.moved",
     "bronze.inventory_updates.files_written",
     "bronze.inventory_updates.committed",
     "ops.landing_files.files_written",
