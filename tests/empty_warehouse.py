@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 
 from pipelines.silver.changes import PARTITIONS, SilverChanges
-from warehouse.writer import WORK, Warehouse
+from warehouse.storage.writer_file import WORK
+from warehouse.writer import Warehouse
 
 _REFRESHED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ from animeverse.cli.options import examples
 
 _COMMANDS = (  # the order of the help, from the first command a user needs to the rarest
     "demo", "produce", "run", "serve", "resume", "doctor", "status", "verify", "reconcile", "query", "maintain",
-    "migrate", "rebuild", "export", "sql", "contracts", "trace", "quarantine",
+    "relocate", "repair", "migrate", "rebuild", "export", "sql", "contracts", "trace", "quarantine",
 )  # fmt: skip
 
 

@@ -124,3 +124,32 @@ def relocate(context: typer.Context, as_json: Json = False) -> None:
         say(f"{done.tables} tables of the {done.state} lake are now in {done.lake_root}")
     else:
         say(f"nothing to do: the lake in {done.lake_root} is this catalog's own")
+
+
+@app.command(epilog=examples("animeverse repair --catalog", "animeverse repair --catalog --json"))
+def repair(
+    context: typer.Context,
+    catalog: Annotated[
+        bool, typer.Option("--catalog", help="Register the tables of the lake in a catalog that lost them.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Register the tables of a lake whose catalog was lost.
+
+    Uses the newest metadata of each table that is whole. Nothing in the lake is changed. After an interruption the
+    same command continues. `animeverse verify` then proves what is there.
+    """
+    from animeverse.terminal.console import say
+    from pipelines.errors import UsageError
+    from pipelines.operations.repair import repair_catalog
+
+    if not catalog:
+        raise UsageError("expected --catalog: to rebuild gold use `animeverse rebuild gold`")
+    tables = repair_catalog(settings_of(context), say)
+    if as_json:
+        print_json([table.to_dict() for table in tables])
+        return
+    for table in tables:
+        newer = f", not from {', '.join(table.passed_over)}, which is damaged" if table.passed_over else ""
+        say(f"{table.table}: {table.metadata or 'no whole metadata, not registered'}{newer}")
+    say(f"{sum(table.metadata is not None for table in tables)} tables are registered")

@@ -122,6 +122,14 @@ class Lake:
                 )
         return self.table(name)
 
+    def register(self, name: str, metadata_location: str) -> None:
+        """Name an existing table in the catalog. A table that it knows stays as it is."""
+        with translate_store_errors(f"registering table {name}"):
+            with contextlib.suppress(NamespaceAlreadyExistsError):
+                self.catalog.create_namespace(name.split(".")[0])
+            with contextlib.suppress(TableAlreadyExistsError):
+                self.catalog.register_table(name, metadata_location)
+
     def _refuse_foreign(self, table: LakeTable) -> None:
         if self.lake_id is not None and table.lake_id not in (None, self.lake_id):
             raise OwnershipError(

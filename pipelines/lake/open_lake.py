@@ -222,7 +222,9 @@ def _mark_tables(lake: Lake) -> None:
 
 def _refuse_or_set_aside_gold(settings: Settings, found: Ownership, *, new: bool, say: Say) -> None:
     """Refuse where the home says that there was a lake: gold reflects silver, or landing files were ingested."""
-    traces = [path for path in (settings.published_path, settings.home / "landing" / "_done") if path.exists()]
+    done = settings.home / "landing" / "_done"
+    ingested = done.is_dir() and not done.is_symlink() and any(path.is_file() for path in done.glob("*/*"))
+    traces = [settings.published_path] if settings.published_path.exists() else [done] if ingested else []
     if not traces:
         return
     if not new:

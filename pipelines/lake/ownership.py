@@ -164,6 +164,16 @@ class LakeRoot:
         return False
 
 
+def table_folders(root: Path) -> list[tuple[str, str, Path]]:
+    """(namespace, table, folder) of every table folder in a local lake root."""
+    return [
+        (namespace, folder.name, folder)
+        for namespace in _OUR_NAMESPACES
+        for folder in sorted((root / namespace).glob("*"))
+        if (folder / "metadata").is_dir()
+    ]
+
+
 def table_locations(catalog: Catalog) -> dict[tuple[str, str], str]:
     """(namespace, table) -> location of the metadata file, without opening any of them where the catalog is SQL."""
     if isinstance(catalog, SqlCatalog):
@@ -219,7 +229,7 @@ def _state_without_tables(found: Ownership, root: LakeRoot) -> State:
         return State.LOST if root.has_tables() else State.NEW
     if found.lake_id == found.owner.lake_id and _is_ours(found, root):
         return State.OWNED  # a first run that was interrupted while it created tables
-    return State.LOST if found.lake_id is None and root.has_tables() else State.FOREIGN
+    return State.LOST if found.lake_id is None and _is_ours(found, root) and root.has_tables() else State.FOREIGN
 
 
 def _state_at_home(found: Ownership, root: LakeRoot) -> State:

@@ -103,6 +103,16 @@ class Relocation:
         return known
 
 
+def with_own_paths(path: Path, namespace: str, table: str) -> str:
+    """The location of the table's metadata with the paths of the folder it is in; a new file where they differ."""
+    own = f"{_FILE}{path.parents[1]}"
+    written = json.loads(path.read_bytes())["location"]
+    old, new = (root_of(location, namespace, table) for location in (written, own))
+    if old is None or new is None or local_path(old) == local_path(new):
+        return f"{_FILE}{path}"
+    return Relocation(old, new).relocated(f"{_FILE}{path}")
+
+
 def _read(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     with path.open("rb") as file:
         reader = fastavro.reader(file)

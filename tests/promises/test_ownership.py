@@ -20,6 +20,7 @@ from pipelines.lake.catalog import Lake
 from pipelines.lake.open_lake import open_lakehouse
 from pipelines.lake.ownership import OWNER_FILE
 from pipelines.maintenance.maintain import maintain
+from pipelines.operations.repair import repair_catalog
 from pipelines.operations.verify import verify
 from tests.pipelines.small_home import movement, run_gold, run_layers, send
 from warehouse.verify import gold_checks
@@ -166,6 +167,27 @@ def test_a_lost_catalog_is_not_taken_for_a_new_lake(loss: str, tmp_path: Path) -
     if loss != "another":
         with pytest.raises((OwnershipError, NoLakehouseError), match="catalog"):
             open_lakehouse(load_settings(home=home))
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_the_tables_of_a_lost_catalog_are_registered_from_their_newest_whole_metadata(
+    moved: bool, tmp_path: Path
+) -> None:
+    home = made(tmp_path / "home")
+    made(home, 5)
+    lake_id = owner(home)["lake_id"]
+    (home / "catalog.db").unlink()
+    newest = max((home / "lake" / "silver" / "inventory_updates" / "metadata").glob("*.metadata.json"))
+    newest.with_name(f"99999-{newest.name[6:]}").write_text(newest.read_text()[:100])  # half of a commit
+    if moved:
+        home = home.rename(tmp_path / "moved")
+    tables = repair_catalog(load_settings(home=home))
+    assert all(table.metadata for table in tables)
+    assert [table.table for table in tables if table.passed_over] == ["silver.inventory_updates"]
+    assert (movements(home), failed(home)) == (10, [])
+    made(home, 10)
+    assert (movements(home), facts(home), failed(home)) == (15, 15, [])
+    assert (owner(home)["lake_id"], repair_catalog(load_settings(home=home))) == (lake_id, [])
 
 
 def test_a_lost_lake_is_not_taken_for_a_new_one(tmp_path: Path) -> None:

@@ -212,7 +212,7 @@ def test_what_is_never_read_is_reported_once_and_shown_by_status_and_doctor(
     assert len(notes) == 1
     assert os.path.lexists(made)
     assert [of.path for of in landing_problems(settings.home)] == [path]
-    assert list(status(settings)["landing"]["problems"]) == [path]
+    assert list(status(settings).to_dict()["landing"]["problems"]) == [path]
     finding = landing(settings.home)
     assert (finding.status, path in finding.detail) == ("warn", True)
 
@@ -222,7 +222,7 @@ def test_a_landing_folder_without_problems_is_fine(settings: Settings) -> None:
     drop(settings, "good.ndjson", lines(movement(0)))
     run_once(settings)
     assert landing(settings.home).status == "ok"
-    assert status(settings)["landing"] == {"problems": {}, "rejected": []}
+    assert status(settings).to_dict()["landing"] == {"problems": {}, "rejected": []}
 
 
 def test_a_landing_folder_that_is_a_file_stops_nothing(settings: Settings) -> None:

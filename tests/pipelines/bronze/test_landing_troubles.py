@@ -49,7 +49,7 @@ def test_a_file_that_the_system_refuses_is_reported_once_and_stops_nothing(
         assert len(notes) == 1
         found = {of.path: of.detail for of in landing_problems(settings.home)}
         assert message in found[f"landing/{TOPIC}/a.ndjson"]
-        assert status(settings)["landing"]["problems"] == found
+        assert status(settings).to_dict()["landing"]["problems"] == found
         assert landing(settings.home).status == "warn"
     assert accepted(settings) == (["e0", "e1", "e5"] if function == "rename" else ["e1", "e5"])
     assert path.exists()
@@ -159,7 +159,7 @@ def test_a_name_with_terminal_controls_is_reported_without_them(settings: Settin
     drop(settings, "\x1b[31m\x9b\u202e.txt", b"")
     _, (note,) = run_once(settings)
     assert note.isprintable()
-    assert status(settings)["landing"]["rejected"] == [
+    assert status(settings).to_dict()["landing"]["rejected"] == [
         f"landing/_rejected/{TOPIC}/\\x1b[31m\\x9b\\u202e.txt",
     ]
 

@@ -33,7 +33,7 @@ def test_a_topic_shows_lag_offsets_and_watermark(settings: Settings) -> None:
 
 def test_the_json_has_stable_keys_and_text_for_times(settings: Settings) -> None:
     found = json.loads(json.dumps(status(settings).to_dict()))
-    assert list(found) == ["home", "log", "catalog", "topics", "days_ended_before", "tables"]
+    assert list(found) == ["home", "log", "catalog", "topics", "landing", "days_ended_before", "tables"]
     assert found["log"] == {"url": settings.log_url, "error": None}
     assert list(found["topics"]) == list(TOPICS)
     topic = found["topics"][TOPIC]
