@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from rich.markup import escape
-
 from animeverse.terminal import console
+from animeverse.terminal.console import escape
 from pipelines.operations.check import Check
 from pipelines.operations.resume import Resumed
 

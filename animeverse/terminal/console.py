@@ -5,10 +5,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.markup import escape
+from rich.markup import escape as _escape_markup
 from rich.table import Table
 
+from animeverse.terminal.text import visible
+
 _UNLIMITED_WIDTH = 10_000  # outside a terminal nothing is truncated
+
+
+def escape(text: str) -> str:
+    """Text from outside, for use in Rich markup: neither markup nor control characters take effect."""
+    return _escape_markup(visible(text))
 
 
 def out() -> Console:

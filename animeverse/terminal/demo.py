@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.markup import escape
-
 from animeverse.services.query import Session
 from animeverse.terminal import console
 from animeverse.terminal.checks import print_checks
+from animeverse.terminal.console import escape
 from animeverse.terminal.progress import Bars, bars
 from animeverse.terminal.summary import print_summary
 from pipelines.config.settings import Settings

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from rich.markup import escape
-
 from animeverse.terminal import console
+from animeverse.terminal.console import escape
 from pipelines.operations.doctor_finding import Finding
 
 _MARKS = {"ok": "[green]ok  [/green]", "warn": "[yellow]warn[/yellow]", "fail": "[red]FAIL[/red]"}

@@ -1,8 +1,7 @@
 """Prints what maintenance did."""
 
-from rich.markup import escape
-
 from animeverse.terminal import console
+from animeverse.terminal.console import escape
 from pipelines.maintenance.maintain import Report
 
 _MAX_PATHS = 10

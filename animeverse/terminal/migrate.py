@@ -1,8 +1,7 @@
 """Prints what a migration copied."""
 
-from rich.markup import escape
-
 from animeverse.terminal import console
+from animeverse.terminal.console import escape
 from pipelines.config.settings import Settings
 from pipelines.operations.migrate import Report
 

@@ -20,6 +20,7 @@ from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 from animeverse.terminal import console
+from animeverse.terminal.text import visible
 
 
 class _Rate(ProgressColumn):
@@ -51,7 +52,7 @@ class Bars:
         if self._progress is None:
             console.say(message)
         else:
-            self._progress.console.print(message, markup=False, highlight=False)
+            self._progress.console.print(visible(message), markup=False, highlight=False)
 
 
 @contextmanager

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich.markup import escape
-
 from animeverse.terminal import console
+from animeverse.terminal.console import escape
 from animeverse.terminal.summary import rule_meaning
 from pipelines.bronze.record_ref import ref_text
 from pipelines.clock import instant

@@ -4,10 +4,9 @@ import itertools
 from collections.abc import Iterator
 from datetime import date
 
-from rich.markup import escape
-
 from animeverse.services.reconcile import Change, Reconciliation
 from animeverse.terminal import console
+from animeverse.terminal.console import escape
 from pipelines.operations.record_counts import RecordCounts, TopicReconciliation
 
 _MAX_DAYS = 14

@@ -1,9 +1,8 @@
 """Prints the state of the lakehouse."""
 
-from rich.markup import escape
-
 from animeverse.services.status import GoldStatus
 from animeverse.terminal import console
+from animeverse.terminal.console import escape
 from pipelines.clock import instant
 from pipelines.operations.status import LakehouseStatus
 

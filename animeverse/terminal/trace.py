@@ -4,10 +4,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from rich.markup import escape
-
 from animeverse.services.trace import GoldRow
 from animeverse.terminal import console
+from animeverse.terminal.console import escape
 from animeverse.terminal.formats import to_text
 from pipelines.bronze.record_ref import ref_text
 from pipelines.clock import instant

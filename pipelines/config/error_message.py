@@ -8,6 +8,8 @@ from pydantic import ValidationError
 
 from pipelines.config.sources import given_settings, unknown_setting
 
+_ADDRESSES = ("log_url", "catalog_url", "lake_root")
+
 EXPECTED = {
     "batch_size": "a whole number of at least 1",
     "partitions": "a whole number from 1 to 10,000",
@@ -33,10 +35,16 @@ def describe(error: ValidationError, arguments: Mapping[str, Any], fields: Seque
             lines.append(f"{origin}: expected a text")
         else:
             expected = EXPECTED.get(name) or str(fault.get("ctx", {}).get("error", fault["msg"]))
-            lines.append(f"{origin}: expected {expected}, found {_shown(found)}")
+            lines.append(f"{origin}: expected {expected}, found {_shown(found, is_address=name in _ADDRESSES)}")
     return "\n".join(lines)
 
 
-def _shown(value: object) -> str:
-    """The value, with the user and password of an address replaced by asterisks."""
-    return re.sub(r"//[^/]*@", "//***@", repr(str(value)) if value is not None else "nothing")
+def _shown(value: object, *, is_address: bool) -> str:
+    """The value; of an address only its scheme, because anything after it may hold a password."""
+    if value is None:
+        return "nothing"
+    text = str(value)
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text)
+    if scheme is not None:
+        return f"'{scheme[0]}…', the rest is not shown"
+    return "a text without a scheme, which is not shown" if is_address or "@" in text else repr(text)

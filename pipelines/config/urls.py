@@ -49,7 +49,7 @@ def parse_log_url(url: str) -> str:
 
 def parse_catalog_url(url: str) -> str:
     """`http(s)://...` of a REST catalog, or `sqlite:///path` with an absolute path; empty for the default."""
-    if re.fullmatch(r"https?://[^/@\s]+(/[^@\s]*)?", url):
+    if re.fullmatch(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", url):
         return url
     path_url = _sqlite_url(url) if url else ""
     if path_url is None:
@@ -63,7 +63,7 @@ def parse_lake_root(root: str) -> str:
     """`s3://bucket[/prefix]`, or a folder as an absolute path; empty for the default."""
     if not root:
         return root
-    if re.fullmatch(r"s3a?://[a-z0-9][a-z0-9.-]+(/[^\s?#]*)?", root):
+    if re.fullmatch(r"s3a?://[a-z0-9][a-z0-9.-]+(/[^\s?#@]*)?", root):
         return root.rstrip("/")
     if "://" in root and not root.startswith("file:///"):
         raise ValueError("s3://bucket[/prefix] or a folder")

@@ -197,3 +197,40 @@ def test_contracts_are_printed_as_json_schema_and_as_tables(tmp_path: Path) -> N
     assert every["cinema-sales"] == one
     assert len(every) == 7
     assert "items.unit_price" in _call("contracts", cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_text_that_stdout_cannot_encode_is_escaped(encoding: str, published: Settings) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "PYTHONPATH": str(ROOT)}
+    words = [
+        sys.executable,
+        "-m",
+        "animeverse",
+        "--home",
+        str(published.home),
+        "query",
+        "select '日' as x",
+        "--format",
+        "csv",
+    ]
+    ended = subprocess.run(words, env=environment, capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, b"x\n\\u65e5\n")
+
+
+def test_an_argument_that_is_not_utf_8_is_wrong_use() -> None:
+    words: list[str | bytes] = [sys.executable, "-m", "animeverse", "trace", b"\xff"]
+    ended = subprocess.run(words, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, b"")
+    assert b"not valid UTF-8" in ended.stderr
+    assert b"Traceback" not in ended.stderr
+
+
+def test_a_deleted_working_folder_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    code = f"cd {folder} && rmdir {folder} && exec {sys.executable} -m animeverse --home {tmp_path} status"
+    ended = subprocess.run(
+        ["sh", "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == "animeverse: the working folder does not exist any more: change to another folder\n"
