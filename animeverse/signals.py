@@ -44,6 +44,8 @@ def stop_on_signals(message: str, exit_code: int = 0) -> Iterator[threading.Even
     watcher.start()
     try:
         yield stop
+    except KeyboardInterrupt:  # Polars has a SIGINT handler of its own, which raises it out of a running query
+        sys.exit(exit_code)
     finally:
         finished.set()
         signal.set_wakeup_fd(wakeup_fd)

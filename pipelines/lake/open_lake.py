@@ -10,10 +10,12 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 from pyiceberg.catalog.sql import SqlCatalog
 from sqlalchemy import text
 
 from pipelines.config.settings import Settings
+from pipelines.duckdb_sandbox import connect, literal
 from pipelines.errors import NoLakehouseError, OwnershipError
 from pipelines.fault_points import fault_point
 from pipelines.lake.catalog import CATALOG_NAME, Lake
@@ -224,7 +226,7 @@ def _refuse_or_set_aside_gold(settings: Settings, found: Ownership, *, new: bool
     """Refuse where the home says that there was a lake: gold reflects silver, or landing files were ingested."""
     done = settings.home / "landing" / "_done"
     ingested = done.is_dir() and not done.is_symlink() and any(path.is_file() for path in done.glob("*/*"))
-    traces = [settings.published_path] if settings.published_path.exists() else [done] if ingested else []
+    traces = [settings.published_path] if _reflects_silver(settings.published_path) else [done] if ingested else []
     if not traces:
         return
     if not new:
@@ -238,6 +240,19 @@ def _refuse_or_set_aside_gold(settings: Settings, found: Ownership, *, new: bool
         )
     if (settings.home / "gold").exists():
         _set_aside(settings.home / "gold", say)
+
+
+def _reflects_silver(published: Path) -> bool:
+    """Whether the published gold was made from silver rows, or cannot be read; False where there is none."""
+    if not published.exists():
+        return False
+    try:
+        with connect() as connection:
+            connection.execute(f"attach {literal(str(published))} as published (read_only)")
+            made = "select count(*) from published.gold.refreshes where cardinality(silver_snapshots) > 0"
+            return connection.execute(made).fetchall() != [(0,)]
+    except duckdb.Error:
+        return True
 
 
 def _local(settings: Settings, found: Ownership) -> str:
