@@ -2,7 +2,7 @@
 
 Four lock files in the home take part. As locks, all are released when their process ends:
 
-    run         held by whoever writes the home
+    run         held by the process that writes the home
     successor   held by a process that waits to continue the same work: the current writer ends
     guest       held by a job that requests exclusive access: the writer pauses until the job releases it
     turn        held by a writer from before it releases `guest` until its work has ended: a job that then gets `guest`

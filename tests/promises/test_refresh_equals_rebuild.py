@@ -90,14 +90,14 @@ def test_members_may_have_the_names_of_the_special_rows(seed: int, tmp_path: Pat
     rebuild(changes_of(renamed, high), tmp_path / "renamed.duckdb", NOW)
     rebuild(changes_of(rows, high), tmp_path / "named.duckdb", NOW)
     published = tmp_path / "gold" / PUBLISHED
-    anew, named = read_tables(tmp_path / "renamed.duckdb"), read_tables(tmp_path / "named.duckdb")
-    assert differences(read_tables(published), anew) == []
+    fresh, named = read_tables(tmp_path / "renamed.duckdb"), read_tables(tmp_path / "named.duckdb")
+    assert differences(read_tables(published), fresh) == []
     found = gold_checks(published, changes_of(renamed, high, len(parts)), is_rebuild=False)
     assert [finding for finding in found if not finding[1]] == []
     # measures and the number of unknown members do not depend on the names
-    assert differences(*({"": tables["marts.daily_summary"]} for tables in (anew, named))) == []
+    assert differences(*({"": tables["marts.daily_summary"]} for tables in (fresh, named))) == []
     for fact, key in (("sales", "customer"), ("sales", "product"), ("sales", "store"), ("cinema_attendance", "title")):
-        keys = [tables[f"gold.fct_{fact}"].column(f"{key}_key") for tables in (anew, named)]
+        keys = [tables[f"gold.fct_{fact}"].column(f"{key}_key") for tables in (fresh, named)]
         special, as_named = (sorted(number for number in column.to_pylist() if number < 0) for column in keys)
         assert special == as_named
 

@@ -25,7 +25,7 @@ def call(home: Path, *words: str, code: int = 0) -> str:
     return ended.stdout
 
 
-def told(home: Path, *words: str) -> Any:
+def json_of(home: Path, *words: str) -> Any:
     return json.loads(call(home, *words, "--json"))
 
 
@@ -44,22 +44,24 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_release_restates_the_past_and_a_fix_mends_a_record(home: Path) -> None:
-    listed = {rule["rule"]: rule["records"] for rule in told(home, "quarantine", "list")}
+    listed = {rule["rule"]: rule["records"] for rule in json_of(home, "quarantine", "list")}
     assert listed == {"too_late": 1, "type:items.quantity": 1}
     release = ("quarantine", "release", "--topic", "pos-transactions")
     (home / "fix.sql").write_text('replace(value, \'"quantity": "1"\', \'"quantity": 1\')\n')
-    forecast = told(home, *release, "--dry-run", "--fix", "fix.sql")
+    forecast = json_of(home, *release, "--dry-run", "--fix", "fix.sql")
     assert (forecast["would_pass"], forecast["would_be_quarantined_again"]) == (2, 0)
-    assert told(home, *release, "--rule", "too_late")["released"] == 1
-    assert told(home, *release, "--offset", "1/5", "--fix", "fix.sql")["copies"] == [{"record": "1/5", "copy": "1/7"}]
-    assert told(home, *release, "--fix", "fix.sql")["released"] == 0
+    assert json_of(home, *release, "--rule", "too_late")["released"] == 1
+    assert json_of(home, *release, "--offset", "1/5", "--fix", "fix.sql")["copies"] == [
+        {"record": "1/5", "copy": "1/7"}
+    ]
+    assert json_of(home, *release, "--fix", "fix.sql")["released"] == 0
     call(home, "run")
 
     days = "select date, net_sales_amount, late_correction_amount from marts.daily_summary order by date limit 1"
     assert call(home, "query", days, "--format", "csv").splitlines()[1] == (
         "2026-03-07,100000000000009.9999,99999999999999.9999"
     )
-    found = told(home, "reconcile")
+    found = json_of(home, "reconcile")
     assert found["ok"]
     [topic] = [topic for topic in found["topics"] if topic["topic"] == "pos-transactions"]
     assert topic["releases"] == {"released": 2, "accepted": 2, "quarantined_again": 0, "other": 0}
@@ -70,7 +72,7 @@ def test_a_release_restates_the_past_and_a_fix_mends_a_record(home: Path) -> Non
     ]
     assert "Saturday 7 March 2026: net sales 10.00 → 100,000,000,000,010.00" in call(home, "reconcile")
 
-    traced = told(home, "trace", "s8")
+    traced = json_of(home, "trace", "s8")
     assert [record["verdict"] for record in traced["records"]] == ["quarantined", "accepted"]
     assert [record["released_from"] for record in traced["records"]] == [None, "1/4"]
     assert [(row["table"], row["net_sales_amount"]) for row in traced["gold"]] == [

@@ -201,21 +201,21 @@ def test_restatements_survive_a_rebuild_with_the_days_that_were_final(
     take(silver, at("03-06 14:00"))
     silver.sale(at("03-05 02:00"), [("P1", 2, "5")], arrival="late")
     take(silver, at("03-06 14:00"))
-    told = "select kpi, cause, value_before, value_after, delta, event_count, event_ids, was_ended, was_final"
-    told += " from ops.restatements order by refresh_id, kpi, cause"
-    before = rows(told)
+    query = "select kpi, cause, value_before, value_after, delta, event_count, event_ids, was_ended, was_final"
+    query += " from ops.restatements order by refresh_id, kpi, cause"
+    before = rows(query)
     assert {(cause, final) for _, cause, *_, final in before} == {("late", False), ("master_data", True)}
 
     warehouse.discard()
     warehouse.refresh(changes_of(silver.rows, at("03-06 14:00")), NOW)
-    assert rows(told) == before
+    assert rows(query) == before
     assert rows("select max(refresh_id) from ops.restatements") == [(0,)]
 
     # a rebuild with an event that no restatement reports
     new = silver.sale(at("03-05 03:00"), [("P1", 1, "1")], arrival="late")
     warehouse.discard()
     warehouse.refresh(changes_of(silver.rows, at("03-06 14:00")), NOW)
-    assert rows(told)[: len(before)] == before
+    assert rows(query)[: len(before)] == before
     more = "select value_before, value_after, delta, event_count from ops.restatements where refresh_id = 1"
     assert rows(f"{more} and kpi = 'net_sales_amount'") == [(42, 43, 1, 1)]
     ids = rows("select event_ids from ops.restatements where refresh_id = 1 and kpi = 'units'")
@@ -235,14 +235,14 @@ def test_a_rebuild_adds_no_restatement_for_events_that_earlier_rows_cover(
     warehouse: Warehouse, take: Take, rows: Rows
 ) -> None:
     silver = Silver()
-    told = silver.sale(at("03-01 12:00"), [("P1", 1, "10")], arrival="late")  # no cost yet, so no margin either
+    query = silver.sale(at("03-01 12:00"), [("P1", 1, "10")], arrival="late")  # no cost yet, so no margin either
     silver.sale(at("03-05 12:00"), [("P1", 1, "7")])
     take(silver, at("03-05 13:00"))
     silver.product(at("03-01 00:00"), "P1", "3")
     take(silver, at("03-05 13:00"))
     silver.sale(at("03-01 13:00"), [("P1", 1, "5")], arrival="late")
     take(silver, at("03-05 14:00"))
-    silver.sale(at("03-01 14:00"), [("P1", 1, "2")], arrival="late", transaction_id=told["transaction_id"])
+    silver.sale(at("03-01 14:00"), [("P1", 1, "2")], arrival="late", transaction_id=query["transaction_id"])
     take(silver, at("03-05 14:00"))
     before = rows("select * exclude refresh_id from ops.restatements order by refresh_id, kpi, cause")
     assert {kpi for _, _, _, kpi, *_ in before} >= {"gross_margin_amount", "orders", "units"}

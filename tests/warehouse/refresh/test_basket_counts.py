@@ -128,7 +128,7 @@ def test_a_returned_product_still_counts_in_its_basket(tmp_path: Path) -> None:
     back._number = 10
     back.sale(at("03-01 12:00"), [("P1", 1, "5"), ("P2", 1, "5")], event_type="return")
     back.delete(at("03-01 12:00"), product_id="P1")
-    back.product(at("02-01 12:00"), "P2", "3")  # all facts of P2 are keyed anew
+    back.product(at("02-01 12:00"), "P2", "3")  # all facts of P2 get new keys
     warehouse.refresh(changes_of(back.rows, snapshot=2), NOW)
     assert affinity(warehouse) == before == recounted(silver.rows)
     warehouse.close()

@@ -415,12 +415,12 @@ def test_a_file_that_cannot_be_opened_is_reported_and_can_be_rebuilt(tmp_path: P
     file.write_bytes(damaged[damage])
     with pytest.raises(StoreUnavailableError, match="rebuild gold"):
         Warehouse(tmp_path / "gold")
-    anew = Warehouse(tmp_path / "gold", discard_existing=True)
-    assert anew.reflected() == {}
-    assert count(anew.published) == 16
-    anew.refresh(changes_of(days_of_sales(1, 3).rows), NOW)
-    assert count(anew.published) == 24
-    anew.close()
+    fresh = Warehouse(tmp_path / "gold", discard_existing=True)
+    assert fresh.reflected() == {}
+    assert count(fresh.published) == 16
+    fresh.refresh(changes_of(days_of_sales(1, 3).rows), NOW)
+    assert count(fresh.published) == 24
+    fresh.close()
 
 
 def test_a_damaged_block_that_a_refresh_reads_is_reported(tmp_path: Path) -> None:
