@@ -235,14 +235,14 @@ def test_a_rebuild_adds_no_restatement_for_events_that_earlier_rows_cover(
     warehouse: Warehouse, take: Take, rows: Rows
 ) -> None:
     silver = Silver()
-    query = silver.sale(at("03-01 12:00"), [("P1", 1, "10")], arrival="late")  # no cost yet, so no margin either
+    late = silver.sale(at("03-01 12:00"), [("P1", 1, "10")], arrival="late")  # no cost yet, so no margin either
     silver.sale(at("03-05 12:00"), [("P1", 1, "7")])
     take(silver, at("03-05 13:00"))
     silver.product(at("03-01 00:00"), "P1", "3")
     take(silver, at("03-05 13:00"))
     silver.sale(at("03-01 13:00"), [("P1", 1, "5")], arrival="late")
     take(silver, at("03-05 14:00"))
-    silver.sale(at("03-01 14:00"), [("P1", 1, "2")], arrival="late", transaction_id=query["transaction_id"])
+    silver.sale(at("03-01 14:00"), [("P1", 1, "2")], arrival="late", transaction_id=late["transaction_id"])
     take(silver, at("03-05 14:00"))
     before = rows("select * exclude refresh_id from ops.restatements order by refresh_id, kpi, cause")
     assert {kpi for _, _, _, kpi, *_ in before} >= {"gross_margin_amount", "orders", "units"}

@@ -231,8 +231,8 @@ def test_days_are_utc_days_in_any_session_time_zone(gold: Gold, zone: str) -> No
     gold.sale("2026-01-05 10:00")
     gold.sale("2026-01-06 10:00")
     gold.connection.execute(f"set timezone = '{zone}'")
-    for moment in ("'2026-01-05 23:30:00+00'::timestamptz", "date '2026-01-05'", "'2026-01-05'"):
-        assert gold.rows(f"select frequency, t from marts.customer_purchases({moment})") == [(0, 0)]
-        assert gold.rows(f"select as_of_date::varchar, shop_customers from marts.cross_sell_rate({moment}, 1)") == [
+    for cutoff in ("'2026-01-05 23:30:00+00'::timestamptz", "date '2026-01-05'", "'2026-01-05'"):
+        assert gold.rows(f"select frequency, t from marts.customer_purchases({cutoff})") == [(0, 0)]
+        assert gold.rows(f"select as_of_date::varchar, shop_customers from marts.cross_sell_rate({cutoff}, 1)") == [
             ("2026-01-05", 1)
         ]
