@@ -92,6 +92,7 @@ def test_a_copied_home_is_refused_for_writing_and_changes_no_file(write: str, tm
     assert failed(home) == []
 
 
+@pytest.mark.slow
 def test_a_relocated_copy_and_its_original_go_on_independently(tmp_path: Path) -> None:
     home, copy = made(tmp_path / "home"), tmp_path / "copy"
     shutil.copytree(home, copy)
@@ -122,6 +123,7 @@ def test_a_moved_home_is_read_at_once_and_relocates_itself_before_it_is_written(
     assert not home.exists()
 
 
+@pytest.mark.slow
 def test_a_home_behind_a_symbolic_link_is_the_same_home(tmp_path: Path) -> None:
     home, link = made(tmp_path / "home"), tmp_path / "link"
     link.symlink_to(home)
@@ -140,6 +142,7 @@ def test_two_homes_over_one_lake_root_are_refused(tmp_path: Path) -> None:
     run_layers(tmp_path / "one", lake_root=str(root))
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_home_over_a_shared_lake_root_is_refused(tmp_path: Path) -> None:
     root = str(tmp_path / "shared")
     send(tmp_path / "one", [movement(0)])
@@ -198,6 +201,7 @@ def test_a_lost_lake_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
         run_layers(home, gold=True)
 
 
+@pytest.mark.slow
 def test_starting_over_keeps_the_old_files_aside(tmp_path: Path) -> None:
     home = made(tmp_path / "home")
     (home / "catalog.db").unlink()
@@ -208,6 +212,7 @@ def test_starting_over_keeps_the_old_files_aside(tmp_path: Path) -> None:
     assert len([path for path in (home / "lake.old-1").rglob("*") if path.is_file()]) == old
 
 
+@pytest.mark.slow
 def test_a_home_of_an_older_version_is_marked_at_the_next_run(tmp_path: Path) -> None:
     home = made(tmp_path / "home")
     with closing(Lake.open(load_settings(home=home))) as lake:
@@ -218,6 +223,7 @@ def test_a_home_of_an_older_version_is_marked_at_the_next_run(tmp_path: Path) ->
     assert owner(home)["root"] == str(home / "lake")
 
 
+@pytest.mark.slow
 def test_a_restored_backup_works_in_its_place_and_in_another(tmp_path: Path) -> None:
     home, backup = made(tmp_path / "home"), tmp_path / "backup"
     shutil.copytree(home, backup)
@@ -232,6 +238,7 @@ def test_a_restored_backup_works_in_its_place_and_in_another(tmp_path: Path) -> 
     assert (movements(backup), facts(backup), failed(backup)) == (10, 10, [])
 
 
+@pytest.mark.slow
 def test_old_snapshots_stay_readable_after_a_relocation(tmp_path: Path) -> None:
     home, moved = made(tmp_path / "home"), tmp_path / "moved"
     with closing(open_lakehouse(load_settings(home=home))) as lake:

@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from tests.empty_warehouse import copy_empty_warehouse
 from tests.warehouse.silver_world import NOW, Silver, changes_of
 from warehouse.writer import Warehouse
 
@@ -16,6 +17,8 @@ Rows = Callable[[str], list[tuple[Any, ...]]]
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
+    """A warehouse with all tables, after a first refresh without rows."""
+    copy_empty_warehouse(tmp_path / "gold")
     made = Warehouse(tmp_path / "gold")
     yield made
     made.close()
