@@ -117,7 +117,7 @@ def relocate(context: typer.Context, as_json: Json = False) -> None:
     from animeverse.services.relocate import relocate as relocate_home
     from animeverse.terminal.console import say
 
-    done = relocate_home(settings_of(context), say)
+    done = relocate_home(settings_of(context), say if sys.stderr.isatty() else lambda text: None)
     if as_json:
         print_json(done.to_dict())
     elif done.tables:
@@ -145,7 +145,7 @@ def repair(
 
     if not catalog:
         raise UsageError("expected --catalog: to rebuild gold use `animeverse rebuild gold`")
-    tables = repair_catalog(settings_of(context), say)
+    tables = repair_catalog(settings_of(context), say if sys.stderr.isatty() else lambda text: None)
     if as_json:
         print_json([table.to_dict() for table in tables])
         return

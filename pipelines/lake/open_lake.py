@@ -129,7 +129,7 @@ def open_for_writing(
                     "relocate` first"
                 )
             say(f"the lake was moved here from {found.old_root}: its tables get their new paths")
-            relocate_lake(lake, found, found.lake_id or uuid.uuid4().hex, say)
+            relocate_lake(lake, found, found.lake_id or uuid.uuid4().hex)
             found = examine_lake(lake, settings)
         lake.lake_id = claim(lake.catalog, found, lake_root(settings))
         if found.state is State.UNMARKED:
@@ -145,7 +145,7 @@ def own_lake(lake: Lake, settings: Settings) -> str:
     return claim(lake.catalog, examine_lake(lake, settings), lake_root(settings))
 
 
-def relocate_lake(lake: Lake, found: Ownership, lake_id: str, say: Say) -> int:
+def relocate_lake(lake: Lake, found: Ownership, lake_id: str, say: Say = lambda text: None) -> int:
     """Give all tables the paths of this lake root and this lake id, in one transaction of the catalog; their number.
 
     The owner file is written before, with the id it replaces: so a crash in between is an unfinished relocation and
