@@ -49,11 +49,16 @@ def export(
     horizon: Annotated[
         int | None, typer.Option(min=1, max=3650, help="Days ahead of a forecast (7) or of labels (90, 28).")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
 ) -> None:
-    """Write a mart to a Parquet file and print the number of rows."""
+    """Write a mart to a Parquet file and print the number of rows.
+
+    The file must be outside of a home. It is written whole or not at all.
+    """
     from animeverse.services.export import export as write
 
-    print(write(settings_of(context), mart, to, cutoff=parse_time(cutoff, "--cutoff"), horizon=horizon))  # noqa: T201
+    moment = parse_time(cutoff, "--cutoff")
+    print(write(settings_of(context), mart, to, cutoff=moment, horizon=horizon, force=force))  # noqa: T201
 
 
 @app.command(epilog=examples("animeverse sql", "animeverse sql --format csv < report.sql > report.csv"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from animeverse.services.output_file import output_file
 from animeverse.services.query import sql_literal
 from pipelines.config.settings import Settings
 from pipelines.duckdb_sandbox import connect as connect_offline
@@ -26,11 +27,20 @@ class _Marts:
     horizons: Mapping[str, str]
 
 
-def export(settings: Settings, mart: str, file: Path, *, cutoff: datetime | None, horizon: int | None) -> int:
+def export(
+    settings: Settings,
+    mart: str,
+    file: Path,
+    *,
+    cutoff: datetime | None,
+    horizon: int | None,
+    force: bool = False,
+) -> int:
     """Write `marts.<mart>` to a Parquet file and return the number of rows.
 
     Rows are sorted by all columns, so equal rows give an equal file. Raises NoLakehouseError, StoreUnavailableError
-    when the published file cannot be read, and UsageError for a wrong mart, option or target.
+    when the published file cannot be read, and UsageError for a wrong mart, option or target: an existing file is
+    overwritten with `force` only, and whole.
     """
     published = settings.published_path
     if not published.exists():
@@ -47,8 +57,9 @@ def export(settings: Settings, mart: str, file: Path, *, cutoff: datetime | None
         name = mart.removeprefix("marts.")
         source = _source(_read_marts(connection), name, cutoff, horizon)
         try:
+            draft = stack.enter_context(output_file(file, force=force))
             ((count,),) = connection.execute(
-                f"copy (select * from {source} order by all) to {sql_literal(str(file))} (format parquet)"
+                f"copy (select * from {source} order by all) to {sql_literal(str(draft))} (format parquet)"
             ).fetchall()
         except duckdb.IOException as error:
             raise UsageError(f"{file} cannot be written: {_first_line(error)}") from None

@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from animeverse.services.output_file import refuse_target
 from animeverse.services.reporter import SILENT, Reporter
 from animeverse.services.run import run
 from pipelines.config.settings import Settings
@@ -38,6 +39,7 @@ def rebuild_into(settings: Settings, file: Path, as_of: datetime | None) -> Refr
 
     if file.exists():
         raise UsageError(f"{file} exists: name a new file, because nothing is overwritten")
+    refuse_target(file, force=False)
     if file.stem in _SCHEMAS:
         raise UsageError(
             f"{file.name}: DuckDB names the database after the file, and {file.stem} is the name of a schema. "

@@ -74,3 +74,34 @@ def test_an_unreadable_published_file_is_a_store_error(settings: Settings, tmp_p
 def test_a_missing_warehouse_is_an_error_that_suggests_the_demo(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(NoLakehouseError, match="animeverse demo"):
         export(settings, "daily_summary", tmp_path / "x.parquet", cutoff=None, horizon=None)
+
+
+def test_an_existing_file_is_overwritten_with_force_only(filled: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "x.parquet"
+    file.write_text("mine")
+    with pytest.raises(UsageError, match="--force"):
+        export(filled, "daily_summary", file, cutoff=None, horizon=None)
+    assert file.read_text() == "mine"
+    rows = export(filled, "daily_summary", file, cutoff=None, horizon=None, force=True)
+    assert len(pl.read_parquet(file)) == rows
+    assert [path.name for path in tmp_path.iterdir()] == ["x.parquet"]
+
+
+def test_a_failed_export_leaves_the_old_file(filled: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "x.parquet"
+    file.write_text("mine")
+    with pytest.raises(UsageError, match="cannot be computed"):
+        export(filled, "demand_forecast_features", file, cutoff=CUTOFF, horizon=2**31 - 1, force=True)
+    assert file.read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["x.parquet"]
+
+
+@pytest.mark.parametrize("target", ["log.db", "x.parquet", "gold/animeverse.duckdb", "lake/silver/x.parquet"])
+def test_no_file_is_written_into_a_home(filled: Settings, target: str, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(filled.home)
+    before = filled.log_path.read_bytes() if filled.log_path else b""
+    for file in (filled.home / target, link / target):
+        with pytest.raises(UsageError, match="is in the home"):
+            export(filled, "daily_summary", file, cutoff=None, horizon=None, force=True)
+    assert filled.log_path is not None and filled.log_path.read_bytes() == before
