@@ -7,7 +7,7 @@ gives a moved home's tables their new paths, and refuses where another catalog o
 
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import duckdb
@@ -37,14 +37,14 @@ from pipelines.lake.relocation import Relocation
 Say = Callable[[str], None]
 
 
-def lake_root(settings: Settings) -> LakeRoot:
-    """The lake root of the settings, in its store."""
-    return LakeRoot(settings.lake_root, settings.s3)
+def lake_root(settings: Settings, catalog: Mapping[str, str] | None = None) -> LakeRoot:
+    """The lake root of the settings, in its store. `catalog` are properties that a REST catalog adds, such as keys."""
+    return LakeRoot(settings.lake_root, {**(catalog or {}), **settings.s3})
 
 
 def examine_lake(lake: Lake, settings: Settings) -> Ownership:
     """Whether the catalog owns the lake root; nothing is changed."""
-    return examine(lake.catalog, settings.catalog_url, lake_root(settings))
+    return examine(lake.catalog, settings.catalog_url, lake_root(settings, lake.catalog.properties))
 
 
 def open_for_reading(settings: Settings) -> Lake:
@@ -131,7 +131,7 @@ def open_for_writing(
             say(f"the lake was moved here from {found.old_root}: its tables get their new paths")
             relocate_lake(lake, found, found.lake_id or uuid.uuid4().hex)
             found = examine_lake(lake, settings)
-        lake.lake_id = claim(lake.catalog, found, lake_root(settings))
+        lake.lake_id = claim(lake.catalog, found, lake_root(settings, lake.catalog.properties))
         if found.state is State.UNMARKED:
             _mark_tables(lake)
     except BaseException:
@@ -142,7 +142,7 @@ def open_for_writing(
 
 def own_lake(lake: Lake, settings: Settings) -> str:
     """Claim the lake root for this catalog; the lake id. Raises OwnershipError where another one owns it."""
-    return claim(lake.catalog, examine_lake(lake, settings), lake_root(settings))
+    return claim(lake.catalog, examine_lake(lake, settings), lake_root(settings, lake.catalog.properties))
 
 
 def relocate_lake(lake: Lake, found: Ownership, lake_id: str, say: Say = lambda text: None) -> int:
