@@ -54,7 +54,11 @@ def test_a_line_as_large_as_a_log_record_is_read(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.ndjson", "a.ndjson.gz"])
-@pytest.mark.parametrize("bad", [padded(1, MAX_RECORD_BYTES + 1), b"[" * 5 * MAX_RECORD_BYTES, b"\0" * (80 << 20)])
+@pytest.mark.parametrize(
+    "bad",
+    [padded(1, MAX_RECORD_BYTES + 1), b"[" * 5 * MAX_RECORD_BYTES, b"\0" * (80 << 20)],
+    ids=["one byte more", "brackets", "80 MiB of zeros"],
+)
 def test_a_larger_line_rejects_the_file_and_names_it(settings: Settings, name: str, bad: bytes) -> None:
     content = lines(movement(0)) + bad
     drop(settings, name, gzip.compress(content, 1) if name.endswith(".gz") else content)
@@ -95,6 +99,7 @@ def test_a_file_that_compresses_well_is_read(settings: Settings) -> None:
         gzip.compress(lines(*map(movement, range(50))))[:60] + b"\xff" * 40,
         b"",
     ],
+    ids=["cut", "followed by text", "another format", "damaged", "empty"],  # gzip's header holds the time
 )
 def test_a_damaged_gzip_file_is_rejected(settings: Settings, content: bytes) -> None:
     drop(settings, "a.ndjson.gz", content)
