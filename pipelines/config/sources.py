@@ -191,7 +191,7 @@ class LakehouseSource(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Required by the base class. Not used: `__call__` returns all values."""
-        raise NotImplementedError("`__call__` returns all values")
+        raise NotImplementedError("`__call__` returns all values; the base class requires this method")
 
     def __call__(self) -> dict[str, Any]:
         """The values by field; tables are nested."""

@@ -129,7 +129,7 @@ def open_for_writing(
                     "relocate` first"
                 )
             say(f"the lake was moved here from {found.old_root}: its tables get their new paths")
-            relocate_lake(lake, found, found.lake_id or uuid.uuid4().hex)
+            relocate_lake(lake, found, id_of_moved(found))
             found = examine_lake(lake, settings)
         lake.lake_id = claim(lake.catalog, found, lake_root(settings, lake.catalog.properties))
         if found.state is State.UNMARKED:
@@ -143,6 +143,13 @@ def open_for_writing(
 def own_lake(lake: Lake, settings: Settings) -> str:
     """Claim the lake root for this catalog; the lake id. Raises OwnershipError where another one owns it."""
     return claim(lake.catalog, examine_lake(lake, settings), lake_root(settings, lake.catalog.properties))
+
+
+def id_of_moved(found: Ownership) -> str:
+    """The lake id after a relocation of a moved lake: its own, or that of an interrupted relocation of a copy."""
+    if found.owner is not None and found.owner.was is not None:
+        return found.owner.lake_id
+    return found.lake_id or uuid.uuid4().hex
 
 
 def relocate_lake(lake: Lake, found: Ownership, lake_id: str, say: Say = lambda text: None) -> int:

@@ -16,7 +16,7 @@ from pipelines.config.settings import Settings
 from pipelines.errors import OwnershipError
 from pipelines.home_lock import home_lock
 from pipelines.lake.catalog import Lake
-from pipelines.lake.open_lake import examine_lake, relocate_lake
+from pipelines.lake.open_lake import examine_lake, id_of_moved, relocate_lake
 from pipelines.lake.ownership import State
 
 
@@ -45,7 +45,7 @@ def relocate(settings: Settings, say: Callable[[str], None] = lambda text: None)
         found = examine_lake(lake, settings)
         match found.state:
             case State.MOVED:
-                lake_id = found.lake_id or uuid.uuid4().hex
+                lake_id = id_of_moved(found)
             case State.COPIED:
                 lake_id = uuid.uuid4().hex
             case State.FOREIGN if found.owner is not None and found.owner.lake_id == found.lake_id:

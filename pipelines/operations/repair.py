@@ -6,7 +6,7 @@ names is there. A metadata file that is damaged or names missing files is passed
 the lake is changed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from pipelines.config.settings import Settings
 from pipelines.errors import OwnershipError, UsageError
+from pipelines.fault_points import fault_point
 from pipelines.home_lock import home_lock
 from pipelines.lake.catalog import Lake
 from pipelines.lake.open_lake import examine_lake, own_lake
@@ -42,9 +43,9 @@ def repair_catalog(settings: Settings, say: Callable[[str], None] = lambda text:
     Raises OwnershipError where the lake belongs to another catalog, UsageError for an object store,
     AlreadyRunningError.
     """
-    if "://" in settings.lake_root:
+    if "://" in settings.lake_root or settings.catalog_path is None:
         raise UsageError(
-            "repair --catalog works on a local lake root: restore the catalog of an object store from a backup"
+            "repair --catalog works on a local lake root and catalog: restore other catalogs from a backup"
         )
     with home_lock(settings.home), home_lock(settings.home, "release"), closing(Lake.open(settings)) as lake:
         found = examine_lake(lake, settings)
@@ -52,7 +53,7 @@ def repair_catalog(settings: Settings, say: Callable[[str], None] = lambda text:
             if (reason := found.refusal()) is not None:
                 raise OwnershipError(reason)
             return []
-        done = []
+        done, located = [], {}
         for namespace, name, folder in table_folders(Path(settings.lake_root)):
             say(f"looking for the newest metadata of {namespace}.{name}")
             passed_over: list[str] = []
@@ -64,12 +65,27 @@ def repair_catalog(settings: Settings, say: Callable[[str], None] = lambda text:
                 passed_over.append(path.name)
             done.append(Registered(f"{namespace}.{name}", metadata.name if metadata else None, tuple(passed_over)))
             if metadata is not None:
-                lake.register(f"{namespace}.{name}", with_own_paths(metadata, namespace, name))
-        if found.owner is not None:
-            set_catalog_lake_id(lake.catalog, found.owner.lake_id)
+                located[f"{namespace}.{name}"] = with_own_paths(metadata, namespace, name)
+        _write_catalog(settings, located, found.owner.lake_id if found.owner is not None else None)
+    with closing(Lake.open(settings)) as lake:
         if examine_lake(lake, settings).refusal() is None:
             own_lake(lake, settings)
-        return done
+    return done
+
+
+def _write_catalog(settings: Settings, located: Mapping[str, str], lake_id: str | None) -> None:
+    """Replace the empty catalog by one with these tables, by rename: a catalog with some of them never exists."""
+    path = settings.catalog_path
+    assert path is not None
+    draft = path.with_name(f"{path.name}.repairing")
+    draft.unlink(missing_ok=True)
+    with closing(Lake.open(settings.model_copy(update={"catalog_url": f"sqlite:///{draft}"}))) as lake:
+        for name, metadata in located.items():
+            lake.register(name, metadata)
+        if lake_id is not None:
+            set_catalog_lake_id(lake.catalog, lake_id)
+    fault_point("repair.registered")
+    draft.replace(path)
 
 
 def _newest_first(folder: Path) -> Iterator[Path]:

@@ -290,3 +290,39 @@ def test_a_published_file_that_cannot_be_opened_is_a_failed_check(tmp_path: Path
     assert failed(home) == ["gold: the published file can be read"]
     run_layers(home, gold=True)
     assert (facts(home), failed(home)) == (5, [])
+
+
+def test_a_relocation_of_a_copy_that_was_interrupted_ends_with_an_id_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, copy = made(tmp_path / "home"), tmp_path / "copy"
+    shutil.copytree(home, copy)
+
+    def die(name: str) -> None:
+        if name == "lake.owner_written":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pipelines.lake.open_lake.fault_point", die)
+        with pytest.raises(KeyboardInterrupt):
+            relocate(load_settings(home=copy))
+    made(copy, 5)
+    assert (movements(home), movements(copy), failed(copy)) == (5, 10, [])
+    assert owner(home)["lake_id"] != owner(copy)["lake_id"]
+
+
+def test_a_repair_that_was_interrupted_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = made(tmp_path / "home")
+    (home / "catalog.db").unlink()
+
+    def die(name: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pipelines.operations.repair.fault_point", die)
+        with pytest.raises(KeyboardInterrupt):
+            repair_catalog(load_settings(home=home))
+    with pytest.raises(OwnershipError, match="knows none of them"):
+        run_layers(home)
+    assert all(table.metadata for table in repair_catalog(load_settings(home=home)))
+    assert (movements(home), failed(home)) == (5, [])
