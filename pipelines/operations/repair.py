@@ -67,10 +67,10 @@ def repair_catalog(settings: Settings, say: Callable[[str], None] = lambda text:
             if metadata is not None:
                 located[f"{namespace}.{name}"] = with_own_paths(metadata, namespace, name)
         _write_catalog(settings, located, found.owner.lake_id if found.owner is not None else None)
-    with closing(Lake.open(settings)) as lake:
-        if examine_lake(lake, settings).refusal() is None:
-            own_lake(lake, settings)
-    return done
+        with closing(Lake.open(settings)) as repaired:
+            if examine_lake(repaired, settings).refusal() is None:
+                own_lake(repaired, settings)
+        return done
 
 
 def _write_catalog(settings: Settings, located: Mapping[str, str], lake_id: str | None) -> None:
