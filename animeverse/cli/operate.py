@@ -37,13 +37,11 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     Checks Python, packages, settings, home, disk, log and topics, clock, catalog and store. Changes nothing. Exit code
     1 when a check fails.
     """
-    from dataclasses import asdict
-
     from animeverse.terminal.doctor import print_findings
     from pipelines.operations.doctor import doctor as check_installation
 
     findings = check_installation(context.obj)
-    print_json([asdict(finding) for finding in findings]) if as_json else print_findings(findings)
+    print_json([finding.to_dict() for finding in findings]) if as_json else print_findings(findings)
     sys.stdout.flush()
     code = int(any(finding.status == "fail" for finding in findings))
     if any(thread.name.startswith("doctor-") for thread in threading.enumerate()):

@@ -12,7 +12,7 @@ _MARKS = {"ok": "[green]ok  [/green]", "warn": "[yellow]warn[/yellow]", "fail": 
 def print_findings(findings: Sequence[Finding]) -> None:
     """Print every finding, then the number of problems, on stdout."""
     for finding in findings:
-        fix = f" -> {escape(finding.mend)}" if finding.mend else ""
+        fix = f" -> {escape(finding.fix)}" if finding.fix else ""
         console.put(f"{_MARKS[finding.status]}  {escape(finding.name)}: [dim]{escape(finding.detail)}[/dim]{fix}")
     failed, warned = (sum(finding.status == status for finding in findings) for status in ("fail", "warn"))
     if failed or warned:

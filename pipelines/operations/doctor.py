@@ -40,13 +40,13 @@ def doctor(home: Path | None = None) -> list[Finding]:
     try:
         settings = load_settings(home=home)
     except LakehouseError as error:
-        mend = ".env.example lists the settings and their values; checks that need settings were skipped"
-        return [*findings, Finding("settings", "fail", "; ".join(str(error).splitlines()), mend)]
+        fix = ".env.example lists the settings and their values; checks that need settings were skipped"
+        return [*findings, Finding("settings", "fail", "; ".join(str(error).splitlines()), fix)]
     findings.append(Finding("settings", "ok", f"log {settings.log_url}, catalog {settings.catalog_url}"))
     findings += [_home(settings.home), _disk_space(settings.home), _writer(settings.home), landing(settings.home)]
     findings += _probe_services(settings, deadline)
     secrets = _secrets(settings)
-    return [replace(f, detail=_redact(f.detail, secrets), mend=_redact(f.mend, secrets)) for f in findings]
+    return [replace(f, detail=_redact(f.detail, secrets), fix=_redact(f.fix, secrets)) for f in findings]
 
 
 def _probe_services(settings: Settings, deadline: float) -> list[Finding]:
@@ -77,8 +77,8 @@ def _probe_services(settings: Settings, deadline: float) -> list[Finding]:
         thread.join(max(0.0, deadline - time.monotonic()))
         if thread.is_alive():
             what = "no answer to the remaining checks" if findings[name] else "no answer"
-            mend = "check that it is running and that its address is right"
-            findings[name] = [*findings[name], Finding(name, "fail", f"{what} within {PROBE_TIMEOUT:.0f} s", mend)]
+            fix = "check that it is running and that its address is right"
+            findings[name] = [*findings[name], Finding(name, "fail", f"{what} within {PROBE_TIMEOUT:.0f} s", fix)]
     return [finding for name in probes for finding in findings[name]]
 
 
@@ -117,19 +117,19 @@ def _home(home: Path) -> Finding:
     try:
         probe_folder(home)
     except OSError as error:
-        mend = "make this user its owner (chown), or set ANIMEVERSE_HOME to another folder"
-        return Finding("home", "fail", f"{home} cannot be written: {error.strerror}", mend)
+        fix = "make this user its owner (chown), or set ANIMEVERSE_HOME to another folder"
+        return Finding("home", "fail", f"{home} cannot be written: {error.strerror}", fix)
     return Finding("home", "ok", f"{home}" + ("" if home.exists() else " (created by the first command that writes)"))
 
 
 def _disk_space(home: Path) -> Finding:
     free = shutil.disk_usage(nearest(home)).free
     detail = f"{free / 10**9:.1f} GB free"
-    mend = "free some space (`animeverse maintain` deletes what is no longer needed), or move ANIMEVERSE_HOME"
+    fix = "free some space (`animeverse maintain` deletes what is no longer needed), or move ANIMEVERSE_HOME"
     if free < MIN_FREE_BYTES:
-        return Finding("disk", "fail", detail, mend)
+        return Finding("disk", "fail", detail, fix)
     if free < RECOMMENDED_FREE_BYTES:
-        return Finding("disk", "warn", detail, mend)
+        return Finding("disk", "warn", detail, fix)
     return Finding("disk", "ok", detail)
 
 

@@ -14,7 +14,11 @@ class Finding:
     name: str
     status: Literal["ok", "warn", "fail"]
     detail: str
-    mend: str = ""  # how to fix it
+    fix: str = ""  # what to do
+
+    def to_dict(self) -> dict[str, str]:
+        """For JSON; the public name of `fix` there is `mend`."""
+        return {"name": self.name, "status": self.status, "detail": self.detail, "mend": self.fix}
 
 
 def nearest(path: Path) -> Path:

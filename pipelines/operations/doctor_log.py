@@ -69,8 +69,8 @@ def _topics(settings: Settings) -> Iterator[Finding]:
     there = f"{len(partitions)} of {len(TOPICS)} there" + (", the others are created on first use" if missing else "")
     if different:
         detail = f"{there}; {', '.join(different)} partitions, {settings.partitions} are set"
-        mend = "an existing topic keeps its partitions: set ANIMEVERSE_PARTITIONS to their number"
-        yield Finding("topics", "warn", detail, mend)
+        fix = "an existing topic keeps its partitions: set ANIMEVERSE_PARTITIONS to their number"
+        yield Finding("topics", "warn", detail, fix)
     else:
         yield Finding("topics", "ok", f"{there}, {settings.partitions} partitions each")
 
@@ -83,12 +83,12 @@ def _refused_permission(settings: Settings, missing: list[str], existing: list[s
     if names:
         refusal = topic_creation_refusal(_servers(settings), settings.kafka, names, settings.partitions)
         if refusal:
-            mend = f"have them created: `rpk topic create -p {settings.partitions} {' '.join(names)}`"
-            return Finding("topics", "fail", f"{', '.join(names)} do not exist and cannot be created: {refusal}", mend)
+            fix = f"have them created: `rpk topic create -p {settings.partitions} {' '.join(names)}`"
+            return Finding("topics", "fail", f"{', '.join(names)} do not exist and cannot be created: {refusal}", fix)
     denied = denied_operations(_servers(settings), settings.kafka, [settings.topic_name(topic) for topic in existing])
     if denied:
-        mend = "have the permissions granted (`rpk acl create`)"
-        return Finding("topics", "fail", f"this user may not {'; '.join(denied)}", mend)
+        fix = "have the permissions granted (`rpk acl create`)"
+        return Finding("topics", "fail", f"this user may not {'; '.join(denied)}", fix)
     return None
 
 
@@ -101,13 +101,13 @@ def _clock(settings: Settings) -> Finding:
     try:
         offset = clock_offset(_servers(settings), settings.kafka, settings.topic_prefix)
     except NotMeasuredError as error:
-        mend = "optional: check that both machines synchronize their clocks (chrony, systemd-timesyncd)"
-        return Finding("clock", "warn", f"not measured: {error}", mend)
+        fix = "optional: check that both machines synchronize their clocks (chrony, systemd-timesyncd)"
+        return Finding("clock", "warn", f"not measured: {error}", fix)
     detail = f"{abs(offset):.1f} s {'ahead of' if offset > 0 else 'behind'} the broker's"
     if abs(offset) >= settings.future_tolerance.total_seconds():
         tolerance = show_duration(settings.future_tolerance)
-        mend = f"events more than {tolerance} ahead are quarantined: set the clock by NTP"
-        return Finding("clock", "fail", detail, mend)
+        fix = f"events more than {tolerance} ahead are quarantined: set the clock by NTP"
+        return Finding("clock", "fail", detail, fix)
     if abs(offset) > _TOLERATED_CLOCK_OFFSET:
         return Finding("clock", "warn", detail, "set both clocks by NTP (chrony, systemd-timesyncd)")
     return Finding("clock", "ok", detail)

@@ -17,8 +17,8 @@ def catalog(settings: Settings) -> Iterator[Finding]:
     if path is not None:
         fault = _sqlite_fault(path)
         if fault is not None:
-            mend = "move the file away, or set ANIMEVERSE_CATALOG_URL to another one"
-            yield Finding("catalog", "fail", fault, mend)
+            fix = "move the file away, or set ANIMEVERSE_CATALOG_URL to another one"
+            yield Finding("catalog", "fail", fault, fix)
             return
         if not path.exists():
             yield Finding("catalog", "ok", f"{path} is created by the first run")
@@ -34,8 +34,8 @@ def catalog(settings: Settings) -> Iterator[Finding]:
     except PermanentError as error:
         yield Finding("catalog", "fail", str(error), "repeat the same `animeverse migrate`")
     except LakehouseError as error:
-        mend = "check that it is running, its address ANIMEVERSE_CATALOG_URL and the credentials ANIMEVERSE_CATALOG_…"
-        yield Finding("catalog", "fail", str(error), mend)
+        fix = "check that it is running, its address ANIMEVERSE_CATALOG_URL and the credentials ANIMEVERSE_CATALOG_…"
+        yield Finding("catalog", "fail", str(error), fix)
     else:
         yield Finding("catalog", "ok", f"{settings.catalog_url} answers: {len(names)} tables")
         yield _owner(owner)
@@ -74,8 +74,8 @@ def store(settings: Settings) -> Iterator[Finding]:
         try:
             probe_folder(Path(root))
         except OSError as error:
-            mend = "make this user its owner (chown), or set ANIMEVERSE_LAKE_ROOT to another folder"
-            yield Finding("store", "fail", f"{root} cannot be written: {error.strerror}", mend)
+            fix = "make this user its owner (chown), or set ANIMEVERSE_LAKE_ROOT to another folder"
+            yield Finding("store", "fail", f"{root} cannot be written: {error.strerror}", fix)
         else:
             yield Finding("store", "ok", f"{root}: written, read, deleted")
         return
@@ -84,11 +84,11 @@ def store(settings: Settings) -> Iterator[Finding]:
     try:
         probe_store(settings)
     except LakehouseError as error:
-        mend = (
+        fix = (
             "check that it is running, its address, keys and permissions (AWS_… or ANIMEVERSE_S3_…), and that the "
             "bucket exists"
         )
-        yield Finding("store", "fail", str(error), mend)
+        yield Finding("store", "fail", str(error), fix)
         return
     if "s3.region" in settings.s3:
         yield Finding("store", "ok", f"{root}: written, read, deleted")
@@ -108,5 +108,5 @@ def _conditional_write(settings: Settings) -> Finding:
         return Finding(name, "ok", "not tried: the settings hold no keys, a profile or a role is used instead")
     if is_refused:
         return Finding(name, "ok", "a second writer of one key is refused")
-    mend = "animeverse does not need it, since its catalog decides who commits; other programs may rely on it"
-    return Finding(name, "warn", "If-None-Match is ignored: a second writer wins", mend)
+    fix = "animeverse does not need it, since its catalog decides who commits; other programs may rely on it"
+    return Finding(name, "warn", "If-None-Match is ignored: a second writer wins", fix)

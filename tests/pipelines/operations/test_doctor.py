@@ -112,7 +112,7 @@ def test_a_running_writer_and_an_unfinished_migration_are_found(tmp_path: Path) 
     lake.close()
     findings = findings_of(home)
     assert unhealthy(findings) == {"catalog": "fail"}
-    assert "animeverse migrate" in findings["catalog"].mend
+    assert "animeverse migrate" in findings["catalog"].fix
 
 
 def test_a_full_disk_and_wrong_package_versions_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
